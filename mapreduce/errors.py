@@ -1,0 +1,25 @@
+"""The errors that a user can mend, each with its exit code.
+
+Every command catches `UserError`, prints its one line to stderr and exits with its code. Nothing else is
+caught: a traceback means a fault of ours, or of the user's own job.
+"""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """One line for the user: what was wrong, where, what was received and what to do."""
+
+    exit_code = 2
+
+
+class RecordError(UserError):
+    """The input holds records that cannot be used."""
+
+    exit_code = 3
+
+
+class TaskError(UserError):
+    """A task of a job failed in all its attempts."""
+
+    exit_code = 1

@@ -1,0 +1,197 @@
+"""The tokenizer's specification: what a token is, as data that is stored, fingerprinted and compared.
+
+A specification is a character table (what replaces each byte or code point), a split, the widths of word and
+character n-grams, and `head` (the first words counted once more). `mapreduce.tokenizer` runs it on the nodes,
+`models.tokenizer` inside the graph. This module tokenizes nothing itself and holds no regular expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mapreduce.errors import UserError
+
+PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+LEVELS = ("byte", "codepoint")
+SPLITS = ("whitespace", "character")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What becomes a token.
+
+    Attributes:
+        level: "byte" (invalid UTF-8 passes through untouched) or "codepoint" (it becomes U+FFFD first).
+        table: sorted pairs (unit, replacement); a unit is a byte below 128 at byte level, a code point else.
+            "" deletes the unit, " " separates words, " ! " keeps it as a word of its own. Units that are
+            left out stay as they are.
+        split: "whitespace" (bytes 9 to 13 and 32) or "character" (each character is a word).
+        ngrams: widths of word n-grams, as TextVectorization's `ngrams` tuple; () for none.
+        character_ngrams: widths of character n-grams within each word.
+        head: how many of the first words are counted once more, as features of their own.
+
+    Raises:
+        UserError: a field has a value outside these.
+    """
+
+    level: str = "byte"
+    table: tuple[tuple[int, str], ...] = ()
+    split: str = "whitespace"
+    ngrams: tuple[int, ...] = (1,)
+    character_ngrams: tuple[int, ...] = ()
+    head: int = 0
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS or self.split not in SPLITS:
+            raise UserError(
+                f"specification: level must be one of {LEVELS} and split one of {SPLITS}. "
+                f"Received: level={self.level!r}, split={self.split!r}"
+            )
+        for name in ("ngrams", "character_ngrams"):
+            widths = getattr(self, name)
+            if list(widths) != sorted(set(widths)) or not all(_is_count(n) and n > 0 for n in widths):
+                raise UserError(
+                    f"specification: {name} must be ascending widths of at least 1. Received: {widths!r}"
+                )
+        if not _is_count(self.head) or self.head < 0:
+            raise UserError(f"specification: head must be 0 or more. Received: {self.head!r}")
+        if not (self.ngrams or self.character_ngrams or self.head):
+            raise UserError("specification: no features: give ngrams, character_ngrams or head")
+        _check_table(self.level, self.table)
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as JSON-ready data; a table is written as {unit: replacement}."""
+        return {**asdict(self), "table": {str(unit): text for unit, text in self.table}, "version": 1}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Specification:
+        """The specification that `to_json` wrote.
+
+        Raises:
+            UserError: `data` is not one.
+        """
+        fields = {"level", "table", "split", "ngrams", "character_ngrams", "head"}
+        if not isinstance(data, dict) or data.get("version") != 1 or not set(data) <= fields | {"version"}:
+            raise UserError(f"not a tokenizer specification of version 1. Received: {str(data)[:80]}")
+        values = {name: data[name] for name in fields if name in data}
+        try:
+            if "table" in values:
+                values["table"] = tuple(sorted((int(u), t) for u, t in values["table"].items()))
+            for name in ("ngrams", "character_ngrams"):
+                if name in values:
+                    values[name] = tuple(values[name])
+            return cls(**values)
+        except (AttributeError, TypeError, ValueError):
+            raise UserError(f"not a tokenizer specification. Received: {str(data)[:80]}") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that differ where two specifications differ."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+    @property
+    def words_only(self) -> bool:
+        """Whether the features are just the words, in the order of the text."""
+        return self.ngrams == (1,) and not self.character_ngrams and not self.head
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_table(level: str, table: tuple[tuple[int, str], ...]) -> None:
+    limit = 128 if level == "byte" else 0x110000
+    units = [unit for unit, _ in table]
+    if units != sorted(set(units)) or any(not 0 <= unit < limit for unit in units):
+        raise UserError(f"specification: units of a {level} table ascend and lie below {limit}")
+    for unit, text in table:
+        if not isinstance(text, str) or text == chr(unit):
+            raise UserError(f"specification: unit {unit} needs a replacement other than itself")
+        if any(ord(c) >= limit or 0xD800 <= ord(c) < 0xE000 for c in text):
+            raise UserError(f"specification: the replacement of unit {unit} is outside the {level} level")
+        if (unit == 10) and text != " ":
+            raise UserError("specification: the line end (10) stays or becomes a space")
+
+
+def character_table(*, punctuation: str = "delete", case: str = "fold") -> tuple[tuple[int, str], ...]:
+    """A byte-level table over ASCII.
+
+    Args:
+        punctuation: what becomes of the 32 ASCII marks: "delete", "space", "keep" (words of their own), or
+            "leave" (no change).
+        case: "fold" (A to Z become a to z) or "keep".
+    """
+    replacement = {"delete": "", "space": " ", "keep": " {} "}
+    table: dict[int, str] = {}
+    if punctuation not in (*replacement, "leave") or case not in ("fold", "keep"):
+        raise UserError(
+            "specification: punctuation is delete, space, keep or leave; case is fold or keep. "
+            f"Received: punctuation={punctuation!r}, case={case!r}"
+        )
+    if punctuation != "leave":
+        table.update((ord(mark), replacement[punctuation].format(mark)) for mark in PUNCTUATION)
+    if case == "fold":
+        table.update((unit, chr(unit + 32)) for unit in range(65, 91))
+    return tuple(sorted(table.items()))
+
+
+_PRESETS: dict[str, dict[str, str]] = {
+    "keras": {"punctuation": "delete", "case": "fold"},
+    "whitespace": {"punctuation": "leave", "case": "keep"},
+    "words": {"punctuation": "space", "case": "fold"},
+    "sentences": {"punctuation": "keep", "case": "keep"},
+}
+PRESETS = tuple(_PRESETS)
+
+
+def preset(
+    name: str,
+    *,
+    punctuation: str | None = None,
+    case: str | None = None,
+    ngrams: int | tuple[int, ...] | None = None,
+    character_ngrams: tuple[int, ...] | None = None,
+    head: int | None = None,
+) -> Specification:
+    """A named specification, with any of its parts overridden.
+
+    Args:
+        name: "keras" (exactly TextVectorization's `lower_and_strip_punctuation` and `whitespace`),
+            "whitespace" (split only), "words" (punctuation becomes a space, so contractions and hyphens are
+            split) or "sentences" (case and punctuation kept, each mark a word).
+        ngrams: widths; an int n means 1 to n, as in TextVectorization.
+
+    Raises:
+        UserError: there is no such preset or value.
+    """
+    if name not in _PRESETS:
+        raise UserError(f"no tokenizer preset {name!r}; there are {', '.join(PRESETS)}")
+    rules = dict(_PRESETS[name])
+    if punctuation is not None:
+        rules["punctuation"] = punctuation
+    if case is not None:
+        rules["case"] = case
+    return override(
+        Specification(table=character_table(**rules)),
+        ngrams=ngrams,
+        character_ngrams=character_ngrams,
+        head=head,
+    )
+
+
+def override(
+    specification: Specification,
+    *,
+    ngrams: int | tuple[int, ...] | None = None,
+    character_ngrams: tuple[int, ...] | None = None,
+    head: int | None = None,
+) -> Specification:
+    """The same characters and words with other features; None leaves a field as it is."""
+    if isinstance(ngrams, int):
+        ngrams = tuple(range(1, ngrams + 1))
+    changes = {"ngrams": ngrams, "character_ngrams": character_ngrams, "head": head}
+    return replace(specification, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

@@ -1,0 +1,4 @@
+"""The MapReduce half of the project: jobs, their runners and the formats between them.
+
+It runs on cluster nodes, so it imports the standard library and mrjob and nothing else. It knows no model.
+"""

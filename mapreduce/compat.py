@@ -1,0 +1,68 @@
+"""Stand-ins for `distutils` and `pipes`, which mrjob 0.7.4 imports and Python 3.12 and 3.13 no longer have.
+
+mrjob needs three names of them. Where the real modules exist the stand-ins still serve while mrjob is imported,
+because `distutils` costs 0.16 s through setuptools. Import this module before mrjob; it changes nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import total_ordering
+from types import ModuleType
+
+
+@total_ordering
+class LooseVersion:
+    """A version that compares number by number, as `distutils.version.LooseVersion` did."""
+
+    def __init__(self, text: str) -> None:
+        self.vstring = text
+        self.version = [int(p) if p.isdigit() else p for p in re.findall(r"\d+|[a-z]+", text)]
+
+    def __eq__(self, other: object) -> bool:
+        return self.version == _version(other)
+
+    def __lt__(self, other: object) -> bool:
+        return self.version < _version(other)
+
+    def __str__(self) -> str:
+        return self.vstring
+
+
+def _version(other: object) -> list[int | str]:
+    return (other if isinstance(other, LooseVersion) else LooseVersion(str(other))).version
+
+
+def _stand_ins() -> dict[str, ModuleType]:
+    modules = {name: ModuleType(name) for name in ("distutils", "distutils.spawn", "distutils.version", "pipes")}
+    modules["distutils.spawn"].find_executable = shutil.which  # type: ignore[attr-defined]
+    modules["distutils.version"].LooseVersion = LooseVersion  # type: ignore[attr-defined]
+    modules["pipes"].quote = shlex.quote  # type: ignore[attr-defined]
+    modules["distutils"].__path__ = []
+    return modules
+
+
+_missing = {name for name in ("distutils", "pipes") if importlib.util.find_spec(name) is None}
+# For good where nothing real is hidden: a user's script may import more of mrjob later.
+sys.modules.update({n: m for n, m in _stand_ins().items() if n.split(".")[0] in _missing and n not in sys.modules})
+
+
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """While the block imports mrjob, `distutils` and `pipes` are the stand-ins."""
+    saved = {name: sys.modules.get(name) for name in _stand_ins()}
+    sys.modules.update(_stand_ins())
+    try:
+        yield
+    finally:
+        for name, module in saved.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module

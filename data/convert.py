@@ -1,0 +1,191 @@
+"""Turn collections of labelled text into record lines: `label TAB text`, UTF-8, one document a line.
+
+Read here: a folder per class with a file per document, one file per class with a document per line, lines that
+begin with their label, and Orange's .tab files. Not read here: CSV, JSON lines, fastText and TSV, which the jobs read
+as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a line break or a tab inside
+a document becomes one space, since neither can stand inside a record line. What is changed or left out is counted
+on stderr. The output is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from readers import DataError, Pair, folder_pairs, per_line_pairs, read_file, separated_pairs, tab_pairs
+
+EXAMPLE = """\
+examples:
+  python data/convert.py aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv
+  python data/convert.py train_5500.label --separator space --label-until : --encoding latin-1 --output trec.tsv
+  python data/convert.py reviews.tab --text-field Content --label-field Category > reviews.tsv
+  python data/convert.py --per-line neg=rt-polarity.neg pos=rt-polarity.pos --encoding latin-1 --output mr.tsv
+"""
+
+
+def record(label: str, text: str, counts: Counter[str]) -> bytes:
+    """One record line, its line break included.
+
+    A line break (CR LF, LF or CR) and a tab become one space each. Changes are added to `counts`.
+    """
+    values = []
+    for value in (label, text):
+        if "\n" in value or "\r" in value:
+            value, changed = re.subn("\r\n|\n|\r", " ", value)
+            counts["line breaks became a space"] += changed
+        if "\t" in value:
+            counts["tabs became a space"] += value.count("\t")
+            value = value.replace("\t", " ")
+        values.append(value)
+    counts["documents"] += 1
+    if not values[1].strip():
+        counts["documents without text kept"] += 1
+    return "\t".join(values).encode("utf-8") + b"\n"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes `path` when the block ends, and is gone when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as stream:
+            yield stream
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def report(name: str, labels: Counter[str], counts: Counter[str]) -> None:
+    """One line on stderr: documents, labels, and everything that was changed or left out."""
+    rest = "".join(f"; {n} {what}" for what, n in sorted(counts.items()) if n and what != "documents")
+    print(f"{name}: {counts['documents']} documents, {len(labels)} labels{rest}", file=sys.stderr)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, as --help shows it."""
+    made = OneLineParser(
+        prog="convert.py",
+        description="Labelled text of many shapes to record lines, `label TAB text`.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "input", nargs="?", type=Path, help="a folder per class, a .tab file, or a file for --separator"
+    )
+    made.add_argument(
+        "--per-line", nargs="+", metavar="LABEL=FILE", help="one file per class, each line a document"
+    )
+    made.add_argument(
+        "--separator", help="lines of label, separator, text; `space`, `tab` or the characters themselves"
+    )
+    made.add_argument("--labels", nargs="+", default=[], help="class folders to take (default: every one)")
+    made.add_argument(
+        "--label-until", metavar="CHARS", help="cut a label before these, DESC:manner to DESC with `:`"
+    )
+    made.add_argument("--rename", nargs="+", default=[], metavar="OLD=NEW", help="other names for labels")
+    made.add_argument(
+        "--squeeze", action="store_true", help="white space runs become one space, none at the ends"
+    )
+    made.add_argument("--text-field", default="", help="the text column of a .tab file")
+    made.add_argument("--label-field", default="", help="the label column of a .tab file")
+    made.add_argument(
+        "--encoding", default="utf-8", help="of the input (default: utf-8); the output is UTF-8"
+    )
+    made.add_argument(
+        "--output", type=Path, metavar="FILE", help="a file that does not exist (default: stdout)"
+    )
+    return made
+
+
+def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
+    """(label, text) of the input that the options name, before renaming."""
+    if (options.input is None) == (options.per_line is None):
+        raise DataError("give either one folder or file, or --per-line LABEL=FILE; see --help")
+    if options.per_line is not None:
+        return per_line_pairs(options.per_line, options.encoding, counts)
+    path: Path = options.input
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; give one that is there")
+    if path.is_dir():
+        return folder_pairs(path, options.labels, options.encoding, counts)
+    if options.separator:
+        separator = {"space": " ", "tab": "\t"}.get(options.separator, options.separator)
+        return separated_pairs(path, separator, options.encoding, counts)
+    if path.suffix == ".tab":
+        text = read_file(path, options.encoding, counts)
+        return tab_pairs(text, str(path), counts, options.text_field, options.label_field)
+    raise DataError(f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator")
+
+
+def relabelled(found: Iterable[Pair], options: argparse.Namespace) -> Iterator[Pair]:
+    """The pairs with --label-until, --rename and --squeeze applied, in this order."""
+    names = dict(entry.split("=", 1) for entry in options.rename if "=" in entry.strip("="))
+    if len(names) != len(options.rename):
+        raise DataError(
+            f"--rename {' '.join(options.rename)}: not OLD=NEW, each OLD once; write it as 0=DESC 1=ENTY"
+        )
+    for label, text in found:
+        if options.label_until:
+            label = label.split(options.label_until, 1)[0]
+        yield names.get(label, label), " ".join(text.split()) if options.squeeze else text
+
+
+def convert(options: argparse.Namespace, stream: BinaryIO) -> tuple[Counter[str], Counter[str]]:
+    """Write the record lines to `stream`; returns the documents of each label, and what was counted."""
+    labels: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for label, text in relabelled(pairs(options, counts), options):
+        stream.write(record(label, text, counts))
+        labels[label] += 1
+    if not labels:
+        raise DataError(f"{options.input}: no record was found; nothing was written")
+    return labels, counts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.output is None:
+            with (
+                tempfile.TemporaryFile() as stream
+            ):  # so that an error in the last document leaves stdout empty
+                labels, counts = convert(options, stream)
+                stream.seek(0)
+                shutil.copyfileobj(stream, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+        else:
+            if options.output.exists():
+                raise DataError(f"{options.output}: exists; remove it or give another --output")
+            with written_whole(options.output) as stream:
+                labels, counts = convert(options, stream)
+    except BrokenPipeError:  # as with `| head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (DataError, OSError) as error:
+        print(f"convert.py: {error}", file=sys.stderr)
+        return 2
+    report(str(options.output or "stdout"), labels, counts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

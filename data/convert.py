@@ -1,10 +1,10 @@
 """Turn collections of labelled text into record lines: `label TAB text`, UTF-8, one document a line.
 
-Read here: a folder per class with a file per document, one file per class with a document per line, lines that
-begin with their label, and Orange's .tab files. Not read here: CSV, JSON lines, fastText and TSV, which the jobs read
-as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a line break or a tab inside
-a document becomes one space, since neither can stand inside a record line. What is changed or left out is counted
-on stderr. The output is written whole or not at all.
+Read here: a folder per class with a file per document, one file per class with a document per line, lines
+that begin with their label, and Orange's .tab files. Not read here: CSV, JSON lines, fastText and TSV, which
+the jobs read as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
+line break or a tab inside a document becomes one space, since neither can stand inside a record line. What is
+changed or left out is counted on stderr. The output is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from readers import DataError, Pair, folder_pairs, per_line_pairs, read_file, se
 EXAMPLE = """\
 examples:
   python data/convert.py aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv
-  python data/convert.py train_5500.label --separator space --label-until : --encoding latin-1 --output trec.tsv
+  python data/convert.py TREC_10.label --separator space --label-until : --encoding latin-1 --output trec.tsv
   python data/convert.py reviews.tab --text-field Content --label-field Category > reviews.tsv
   python data/convert.py --per-line neg=rt-polarity.neg pos=rt-polarity.pos --encoding latin-1 --output mr.tsv
 """
@@ -36,6 +36,9 @@ def record(label: str, text: str, counts: Counter[str]) -> bytes:
     """One record line, its line break included.
 
     A line break (CR LF, LF or CR) and a tab become one space each. Changes are added to `counts`.
+
+    Raises:
+        DataError: the label or the text cannot be written as UTF-8.
     """
     values = []
     for value in (label, text):
@@ -49,7 +52,10 @@ def record(label: str, text: str, counts: Counter[str]) -> bytes:
     counts["documents"] += 1
     if not values[1].strip():
         counts["documents without text kept"] += 1
-    return "\t".join(values).encode("utf-8") + b"\n"
+    try:
+        return "\t".join(values).encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # a folder's name, or an encoding that allows half of a surrogate pair
+        raise DataError(f"label {label!r}: a name or text that is not Unicode; rename or mend it") from None
 
 
 @contextmanager
@@ -66,10 +72,14 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def left_out(counts: Counter[str]) -> str:
+    """What was changed or left out, as the rest of a line: `; blank rows left out: 1`."""
+    return "".join(f"; {what}: {n}" for what, n in sorted(counts.items()) if n and what != "documents")
+
+
 def report(name: str, labels: Counter[str], counts: Counter[str]) -> None:
     """One line on stderr: documents, labels, and everything that was changed or left out."""
-    rest = "".join(f"; {n} {what}" for what, n in sorted(counts.items()) if n and what != "documents")
-    print(f"{name}: {counts['documents']} documents, {len(labels)} labels{rest}", file=sys.stderr)
+    print(f"{name}: {counts['documents']} documents, {len(labels)} labels{left_out(counts)}", file=sys.stderr)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -87,38 +97,41 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    made.add_argument("input", nargs="?", type=Path, help="a folder of class folders, a .tab file, or lines")
     made.add_argument(
-        "input", nargs="?", type=Path, help="a folder per class, a .tab file, or a file for --separator"
+        "--per-line", nargs="+", metavar="LABEL=FILE", help="a file per class, a document per line"
     )
-    made.add_argument(
-        "--per-line", nargs="+", metavar="LABEL=FILE", help="one file per class, each line a document"
-    )
-    made.add_argument(
-        "--separator", help="lines of label, separator, text; `space`, `tab` or the characters themselves"
-    )
+    made.add_argument("--separator", help="between label and text: space, tab or characters")
     made.add_argument("--labels", nargs="+", default=[], help="class folders to take (default: every one)")
-    made.add_argument(
-        "--label-until", metavar="CHARS", help="cut a label before these, DESC:manner to DESC with `:`"
-    )
+    made.add_argument("--label-until", metavar="CHARS", help="cut labels there: with :, DESC:manner to DESC")
     made.add_argument("--rename", nargs="+", default=[], metavar="OLD=NEW", help="other names for labels")
     made.add_argument(
-        "--squeeze", action="store_true", help="white space runs become one space, none at the ends"
+        "--squeeze", action="store_true", help="each run of white space becomes a space, none at the ends"
     )
     made.add_argument("--text-field", default="", help="the text column of a .tab file")
     made.add_argument("--label-field", default="", help="the label column of a .tab file")
-    made.add_argument(
-        "--encoding", default="utf-8", help="of the input (default: utf-8); the output is UTF-8"
-    )
-    made.add_argument(
-        "--output", type=Path, metavar="FILE", help="a file that does not exist (default: stdout)"
-    )
+    made.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
+    made.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: stdout)")
     return made
 
 
 def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
-    """(label, text) of the input that the options name, before renaming."""
+    """(label, text) of the input that the options name, before renaming.
+
+    Raises:
+        DataError: no input or two, one that is not there, or a flag that does not go with it.
+    """
     if (options.input is None) == (options.per_line is None):
         raise DataError("give either one folder or file, or --per-line LABEL=FILE; see --help")
+    kind = "lines" if options.per_line else "folder" if options.input.is_dir() else options.input.suffix
+    for flag, value, fits in (
+        ("--labels", options.labels, kind == "folder"),
+        ("--separator", options.separator, kind not in ("lines", "folder")),
+        ("--text-field", options.text_field, kind == ".tab" and not options.separator),
+        ("--label-field", options.label_field, kind == ".tab" and not options.separator),
+    ):
+        if value and not fits:
+            raise DataError(f"{flag} {value}: does not go with this input; see --help")
     if options.per_line is not None:
         return per_line_pairs(options.per_line, options.encoding, counts)
     path: Path = options.input
@@ -135,16 +148,17 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     raise DataError(f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator")
 
 
-def relabelled(found: Iterable[Pair], options: argparse.Namespace) -> Iterator[Pair]:
+def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     """The pairs with --label-until, --rename and --squeeze applied, in this order."""
     names = dict(entry.split("=", 1) for entry in options.rename if "=" in entry.strip("="))
     if len(names) != len(options.rename):
-        raise DataError(
-            f"--rename {' '.join(options.rename)}: not OLD=NEW, each OLD once; write it as 0=DESC 1=ENTY"
-        )
+        raise DataError(f"--rename {' '.join(options.rename)}: write OLD=NEW, each OLD once")
     for label, text in found:
         if options.label_until:
             label = label.split(options.label_until, 1)[0]
+        if not label.strip():
+            counts["documents with an empty label left out"] += 1
+            continue
         yield names.get(label, label), " ".join(text.split()) if options.squeeze else text
 
 
@@ -152,11 +166,11 @@ def convert(options: argparse.Namespace, stream: BinaryIO) -> tuple[Counter[str]
     """Write the record lines to `stream`; returns the documents of each label, and what was counted."""
     labels: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for label, text in relabelled(pairs(options, counts), options):
+    for label, text in relabelled(pairs(options, counts), options, counts):
         stream.write(record(label, text, counts))
         labels[label] += 1
     if not labels:
-        raise DataError(f"{options.input}: no record was found; nothing was written")
+        raise DataError(f"{options.input}: no record found{left_out(counts)}; nothing was written")
     return labels, counts
 
 
@@ -165,9 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         if options.output is None:
-            with (
-                tempfile.TemporaryFile() as stream
-            ):  # so that an error in the last document leaves stdout empty
+            # Not straight to stdout: an error in the last document must leave nothing there.
+            with tempfile.TemporaryFile() as stream:
                 labels, counts = convert(options, stream)
                 stream.seek(0)
                 shutil.copyfileobj(stream, sys.stdout.buffer)

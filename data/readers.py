@@ -1,7 +1,7 @@
 """Read collections of labelled text, each of its shape, as pairs of label and text.
 
-Used by convert.py, which writes the pairs as record lines, and by fetch.py. Nothing is written here, and no text is
-changed beyond its encoding and its line ends. What is left out is added to the counts that the caller gives.
+Used by convert.py, which writes the pairs as record lines, and by fetch.py. Nothing is written here, and no
+text is changed beyond its encoding and its line ends. What is left out is added to the caller's counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Pair = tuple[str, str]
 
 
 class DataError(Exception):
-    """Something is wrong with what was asked or with a file: one line that says what, where, and what to do."""
+    """What was asked, or a file, will not do: one line that says what, where, and the remedy."""
 
 
 def decode(data: bytes, encoding: str, name: str, counts: Counter[str]) -> str:
@@ -35,9 +35,7 @@ def decode(data: bytes, encoding: str, name: str, counts: Counter[str]) -> str:
             "such as latin-1"
         ) from None
     except LookupError:
-        raise DataError(
-            f"--encoding {encoding}: not the name of a text encoding; try utf-8 or latin-1"
-        ) from None
+        raise DataError(f"--encoding {encoding}: no such text encoding; try utf-8 or latin-1") from None
     if text.startswith("\ufeff"):
         counts["byte order marks left out"] += 1
         text = text[1:]
@@ -63,7 +61,8 @@ def lines(text: str) -> list[str]:
 
 def in_number_order(name: str) -> tuple[list[tuple[int, str]], str]:
     """Sort key that puts 2_9.txt before 10_4.txt: runs of digits count as numbers, all else by code point."""
-    return [(int(run), "") if run.isdigit() else (-1, run) for run in re.split("([0-9]+)", name)], name
+    runs = re.split("([0-9]+)", name)  # every other one is of digits
+    return [(int(run), "") if at % 2 else (-1, run) for at, run in enumerate(runs)], name
 
 
 def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:
@@ -72,7 +71,7 @@ def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Cou
     `labels` names the class folders to take; empty means every one. Names that begin with a dot are left out.
 
     Raises:
-        DataError: no class folder, an empty one, one in `labels` that is not there, or a file that is not `encoding`.
+        DataError: no class folder, an empty one, one of `labels` missing, or a file not in `encoding`.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     found = [entry.name for entry in entries if entry.is_dir()]
@@ -130,7 +129,7 @@ def tab_pairs(
 ) -> Iterator[Pair]:
     """(label, text) of every row of an Orange .tab file: names, types and flags in three lines, then rows.
 
-    The label is the column flagged `class`, the text the string column, or the one of them flagged `include=True`.
+    The label is the column flagged `class`; the text is the string column, or the one flagged `include=True`.
 
     Raises:
         DataError: the three header lines are not there, or do not name one label and one text column.
@@ -163,12 +162,8 @@ def tab_pairs(
 def _column(name: str, names: list[str], field: str, found: list[int], flag: str) -> int:
     if field:
         if names.count(field) != 1:
-            raise DataError(
-                f"{name}: {flag} {field} is not the name of one column; there are {', '.join(names)}"
-            )
+            raise DataError(f"{name}: {flag} {field} is not one column; there are {', '.join(names)}")
         return names.index(field)
     if len(found) != 1:
-        raise DataError(
-            f"{name}: {len(found)} columns could be meant; give {flag}, one of {', '.join(names)}"
-        )
+        raise DataError(f"{name}: {len(found)} columns will do; give {flag}, one of {', '.join(names)}")
     return found[0]

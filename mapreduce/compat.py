@@ -6,7 +6,6 @@ because `distutils` costs 0.16 s through setuptools. Import this module before m
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import shutil
@@ -48,7 +47,7 @@ def _stand_ins() -> dict[str, ModuleType]:
     return modules
 
 
-_missing = {name for name in ("distutils", "pipes") if importlib.util.find_spec(name) is None}
+_missing = {name for name, last in {"distutils": (3, 11), "pipes": (3, 12)}.items() if sys.version_info[:2] > last}
 # For good where nothing real is hidden: a user's script may import more of mrjob later.
 sys.modules.update({n: m for n, m in _stand_ins().items() if n.split(".")[0] in _missing and n not in sys.modules})
 

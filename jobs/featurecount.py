@@ -1,0 +1,42 @@
+"""Counts features: for every feature and label its term frequency and its document frequency.
+
+Input:   pos	good good film
+         neg	bad film
+Output:  bad	neg	1	1
+         film	neg	1	1
+         film	pos	1	1
+         good	pos	2	1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mapreduce.combiner import add_labelled
+from mapreduce.counting import count_labelled
+from mapreduce.textjob import TextJob
+
+
+class FeatureCount(TextJob):
+    __doc__ = __doc__
+    KIND = "featurecount"
+    EXAMPLE = "python jobs/featurecount.py -r local --ngrams 2 --output-dir counts train.tsv"
+    LABELLED = True
+
+    def configure_args(self) -> None:
+        super().configure_args()
+        self.add_passthru_arg("--min-df", type=int, default=1, help="leave out features of fewer documents")
+
+    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        return count_labelled(self.documents(blocks), self.tokenizer)
+
+    combiner = add_labelled
+
+    def reducer(self, feature: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        found = list(add_labelled(self, feature, values))
+        if sum(int(value.rpartition(b"\t")[2]) for _, value in found) >= self.options.min_df:
+            yield from found
+
+
+if __name__ == "__main__":
+    FeatureCount.run()

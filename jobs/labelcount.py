@@ -1,0 +1,33 @@
+"""Counts labels: for every label its documents, their tokens and how many documents have which length.
+
+Minimum, median, p90, p99 and maximum of the length in words are read from the last column.
+
+Input:   pos	good good film
+         pos	great film
+Output:  pos	2	5	2:1 3:1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mapreduce.combiner import add_histograms
+from mapreduce.counting import count_lengths
+from mapreduce.textjob import TextJob
+
+
+class LabelCount(TextJob):
+    __doc__ = __doc__
+    KIND = "labelcount"
+    EXAMPLE = "python jobs/labelcount.py -r local train.tsv"
+    LABELLED = True
+
+    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        return count_lengths(self.documents(blocks), self.tokenizer)
+
+    combiner = add_histograms
+    reducer = add_histograms
+
+
+if __name__ == "__main__":
+    LabelCount.run()

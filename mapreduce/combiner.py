@@ -1,0 +1,81 @@
+"""The combiner and reducer of every counting job: `add`, which sums the columns of integers behind a key.
+
+A job says `combiner = add` and `reducer = add`. Addition is associative and commutative, so it does not matter how
+often a combiner runs. The module also runs any other job's combiner over lines that are sorted by key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+
+def add(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the key with the sums of its columns.
+
+    Args:
+        job: the job, unused; `add` is a method of it.
+        key: the key.
+        values: integers separated by tabs, as many in every value.
+    """
+    yield key, add_columns(values)
+
+
+def add_columns(values: Iterable[bytes]) -> bytes:
+    """Sums values like b"1\\t2" column by column."""
+    values = iter(values)
+    first = next(values)
+    if b"\t" not in first:
+        return b"%d" % (int(first) + sum(map(int, values)))
+    totals = list(map(int, first.split(b"\t")))
+    for value in values:
+        totals = [a + b for a, b in zip(totals, map(int, value.split(b"\t")))]
+    return b"\t".join(b"%d" % total for total in totals)
+
+
+def add_labelled(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add` for values `label TAB columns`: yields the key with every label, in order, and its sums."""
+    by_label: dict[bytes, list[bytes]] = {}
+    for value in values:
+        label, _, columns = value.partition(b"\t")
+        by_label.setdefault(label, []).append(columns)
+    for label in sorted(by_label):
+        yield key, label + b"\t" + add_columns(by_label[label])
+
+
+def add_histograms(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add` for values `documents TAB tokens TAB length:documents length:documents ...`."""
+    columns, lengths = [], Counter[int]()
+    for value in values:
+        sums, _, histogram = value.rpartition(b"\t")
+        columns.append(sums)
+        for entry in histogram.split():
+            length, _, documents = entry.partition(b":")
+            lengths[int(length)] += int(documents)
+    entries = b" ".join(b"%d:%d" % entry for entry in sorted(lengths.items()))
+    yield key, add_columns(columns) + b"\t" + entries
+
+
+def key_of(line: bytes) -> bytes:
+    """The key of a line: all before its first tab."""
+    return line.partition(b"\t")[0]
+
+
+def add_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """`add` over lines `key TAB value` that are sorted by key, without line ends."""
+    for key, group in groupby(lines, key_of):
+        first = next(group)
+        second = next(group, None)
+        if second is None:
+            yield first
+        else:
+            cut = len(key) + 1
+            rest = [line[cut:] for line in group]
+            yield key + b"\t" + add_columns([first[cut:], second[cut:], *rest])
+
+
+def is_add(method: Callable[..., Any] | None) -> bool:
+    """Whether a job's combiner or reducer is `add`, which a runner may then do itself."""
+    return getattr(method, "__func__", None) is add

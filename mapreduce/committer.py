@@ -1,0 +1,42 @@
+"""The output committer: parts appear under their names only when whole, and the output directory by one rename.
+
+A job works in a folder beside its output, `OUT._temporary.<job>`, on the same file system. It writes the parts,
+the manifest, `_SUCCESS`, and renames. Until then nothing that looks like an output exists.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mapreduce import manifest
+from mapreduce.errors import UserError
+
+
+def refuse_existing(directory: str) -> None:
+    """Raises UserError where the output is there already, as Hadoop does."""
+    if os.path.lexists(directory):
+        raise UserError(f"{directory}: output already exists; remove it or give another --output-dir")
+    parent = os.path.dirname(os.path.abspath(directory))
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
+        raise UserError(f"{directory}: cannot be written: {parent} is not a folder that you may write to")
+
+
+def temporary_folder(directory: str, job: str) -> str:
+    """The folder beside the output in which the job works."""
+    return f"{directory.rstrip(os.sep)}._temporary.{job}"
+
+
+def commit_part(written: str, directory: str, number: int) -> None:
+    """Renames what an attempt has written to part-NNNNN; a second attempt's replaces the first's, being equal."""
+    os.rename(written, os.path.join(directory, f"part-{number:05d}"))
+
+
+def commit_job(parts: str, directory: str, description: dict[str, Any]) -> None:
+    """Writes the manifest and `_SUCCESS` among the parts and renames the folder to the output directory."""
+    manifest.write(parts, description)
+    if os.path.abspath(parts) != os.path.abspath(directory):
+        refuse_existing(directory)
+        os.rename(parts, directory)

@@ -1,0 +1,104 @@
+"""Documents to shard lines: the hash, the label and the ids of a document, and the job class that has a vocabulary.
+
+A shard line is `hash TAB label TAB base64`. The bridge in `models.dataset` reads it; nothing here knows models.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from array import array
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from mapreduce import manifest
+from mapreduce import vocabulary as vocabularies
+from mapreduce.errors import UserError
+from mapreduce.records import record_hash
+from mapreduce.textjob import TextJob
+from mapreduce.tokenizer import Tokenizer
+from mapreduce.vocabulary import OOV, Vocabulary
+
+
+def pack(values: Iterable[int]) -> bytes:
+    """Integers as little-endian int32 in base64 of the web-safe alphabet, padded."""
+    numbers = array("i", values)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return urlsafe_b64encode(numbers.tobytes())
+
+
+class Encoder:
+    """Looks features up and writes shard lines."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary, salt: bytes = b"") -> None:
+        self._features, self._ids, self._salt = tokenizer.features, vocabulary.ids(), salt
+
+    def ids(self, text: bytes) -> list[int]:
+        """The ids of a document's features, in their order; 1 for one outside the vocabulary."""
+        get = self._ids.get
+        return [get(feature, OOV) for feature in self._features(text)]
+
+    def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
+        """Blocks of shard lines, a block for each list of documents (label, text)."""
+        salt = self._salt
+        for block in documents:
+            yield b"".join(
+                [
+                    b"%s\t%s\t%s\n" % (record_hash(text, salt).encode(), label, pack(self.ids(text)))
+                    for label, text in block
+                ]
+            )
+
+
+class VocabularyJob(TextJob):
+    """A job with a vocabulary. It takes the vocabulary's own specification; flags may repeat it, not change it."""
+
+    def configure_args(self) -> None:
+        super().configure_args()
+        self.add_file_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
+
+    def load_args(self, args: list[str]) -> None:
+        """A folder is replaced by the files in it, which can be sent to the nodes."""
+        super().load_args(args)
+        folder = self.options.vocabulary
+        if folder and not os.path.isfile(folder):
+            found = manifest.read(folder, "vocabulary")
+            specification = manifest.specification(found)
+            if self._names_specification():
+                if self.specification.fingerprint != specification.fingerprint:
+                    raise UserError(
+                        f"{folder}: made with specification {specification.fingerprint}, and the flags give "
+                        f"{self.specification.fingerprint}; leave the flags out or make the vocabulary again"
+                    )
+            else:
+                args = [*args, "--specification", os.path.join(folder, manifest.NAME)]
+            super().load_args([*args, "--vocabulary", manifest.part_paths(folder, found)[0]])
+            self._cl_args = [*args, "--vocabulary", manifest.part_paths(folder, found)[0]]
+            self.__dict__.pop("specification", None)
+
+    def _names_specification(self) -> bool:
+        names = ("tokenizer", "specification", "punctuation", "case", "ngrams", "character_ngrams", "head")
+        return any(getattr(self.options, name) is not None for name in names)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that --vocabulary names."""
+        return vocabularies.read(self.options.vocabulary)
+
+    @property
+    def salt(self) -> bytes:
+        """The salt of the records' hashes."""
+        return bytes(self.options.salt.encode())
+
+    def _non_option_kwargs(self) -> dict[str, Any]:
+        if not self.options.vocabulary:
+            raise UserError(f"{self.KIND}: no vocabulary; make one with jobs/vocabulary.py and name it with --vocabulary")
+        return super()._non_option_kwargs()
+
+    def manifest_fields(self, parts: str) -> dict[str, Any]:
+        """The vocabulary's fingerprint, and the dtype and shape of an example."""
+        fields = {"vocabulary_fingerprint": self.vocabulary.fingerprint, "dtype": "int32", "shape": [None]}
+        return {**super().manifest_fields(parts), **fields}

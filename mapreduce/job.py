@@ -1,0 +1,195 @@
+"""The base class of every job: an mrjob job that runs on our local runner, maps whole blocks, and reports its errors.
+
+Derive from `Job` in place of `mrjob.job.MRJob`; nothing else in a script has to change. A job that can work on
+many lines at once defines `map_blocks` instead of a mapper. Input formats and tokenizers are in `mapreduce.textjob`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from mapreduce import compat
+
+with compat.stand_ins():
+    from mrjob.job import MRJob
+    from mrjob.protocol import StandardJSONProtocol
+    from mrjob.step import MRStep
+
+from mapreduce import manifest
+from mapreduce.errors import UserError
+from mapreduce.split import Split, blocks
+
+__all__ = ["Job", "MRStep"]
+
+LINES = 10_000  # in a block that is made of single lines
+
+
+class Job(MRJob):
+    """A MapReduce job.
+
+    Attributes:
+        KIND: what its output is called in the manifest.
+        EXAMPLE: a command to paste, shown at the end of --help.
+
+    Example:
+        class CountLines(Job):
+            def mapper(self, _, line):
+                yield "lines", 1
+
+            def reducer(self, key, values):
+                yield key, sum(values)
+
+        if __name__ == "__main__":
+            CountLines.run()
+    """
+
+    KIND = "job"
+    EXAMPLE = ""
+    # mrjob's default is whichever JSON library is installed, and their outputs differ.
+    INTERNAL_PROTOCOL = StandardJSONProtocol
+    OUTPUT_PROTOCOL = StandardJSONProtocol
+
+    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.
+
+        Define it in place of `mapper`, or name `self.block_mapper` as the mapper of a step in `steps()`.
+        """
+        raise NotImplementedError
+
+    def block_mapper(self, _: Any, line: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The mapper that stands for `map_blocks` in a step."""
+        yield from _pairs(self.map_blocks([line + b"\n"]))
+
+    def steps(self) -> list[MRStep]:
+        """One step of the methods that are defined, as in mrjob; `map_blocks` counts as the mapper."""
+        if type(self).map_blocks is Job.map_blocks:
+            return list(super().steps())
+        defined = {
+            name: getattr(self, name)
+            for name in ("combiner", "reducer", "reducer_init", "reducer_final")
+            if getattr(type(self), name) is not getattr(MRJob, name)
+        }
+        return [MRStep(mapper=self.block_mapper, **defined)]
+
+    def _maps_blocks(self, step_num: int) -> bool:
+        mapper = self.steps()[step_num]["mapper"]
+        return getattr(mapper, "__func__", None) is Job.block_mapper
+
+    def run_mapper(self, step_num: int = 0) -> None:
+        """Runs the mapper of a step on stdin, in blocks where it can."""
+        if not self._maps_blocks(step_num):
+            super().run_mapper(step_num)
+            return
+        source = self.stdin.blocks() if isinstance(self.stdin, Split) else blocks(self.stdin)
+        for block in self.map_blocks(source):
+            self.stdout.write(block)
+
+    def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
+        """Maps decoded lines: what Spark calls. Lines are joined into blocks for `map_blocks`."""
+        if self._maps_blocks(step_num):
+            return _pairs(self.map_blocks(_joined(value for _, value in pairs)))
+        mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
+        return mapped
+
+    def make_runner(self) -> Any:
+        """The runner that -r names; inline and local are ours."""
+        with compat.stand_ins():
+            runner = super().make_runner()
+        runner.job = self
+        return runner
+
+    def _runner_class(self) -> Any:
+        with compat.stand_ins():
+            if self.options.runner in (None, "inline", "local"):
+                from mapreduce.local import InlineRunner, LocalRunner
+
+                return LocalRunner if self.options.runner == "local" else InlineRunner
+            return super()._runner_class()
+
+    def run_job(self) -> None:
+        """Runs the whole job; an error of the user's is one line on stderr and an exit code."""
+        try:
+            super().run_job()
+        except UserError as error:
+            sys.exit(fail(self._name(), error))
+        except BrokenPipeError:  # `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print(f"{self._name()}: interrupted; nothing was written", file=sys.stderr)
+            sys.exit(130)
+
+    @classmethod
+    def run(cls) -> None:
+        """Runs the script: the job, or on a node the task that its flags name."""
+        try:
+            super().run()
+        except UserError as error:
+            sys.exit(fail(cls.KIND, error))
+
+    def _name(self) -> str:
+        return self.KIND if self.KIND != "job" else type(self).__name__
+
+    @classmethod
+    def set_up_logging(cls, quiet: bool = False, verbose: bool = False, stream: Any = None) -> None:
+        """mrjob's own words are shown at -v, or where a cluster is at work; ours always, unless -q."""
+        if not verbose and not quiet and not _names_cluster(sys.argv):
+            quiet = True
+        super().set_up_logging(quiet=quiet, verbose=verbose, stream=stream)
+
+    def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
+        """Looks at the counters of all steps before the output is committed; raises to stop that."""
+
+    def manifest_fields(self, parts: str) -> dict[str, Any]:
+        """What a job adds to its manifest, any keyword of `manifest.build`; `parts` is the folder of its parts."""
+        return {}
+
+    def describe(
+        self, parts: str, inputs: list[dict[str, Any]], counters: list[dict[str, dict[str, int]]], seconds: float
+    ) -> dict[str, Any]:
+        """The manifest of a finished run, without its parts."""
+        total: dict[str, dict[str, int]] = {}
+        for step in counters:
+            for group, names in step.items():
+                for name, amount in names.items():
+                    total.setdefault(group, {})[name] = total.get(group, {}).get(name, 0) + amount
+        own = self._passthru_arg_dests | self._file_arg_dests
+        arguments = {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
+        return manifest.build(
+            self.KIND, arguments=arguments, inputs=inputs, counters=total, seconds=seconds, **self.manifest_fields(parts)
+        )
+
+    def _print_help(self, options: Any) -> None:
+        print(f"{(type(self).__doc__ or '').strip()}\n")
+        super()._print_help(options)
+        if self.EXAMPLE:
+            print(f"\nExample:\n  {self.EXAMPLE}")
+
+
+def fail(name: str, error: UserError) -> int:
+    """Prints the one line of a user's error; returns the exit code."""
+    print(f"{name}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _names_cluster(arguments: list[str]) -> bool:
+    return any(name in arguments for name in ("hadoop", "emr", "dataproc", "spark"))
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    lines = iter(lines)
+    while some := list(islice(lines, LINES)):
+        yield b"\n".join(some) + b"\n"
+
+
+def _pairs(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for block in blocks:
+        for line in block.split(b"\n")[:-1]:
+            key, _, value = line.partition(b"\t")
+            yield key, value
+
+

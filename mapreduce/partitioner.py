@@ -1,0 +1,28 @@
+"""Partitioners: which reduce task a key goes to, by the same arithmetic as Hadoop's.
+
+So a local run writes the same keys into part-00000, part-00001, ... as a cluster does.
+"""
+
+from __future__ import annotations
+
+
+def hash_partition(key: bytes, reduces: int) -> int:
+    """Hadoop's HashPartitioner over a streaming key (the hash of org.apache.hadoop.io.Text).
+
+    The hash starts at 1 and is 31 * hash + byte, bytes signed, in 32 bits.
+    """
+    return _partition(key, 1, reduces)
+
+
+def key_field_partition(key: bytes, reduces: int) -> int:
+    """Hadoop's KeyFieldBasedPartitioner on the first field, which SORT_VALUES uses: as above, but starting at 0."""
+    return _partition(key, 0, reduces)
+
+
+def _partition(key: bytes, start: int, reduces: int) -> int:
+    if reduces == 1:
+        return 0
+    code = start
+    for byte in key:
+        code = (31 * code + (byte if byte < 128 else byte - 256)) & 0xFFFFFFFF
+    return (code & 0x7FFFFFFF) % reduces

@@ -1,0 +1,115 @@
+"""The map side of the shuffle: takes a map task's output lines, combines and sorts them, and spills sorted runs.
+
+A run is a file of lines in order of their keys' bytes, one run a partition and spill. Runs are merged in
+`mapreduce.merge`. Values of one key keep the order in which they came.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from mapreduce.combiner import key_of
+
+Combine = Callable[[Iterable[bytes]], Iterator[bytes]]
+Partition = Callable[[bytes, int], int]
+
+# What a line costs in memory beside its bytes: two bytes objects, its place in a list and in the table.
+OVERHEAD = 160
+
+
+class Spill:
+    """Where the mapper writes: a binary stream to it, sorted runs to the reducers.
+
+    Args:
+        directory: where runs go.
+        reduces: number of partitions.
+        partition: (key, reduces) -> partition.
+        combine: sorted lines to combined lines, or None.
+        sort_values: sort by the whole line instead of the key.
+        memory: bytes of lines that are held before a spill.
+
+    Attributes:
+        runs: for every partition the paths of its runs.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        reduces: int,
+        partition: Partition,
+        combine: Combine | None = None,
+        sort_values: bool = False,
+        memory: int = 256 << 20,
+    ) -> None:
+        self.runs: list[list[str]] = [[] for _ in range(reduces)]
+        self._directory, self._partition, self._combine = directory, partition, combine
+        self._sort_values, self._memory = sort_values, memory
+        self._pieces: list[bytes] = []
+        self._pending = 0
+        self._groups: dict[bytes, list[bytes]] = {}
+        self._used = 0
+
+    def write(self, data: bytes) -> int:
+        """Takes output, any number of bytes at a time."""
+        self._pieces.append(data)
+        self._pending += len(data)
+        if self._pending > 1 << 20 and data.endswith(b"\n"):
+            self._take()
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: lines are kept until they are spilled."""
+
+    def close(self) -> None:
+        """Spills what is left."""
+        self._take()
+        if self._groups or not any(self.runs):
+            self._spill()
+
+    def _take(self) -> None:
+        lines = b"".join(self._pieces).split(b"\n")
+        self._pieces, self._pending = [], 0
+        if not lines[-1]:
+            lines.pop()
+        groups = self._groups
+        for line in lines:
+            key = line.partition(b"\t")[0]
+            if key in groups:
+                groups[key].append(line)
+            else:
+                groups[key] = [line]
+        self._used += sum(map(len, lines)) + OVERHEAD * len(lines)
+        if self._used > self._memory:
+            self._spill()
+
+    def _sorted_lines(self) -> Iterator[bytes]:
+        for key in sorted(self._groups):
+            group = self._groups[key]
+            if self._sort_values:
+                group.sort()
+            yield from group
+
+    def _spill(self) -> None:
+        lines: Iterable[bytes] = self._sorted_lines()
+        if self._combine is not None:
+            lines = self._combine(lines)
+        reduces = len(self.runs)
+        partitions: list[list[bytes]] = [[] for _ in range(reduces)]
+        if reduces == 1:
+            partitions[0] = list(lines)
+        else:
+            last_key, target = None, partitions[0]
+            for line in lines:
+                key = key_of(line)
+                if key != last_key:
+                    last_key, target = key, partitions[self._partition(key, reduces)]
+                target.append(line)
+        for number, run in enumerate(partitions):
+            if run:
+                path = os.path.join(self._directory, f"spill-{len(self.runs[number]):05d}-{number:05d}")
+                with open(path, "wb") as file:
+                    run.append(b"")
+                    file.write(b"\n".join(run))
+                self.runs[number].append(path)
+        self._groups, self._used = {}, 0

@@ -1,0 +1,145 @@
+"""Input splits: byte ranges of files, cut at line ends, and the blocks of whole lines that are read from them.
+
+A range owns the lines that begin in it, so nothing is copied or split on disk. Compressed files are one split
+each. A UTF-8 byte order mark at the start of a file is dropped, as Hadoop's TextInputFormat does. Lines end at LF.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import glob
+from typing import IO, BinaryIO, cast
+
+from mapreduce.errors import UserError
+
+BLOCK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True)
+class Split:
+    """A byte range of a file; of a compressed file always the whole."""
+
+    path: str
+    start: int
+    length: int
+
+    def blocks(self) -> Iterator[bytes]:
+        """The lines that begin in this range, in blocks of about 1 MiB that end at a line end."""
+        end = self.start + self.length
+        with open_input(self.path) as file:
+            if is_compressed(self.path):
+                yield from blocks(file)
+                return
+            position = self.start
+            if position:
+                file.seek(position - 1)
+                position += len(file.readline()) - 1
+            while position < end:
+                block = file.read(min(BLOCK, end - position))
+                if not block:
+                    return  # the file has become shorter
+                if not block.endswith(b"\n"):
+                    block += file.readline()
+                drop = len(_BOM) if position == 0 and block.startswith(_BOM) else 0
+                position += len(block)
+                if len(block) > drop:
+                    yield _ended(block[drop:])
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The lines that begin in this range, without their LF."""
+        for block in self.blocks():
+            yield from block.split(b"\n")[:-1]
+
+
+def blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a stream, in blocks of about 1 MiB that end at a line end."""
+    start = True
+    while block := stream.read(BLOCK):
+        if not block.endswith(b"\n"):
+            block += stream.readline()
+        if start and block.startswith(_BOM):
+            block = block[len(_BOM) :]
+        start = False
+        if block:
+            yield _ended(block)
+
+
+def _ended(block: bytes) -> bytes:
+    return block if block.endswith(b"\n") else block + b"\n"
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the suffix is .gz, .bz2 or .xz."""
+    return os.path.splitext(path)[1] in _OPENERS
+
+
+def open_input(path: str) -> BinaryIO:
+    """Opens a file to read its decompressed bytes, every member of it.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    try:
+        return cast(BinaryIO, _OPENERS.get(os.path.splitext(path)[1], open)(path, "rb"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def first_line(path: str) -> bytes:
+    """The first line of a file, without its end and without a byte order mark."""
+    with open_input(path) as file:
+        try:
+            line = file.readline()
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise UserError(f"{path}: damaged: {error}") from None
+    return line[len(_BOM) if line.startswith(_BOM) else 0 :].rstrip(b"\r\n")
+
+
+def plan(paths: list[str], maps: int) -> list[Split]:
+    """Cuts files into about `maps` splits, none smaller than 1 MiB; at least one, so that a job has a task."""
+    sizes = [(os.path.abspath(path), os.path.getsize(path)) for path in paths]
+    total = sum(size for _, size in sizes)
+    target = max(BLOCK, -(-total // max(maps, 1)))
+    splits = []
+    for path, size in sizes:
+        pieces = 1 if is_compressed(path) else max(1, round(size / target))
+        edges = [size * i // pieces for i in range(pieces + 1)]
+        splits += [Split(path, a, b - a) for a, b in zip(edges, edges[1:])]
+    return splits
+
+
+def expand(patterns: list[str]) -> list[str]:
+    """The local files behind paths, globs and folders, sorted within each; names with _ or . before them are left
+    out of folders and globs, as on Hadoop.
+
+    Raises:
+        UserError: a path does not exist, matches nothing, or is not on this machine.
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        pattern = pattern[len("file://") :] if pattern.startswith("file://") else pattern
+        if "://" in pattern:
+            raise UserError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
+        if os.path.isfile(pattern):
+            found.append(pattern)
+            continue
+        files = [f for path in sorted(glob(pattern)) for f in _visible(path)]
+        if not files:
+            raise UserError(f"{pattern}: no such input file; give a file, a folder, a glob, or - for standard input")
+        found += files
+    return found
+
+
+def _visible(path: str) -> list[str]:
+    if os.path.basename(path).startswith(("_", ".")):
+        return []
+    if not os.path.isdir(path):
+        return [path]
+    return [f for name in sorted(os.listdir(path)) for f in _visible(os.path.join(path, name))]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mapreduce.encoding import Encoder, VocabularyJob
+from mapreduce.encoding import Encoder, EncodingJob
 
 
-class Encode(VocabularyJob):
+class Encode(EncodingJob):
     __doc__ = __doc__
     KIND = "encode"
     EXAMPLE = "python jobs/encode.py -r local --vocabulary vocabulary --shards 4 --output-dir shards train.tsv"

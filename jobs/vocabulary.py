@@ -21,7 +21,7 @@ from mapreduce.job import MRStep
 from mapreduce.textjob import TextJob
 
 
-class VocabularyJob(TextJob):
+class BuildVocabulary(TextJob):
     __doc__ = __doc__
     KIND = "vocabulary"
     EXAMPLE = "python jobs/vocabulary.py -r local --top-k 20000 --output-dir vocabulary train.tsv"
@@ -59,4 +59,4 @@ class VocabularyJob(TextJob):
 
 
 if __name__ == "__main__":
-    VocabularyJob.run()
+    BuildVocabulary.run()

@@ -66,14 +66,12 @@ def key_of(line: bytes) -> bytes:
 def add_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
     """`add` over lines `key TAB value` that are sorted by key, without line ends."""
     for key, group in groupby(lines, key_of):
-        first = next(group)
-        second = next(group, None)
-        if second is None:
-            yield first
+        same = list(group)
+        if len(same) == 1:
+            yield same[0]
         else:
             cut = len(key) + 1
-            rest = [line[cut:] for line in group]
-            yield key + b"\t" + add_columns([first[cut:], second[cut:], *rest])
+            yield key + b"\t" + add_columns([line[cut:] for line in same])
 
 
 def is_add(method: Callable[..., Any] | None) -> bool:

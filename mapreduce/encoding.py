@@ -17,7 +17,7 @@ from mapreduce import manifest
 from mapreduce import vocabulary as vocabularies
 from mapreduce.errors import UserError
 from mapreduce.records import record_hash
-from mapreduce.textjob import TextJob
+from mapreduce.textjob import TextJob, task_file
 from mapreduce.tokenizer import Tokenizer
 from mapreduce.vocabulary import OOV, Vocabulary
 
@@ -53,31 +53,30 @@ class Encoder:
             )
 
 
-class VocabularyJob(TextJob):
+class EncodingJob(TextJob):
     """A job with a vocabulary. It takes the vocabulary's own specification; flags may repeat it, not change it."""
 
     def configure_args(self) -> None:
         super().configure_args()
-        self.add_file_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
+        self.add_driver_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
 
     def load_args(self, args: list[str]) -> None:
-        """A folder is replaced by the files in it, which can be sent to the nodes."""
+        """A folder stands for the files in it, which can be sent to the nodes."""
         super().load_args(args)
         folder = self.options.vocabulary
-        if folder and not os.path.isfile(folder):
-            found = manifest.read(folder, "vocabulary")
-            specification = manifest.specification(found)
-            if self._names_specification():
-                if self.specification.fingerprint != specification.fingerprint:
-                    raise UserError(
-                        f"{folder}: made with specification {specification.fingerprint}, and the flags give "
-                        f"{self.specification.fingerprint}; leave the flags out or make the vocabulary again"
-                    )
-            else:
-                args = [*args, "--specification", os.path.join(folder, manifest.NAME)]
-            super().load_args([*args, "--vocabulary", manifest.part_paths(folder, found)[0]])
-            self._cl_args = [*args, "--vocabulary", manifest.part_paths(folder, found)[0]]
-            self.__dict__.pop("specification", None)
+        if not folder or os.path.isfile(folder):
+            return
+        found = manifest.read(folder, "vocabulary")
+        specification = manifest.specification(found)
+        if self._names_specification():
+            if self.specification.fingerprint != specification.fingerprint:
+                raise UserError(
+                    f"{folder}: made with specification {specification.fingerprint}, and the flags give "
+                    f"{self.specification.fingerprint}; leave the flags out or make the vocabulary again"
+                )
+        else:
+            self.options.specification = os.path.join(folder, manifest.NAME)
+        self.options.vocabulary = manifest.part_paths(folder, found)[0]
 
     def _names_specification(self) -> bool:
         names = ("tokenizer", "specification", "punctuation", "case", "ngrams", "character_ngrams", "head")
@@ -93,10 +92,12 @@ class VocabularyJob(TextJob):
         """The salt of the records' hashes."""
         return bytes(self.options.salt.encode())
 
-    def _non_option_kwargs(self) -> dict[str, Any]:
+    def _settle(self, paths: list[str]) -> list[Any]:
         if not self.options.vocabulary:
-            raise UserError(f"{self.KIND}: no vocabulary; make one with jobs/vocabulary.py and name it with --vocabulary")
-        return super()._non_option_kwargs()
+            raise UserError(
+                f"{self.KIND}: no vocabulary; make one with jobs/vocabulary.py and name it with --vocabulary"
+            )
+        return [*super()._settle(paths), "--vocabulary", task_file(self.options.vocabulary)]
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The vocabulary's fingerprint, and the dtype and shape of an example."""

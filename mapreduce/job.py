@@ -157,10 +157,15 @@ class Job(MRJob):
             for group, names in step.items():
                 for name, amount in names.items():
                     total.setdefault(group, {})[name] = total.get(group, {}).get(name, 0) + amount
-        own = self._passthru_arg_dests | self._file_arg_dests
+        own = self._passthru_arg_dests | self._file_arg_dests | getattr(self, "_driver_arg_dests", set())
         arguments = {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
         return manifest.build(
-            self.KIND, arguments=arguments, inputs=inputs, counters=total, seconds=seconds, **self.manifest_fields(parts)
+            self.KIND,
+            arguments=arguments,
+            inputs=inputs,
+            counters=total,
+            seconds=seconds,
+            **self.manifest_fields(parts),
         )
 
     def _print_help(self, options: Any) -> None:
@@ -191,5 +196,3 @@ def _pairs(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         for line in block.split(b"\n")[:-1]:
             key, _, value = line.partition(b"\t")
             yield key, value
-
-

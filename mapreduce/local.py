@@ -44,6 +44,8 @@ class InlineRunner(SimMRJobRunner):
     """Runs all tasks in this process, one after the other: the runner for debugging."""
 
     alias = "inline"
+    _local_tmp_dir: str | None
+    _output_dir: str
 
     def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -66,7 +68,7 @@ class InlineRunner(SimMRJobRunner):
         if not self._local_tmp_dir and self._output_dir:
             self._local_tmp_dir = committer.temporary_folder(os.path.abspath(self._output_dir), self._job_key)
             os.makedirs(self._local_tmp_dir)
-        return super()._get_local_tmp_dir()
+        return str(super()._get_local_tmp_dir())
 
     def _run(self) -> None:
         wanted = self._output_dir
@@ -114,7 +116,10 @@ class InlineRunner(SimMRJobRunner):
         maps = self._run_tasks(
             "mapper",
             step_num,
-            [(f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})", s) for i, s in enumerate(splits)],
+            [
+                (f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})", s)
+                for i, s in enumerate(splits)
+            ],
             lambda split, number, folder: attempt.run_map(settings, split, number, folder),
             [split.length for split in splits],
         )
@@ -194,7 +199,9 @@ def _check_step(step: dict[str, Any], partitioner: str | None) -> None:
     if step.get("input_manifest"):
         raise UserError("mapper_raw: not on the local runner; use -r hadoop")
     if partitioner and not partitioner.endswith((".HashPartitioner", ".KeyFieldBasedPartitioner")):
-        raise UserError(f"partitioner {partitioner}: the local runner has Hadoop's HashPartitioner alone; use -r hadoop")
+        raise UserError(
+            f"partitioner {partitioner}: the local runner has Hadoop's HashPartitioner alone; use -r hadoop"
+        )
 
 
 def _add_counters(total: Counters, more: Counters) -> None:

@@ -111,8 +111,10 @@ def specification(manifest: dict[str, Any]) -> Specification:
     """
     found = Specification.from_json(manifest.get("specification"))
     if found.fingerprint != manifest.get("specification_fingerprint"):
-        raise UserError(f"manifest: specification {found.fingerprint} is not the one that was written, "
-                        f"{manifest.get('specification_fingerprint')}")
+        raise UserError(
+            f"manifest: specification {found.fingerprint} is not the one that was written, "
+            f"{manifest.get('specification_fingerprint')}"
+        )
     return found
 
 

@@ -10,16 +10,16 @@ import bz2
 import gzip
 import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from glob import glob
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from mapreduce.errors import UserError
 
 BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def open_input(path: str) -> BinaryIO:
         UserError: it cannot be opened.
     """
     try:
-        return cast(BinaryIO, _OPENERS.get(os.path.splitext(path)[1], open)(path, "rb"))
+        opener: Callable[..., Any] = _OPENERS.get(os.path.splitext(path)[1], open)
+        return cast(BinaryIO, opener(path, "rb"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 

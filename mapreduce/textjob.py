@@ -7,6 +7,7 @@ what the tasks have to know (format, CSV columns) once, and adds up what was rej
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -40,6 +41,7 @@ class TextJob(Job):
 
     def configure_args(self) -> None:
         super().configure_args()
+        self._driver_arg_dests: set[str] = set()
         add = self.add_passthru_arg
         add("--format", choices=records.FORMATS, help="input format; default: by suffix, else text")
         add("--text-field", default="text", help="field of the text in CSV and JSON lines (default: text)")
@@ -49,12 +51,16 @@ class TextJob(Job):
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
         add("--tokenizer", choices=PRESETS, help="tokenizer preset (default: keras)")
-        self.add_file_arg("--specification", help="tokenizer specification in place of a preset: a JSON file, or the manifest of an output")
+        self.add_driver_arg("--specification", help="in place of a preset: a JSON file, or an output's manifest")
         add("--punctuation", choices=("delete", "space", "keep", "leave"), help="what becomes of ASCII punctuation")
         add("--case", choices=("fold", "keep"), help="A to Z become a to z, or stay")
         add("--ngrams", type=widths, help="word n-grams: 2 (words and pairs) or 1-3")
         add("--character-ngrams", type=widths, help="character n-grams within words, for example 3-5")
         add("--head", type=int, help="count the first n words once more, as features of their own")
+
+    def add_driver_arg(self, *args: Any, **kwargs: Any) -> None:
+        """Declares a flag that does not pass to the tasks as it stands: `_settle` says what they get."""
+        self._driver_arg_dests.add(self.arg_parser.add_argument(*args, **kwargs).dest)
 
     @cached_property
     def specification(self) -> Specification:
@@ -146,25 +152,32 @@ class TextJob(Job):
     def _non_option_kwargs(self) -> dict[str, Any]:
         """Adds to the tasks' arguments what the driver has found out about the input."""
         kwargs: dict[str, Any] = super()._non_option_kwargs()
-        self.specification  # noqa: B018 - a wrong flag is an error of the driver, not of a task
-        settled = self._settle(self.options.args)
-        kwargs["extra_args"] = [*kwargs["extra_args"], *settled]
+        self.tokenizer  # noqa: B018 - a wrong flag is an error of the driver, not of a task
+        kwargs["extra_args"] = [*kwargs["extra_args"], *self._settle(self.options.args)]
         return kwargs
 
-    def _settle(self, paths: list[str]) -> list[str]:
+    def _settle(self, paths: list[str]) -> list[Any]:
+        """Arguments for the tasks that the driver alone can find out; files are `task_file`s."""
         options = self.options
         named = [path for path in paths if path != "-"]
         if options.format is None:
             options.format = records.detect_format(named if "://" in "".join(named) else expand(named))
         if self.LABELLED and options.format == "text":
-            names = ", ".join(f for f in records.FORMATS if f != "text")
-            raise UserError(f"{self.KIND} needs labelled records and the input looks like plain text; give --format ({names})")
-        settled = ["--format", options.format]
+            names = ", ".join(name for name in records.FORMATS if name != "text")
+            raise UserError(f"{self.KIND} needs labelled records; the input looks like text; give --format ({names})")
+        settled: list[Any] = ["--format", options.format]
+        if options.specification:
+            settled += ["--specification", task_file(options.specification)]
         if options.format == "csv" and options.columns is None:
             columns = records.csv_columns(expand(named), options.text_field, options.label_field)
             options.columns = ",".join(map(str, columns))
             settled += ["--columns", options.columns]
         return settled
+
+
+def task_file(path: str) -> dict[str, Any]:
+    """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
+    return {"type": "file", "path": os.path.abspath(path), "name": None}
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -175,5 +188,3 @@ def widths(text: str) -> tuple[int, ...]:
     """
     first, dash, last = text.partition("-")
     return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))
-
-

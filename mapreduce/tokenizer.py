@@ -68,9 +68,7 @@ def character_ngrams(words: list[bytes], width: int) -> list[bytes]:
     found = []
     for word in words:
         characters = _characters(b" " + word + b" ")
-        found += [
-            CHARACTER_NGRAM + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1)
-        ]
+        found += [CHARACTER_NGRAM + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1)]
     return found
 
 

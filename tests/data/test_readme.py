@@ -1,0 +1,50 @@
+"""The example lines of data/README.md are read by the code that they describe."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+
+from mapreduce.records import RecordReader, csv_columns, record_hash
+
+README = Path(__file__).parents[2] / "data" / "README.md"
+
+
+def example(name: str) -> bytes:
+    """The fenced block of that name."""
+    found = re.search(rf"^```{name}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert found, f"no block {name}"
+    return found[1].encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("text", b""), ("tsv", b"pos"), ("csv", b"pos"), ("jsonl", b"pos"), ("fasttext", b"pos")],
+)
+def test_every_input_format_is_read_as_the_same_record(name: str, label: bytes, tmp_path: Path) -> None:
+    file = tmp_path / f"example.{name}"
+    file.write_bytes(example(name))
+    columns = csv_columns([str(file)], "text", "label") if name == "csv" else None
+    assert RecordReader(name, columns=columns).read(example(name)) == [(label, b"a good film")]
+
+
+def test_the_shard_line_is_that_of_the_record() -> None:
+    shard_hash, label, array = example("encode").rstrip(b"\n").split(b"\t")
+    assert shard_hash.decode() == record_hash(b"a good film")
+    assert label == b"pos"
+    ids = base64.urlsafe_b64decode(array)
+    assert [int.from_bytes(ids[at : at + 4], "little", signed=True) for at in range(0, len(ids), 4)] == [
+        2,
+        1,
+        7,
+    ]
+
+
+def test_label_lengths_add_up() -> None:
+    _, documents, tokens, *lengths = example("labelcount").decode().split()
+    counted = {int(length): int(n) for length, n in (entry.split(":") for entry in lengths)}
+    assert sum(counted.values()) == int(documents)
+    assert sum(length * n for length, n in counted.items()) == int(tokens)

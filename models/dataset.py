@@ -1,0 +1,234 @@
+"""The bridge: the output directory of jobs/encode.py as a tf.data.Dataset, or as NumPy arrays.
+
+Lines `hash TAB label TAB base64` are read, shuffled, decoded and padded a batch at a time by TensorFlow operations,
+never one by one and never by Python, from files that may be larger than memory. The output is checked before
+TensorFlow is imported. This module tokenizes nothing and makes no ids; jobs/encode.py and `models.encoder` do.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mapreduce import manifest
+from mapreduce.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+WINDOW = 8192
+"""Records that are held and shuffled at once; a set that is no larger is shuffled as a whole."""
+
+KINDS = ("ids", "bag")
+
+
+def read(
+    directory: str | os.PathLike[str],
+    *,
+    kind: str = "ids",
+    batch_size: int,
+    labels: Sequence[str],
+    seed: int | None = None,
+    epoch: int = 0,
+    epochs: int = 1,
+    bucket: bool = False,
+    window: int = WINDOW,
+    vocabulary_fingerprint: str | None = None,
+) -> tf.data.Dataset:
+    """Batches (x, y) of encoded records.
+
+    The order is a function of (seed, epoch) alone: parts are permuted, and so are the records within each window
+    (the lines of a part are in the order of a hash, so a window is a random sample already).
+
+    Args:
+        directory: the output of jobs/encode.py.
+        kind: "ids": x is int32 [batch, length], 0 = padding. "bag": x is a dict of `ids` and `counts`, both int32
+            [batch, unique], as `bag` makes them. Length is that of the longest record of the batch, at least 1.
+        labels: names in the order of the model's outputs; y, int32 [batch], indexes it, -1 for any other label.
+        seed: None reads in the order of the files.
+        epoch, epochs: the first epoch and how many follow each other, each in its own order.
+        bucket: puts records of like length into one batch, within each window; needs no more memory.
+        window: how many records are held and shuffled at once, rounded up to whole batches.
+        vocabulary_fingerprint: the vocabulary that the ids have to be of; None takes any.
+
+    Returns:
+        A data set whose cardinality is known; the last batch of an epoch's last window may be smaller.
+
+    Raises:
+        UserError: the output is missing, not whole, of another kind or vocabulary; or an argument is no good.
+    """
+    found = manifest.read(directory, "encode")
+    _check(directory, found, kind, batch_size, vocabulary_fingerprint)
+    import tensorflow as tf
+
+    paths = manifest.part_paths(directory, found)
+    names = [name.encode("utf-8", "surrogateescape") for name in labels]
+    index = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(
+            tf.constant(names, tf.string, [len(names)]), tf.range(len(names), dtype=tf.int32)
+        ),
+        default_value=-1,
+    )
+    window = batch_size * max(1, -(-window // batch_size))
+
+    def columns(block: tf.Tensor, lines: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        fields = tf.strings.split(lines, "\t")
+        tf.debugging.assert_equal(fields.row_lengths(), tf.cast(3, tf.int64), "not `hash TAB label TAB base64`")
+        return block, tf.size(lines), fields.values
+
+    def batches(seeds: tf.Tensor | None, block: tf.Tensor, size: tf.Tensor, fields: tf.Tensor) -> tf.data.Dataset:
+        order = tf.range(size)
+        starts = tf.range(0, size, batch_size)
+        if seeds is not None:
+            block_seeds = tf.random.experimental.stateless_fold_in(seeds, block)
+            order = tf.random.experimental.stateless_shuffle(order, block_seeds)
+        if bucket:
+            sizes = tf.gather(tf.strings.length(fields[2::3]), order)
+            order = tf.gather(order, tf.argsort(sizes, stable=True))
+            if seeds is not None:
+                starts = tf.random.experimental.stateless_shuffle(starts, block_seeds)
+
+        def batch(start: tf.Tensor) -> tuple[Any, tf.Tensor]:
+            rows = 3 * order[start : start + batch_size]
+            ids = _decode(tf.gather(fields, rows + 2))
+            y = index.lookup(tf.gather(fields, rows + 1))
+            return (bag(ids) if kind == "bag" else ids), y
+
+        return tf.data.Dataset.from_tensor_slices(starts).map(batch)
+
+    def one_epoch(number: tf.Tensor) -> tf.data.Dataset:
+        seeds, files = None, tf.constant(paths)
+        if seed is not None:
+            seeds = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0], tf.int64), number)
+            files = tf.random.experimental.stateless_shuffle(files, seeds)
+        lines = tf.data.TextLineDataset(files).batch(window).enumerate()
+        blocks = lines.map(columns, num_parallel_calls=1).prefetch(1)
+        return blocks.flat_map(lambda *block: batches(seeds, *block))
+
+    numbers = tf.data.Dataset.range(epoch, epoch + epochs)
+    size = -(-count(directory) // batch_size)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # with it, fit sometimes returns seconds late
+    batched = numbers.flat_map(one_epoch).apply(tf.data.experimental.assert_cardinality(size * epochs))
+    return batched.prefetch(4).with_options(options)
+
+
+def _check(
+    directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int, fingerprint: str | None
+) -> None:
+    if kind not in KINDS or batch_size < 1:
+        raise UserError(
+            f"dataset: kind is one of {KINDS}, batch_size at least 1. Received: kind={kind!r}, "
+            f"batch_size={batch_size!r}"
+        )
+    if found.get("dtype") != "int32" or found.get("shape") != [None]:
+        raise UserError(
+            f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]: these are no encoded texts"
+        )
+    if fingerprint is not None and found["vocabulary_fingerprint"] != fingerprint:
+        raise UserError(
+            f"{directory}: encoded with vocabulary {found['vocabulary_fingerprint']}, not {fingerprint}; encode it again"
+        )
+
+
+def _decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Base64 of little-endian int32 [batch] as a padded int32 tensor [batch, length], length at least 1."""
+    import tensorflow as tf
+
+    raw = tf.io.decode_base64(encoded)
+    longest = tf.maximum(4, tf.reduce_max(tf.strings.length(raw)))
+    return tf.io.decode_raw(raw, tf.int32, fixed_length=longest)
+
+
+def bag(ids: tf.Tensor | tf.RaggedTensor) -> dict[str, tf.Tensor]:
+    """The distinct ids of each row, in the order of their first appearance, and how often each one appears.
+
+    The exported model calls the same function, so that training and serving cannot differ.
+
+    Args:
+        ids: int32 [batch, length], 0 = padding, or a RaggedTensor without padding.
+
+    Returns:
+        {"ids": int32 [batch, unique], "counts": int32 [batch, unique]}, 0 = padding, unique at least 1.
+    """
+    import tensorflow as tf
+
+    if isinstance(ids, tf.RaggedTensor):
+        rows, values, height = ids.value_rowids(), ids.values, ids.nrows()
+    else:
+        places = tf.where(ids != 0)
+        rows, values, height = places[:, 0], tf.gather_nd(ids, places), tf.shape(ids, out_type=tf.int64)[0]
+    span = tf.constant(1 << 32, tf.int64)
+    keys, _, counts = tf.unique_with_counts(rows * span + tf.cast(values, tf.int64))
+    owner = keys // span
+    unique = tf.RaggedTensor.from_value_rowids(tf.cast(keys % span, tf.int32), owner, height, validate=False)
+    return {"ids": pad(unique), "counts": pad(unique.with_values(counts))}
+
+
+def pad(rows: tf.RaggedTensor) -> tf.Tensor:
+    """Rows [batch, None] as a tensor padded with 0 to the longest, and to 1 where all of them are empty."""
+    import tensorflow as tf
+
+    longest = tf.maximum(tf.cast(1, rows.row_splits.dtype), rows.bounding_shape(axis=1))
+    return rows.to_tensor(shape=tf.stack([rows.nrows(), longest]))
+
+
+def count(directory: str | os.PathLike[str]) -> int:
+    """How many records an output of jobs/encode.py holds."""
+    found = manifest.read(directory, "encode")
+    counted = found["counters"].get("records", {}).get("used")
+    return sum(1 for _ in _records(directory)) if counted is None else int(counted)
+
+
+def label_counts(directory: str | os.PathLike[str]) -> dict[str, int]:
+    """How many records each label has, by sorted label name."""
+    found = Counter(label for label, _ in _records(directory))
+    return {label.decode("utf-8", "surrogateescape"): found[label] for label in sorted(found)}
+
+
+def labels(directory: str | os.PathLike[str]) -> list[str]:
+    """The sorted names of the labels that occur in an output of jobs/encode.py."""
+    return list(label_counts(directory))
+
+
+def class_weights(directory: str | os.PathLike[str], labels: Sequence[str]) -> dict[int, float]:
+    """Weights for `fit(class_weight=...)`, records / (labels * records of the label): each label weighs the same.
+
+    Raises:
+        UserError: a label has no record.
+    """
+    found = label_counts(directory)
+    missing = [name for name in labels if not found.get(name)]
+    if missing:
+        raise UserError(f"{directory}: no record of label {missing[0]!r}; leave it out or add some")
+    total = sum(found[name] for name in labels)
+    return {i: total / (len(labels) * found[name]) for i, name in enumerate(labels)}
+
+
+def to_numpy(
+    directory: str | os.PathLike[str], *, labels: Sequence[str]
+) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """All records in file order, without TensorFlow: a list of int32 arrays of ids, and y int32 [records].
+
+    y indexes `labels`, -1 for any other label.
+    """
+    index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels)}
+    rows, y = [], []
+    for label, encoded in _records(directory):
+        rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4"))
+        y.append(index.get(label, -1))
+    return rows, np.array(y, np.int32)
+
+
+def _records(directory: str | os.PathLike[str]) -> Iterator[tuple[bytes, bytes]]:
+    found = manifest.read(directory, "encode")
+    for path in manifest.part_paths(directory, found):
+        with open(path, "rb") as file:
+            for line in file:
+                _, label, encoded = line.rstrip(b"\n").split(b"\t")
+                yield label, encoded

@@ -1,0 +1,84 @@
+"""Models of text: the bridge from shards, architectures, training, export, and the use of what was exported.
+
+`load` reads an exported model. Nothing here imports TensorFlow before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mapreduce import manifest
+from mapreduce.errors import UserError
+
+BATCH = 512
+BATCH_BYTES = 1 << 20
+"""The longest text of a batch times their number stays below this, so that one long text cannot exhaust memory."""
+
+
+class LoadedModel:
+    """An exported model.
+
+    Attributes:
+        labels: names in the order of the probabilities.
+        manifest: what the model was made from and how it did.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.manifest = manifest.read(directory, "model")
+        path = os.path.join(directory, "saved_model")
+        if not os.path.isfile(os.path.join(path, "saved_model.pb")):
+            raise UserError(f"{path}: no SavedModel; export the model again")
+        self.labels: list[str] = self.manifest["model"]["labels"]
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import tensorflow as tf
+
+        try:
+            self._saved = tf.saved_model.load(path)
+        except (OSError, tf.errors.OpError, ValueError) as error:
+            cause = str(error).splitlines()[0][:120]
+            raise UserError(f"{path}: cannot be loaded ({cause}); export the model again") from None
+
+    def __call__(self, texts: Sequence[str | bytes]) -> np.ndarray[Any, Any]:
+        """Probabilities, float32 [texts, labels], of any number of texts.
+
+        Texts of like length are put into one batch; the order of the result is that of the texts.
+        """
+        if isinstance(texts, (str, bytes)):
+            raise UserError("a model takes a list of texts, one text is a list of one. Received: a single string")
+        encoded = [t.encode("utf-8", "surrogatepass") if isinstance(t, str) else t for t in texts]
+        result = np.zeros((len(encoded), len(self.labels)), np.float32)
+        order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i]), i))
+        while order:
+            size = 1
+            while size < min(BATCH, len(order)) and len(encoded[order[size]]) * (size + 1) <= BATCH_BYTES:
+                size += 1
+            rows, order = order[:size], order[size:]
+            result[rows] = self._classify([encoded[i] for i in rows])
+        return result
+
+    def _classify(self, texts: list[bytes]) -> np.ndarray[Any, Any]:
+        import tensorflow as tf
+
+        found: np.ndarray[Any, Any] = self._saved.classify(tf.constant(texts))["probabilities"].numpy()
+        return found
+
+    def predict(self, texts: Sequence[str | bytes]) -> list[str]:
+        """The most probable label of each text."""
+        return [self.labels[i] for i in self(texts).argmax(axis=1)]
+
+
+def load(directory: str | os.PathLike[str]) -> LoadedModel:
+    """Reads a model that `models.export` wrote.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+
+    Example:
+        >>> load("model")(["a text", "another"]).shape
+        (2, 20)
+    """
+    return LoadedModel(directory)

@@ -43,6 +43,8 @@ def _stand_ins() -> dict[str, ModuleType]:
     modules["distutils.spawn"].find_executable = shutil.which  # type: ignore[attr-defined]
     modules["distutils.version"].LooseVersion = LooseVersion  # type: ignore[attr-defined]
     modules["pipes"].quote = shlex.quote  # type: ignore[attr-defined]
+    for name in ("spawn", "version"):
+        setattr(modules["distutils"], name, modules[f"distutils.{name}"])
     modules["distutils"].__path__ = []
     return modules
 

@@ -190,6 +190,8 @@ def override(
 ) -> Specification:
     """The same characters and words with other features; None leaves a field as it is."""
     if isinstance(ngrams, int):
+        if ngrams < 1:
+            raise UserError(f"specification: ngrams must be at least 1. Received: {ngrams}")
         ngrams = tuple(range(1, ngrams + 1))
     changes = {"ngrams": ngrams, "character_ngrams": character_ngrams, "head": head}
     return replace(specification, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

@@ -1,0 +1,76 @@
+# The commands of the project. Each target names files; what is out of date is found out by the programs themselves.
+# Words and progress go to stderr; stdout holds results alone.
+
+PYTHON ?= python3
+DATA ?= 20ng
+MODEL ?= linear
+RUNNER ?= local
+SEED ?= 0
+
+BIN := .venv/bin
+NAME := $(if $(TRAIN),$(basename $(notdir $(TRAIN))),$(DATA))
+TRAIN_FILE = $(if $(TRAIN),$(TRAIN),data/raw/$(DATA)-train.tsv)
+TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
+
+.SILENT:
+.DELETE_ON_ERROR:
+.PHONY: help install dev data train accuracy test test-slow test-data test-all lint benchmark clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make install      the project into .venv
+install: .venv/installed
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
+	  "make: Python 3.10 to 3.13 is needed and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv 1>&2 || \
+	  { rm -rf .venv; echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	echo "installing into .venv (TensorFlow is large; about a minute)" >&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . 1>&2
+	touch $@
+
+## make dev          and what its tests and checks need
+dev: .venv/dev
+
+.venv/dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' 1>&2
+	touch $@
+
+## make data         DATA=20ng|r8|r52: fetches the data set, checked by sha256
+data: .venv/installed
+	$(BIN)/python data/fetch.py $(DATA) 1>&2
+
+## make train        trains MODEL=linear|textcnn on DATA, or on TRAIN=my/train.tsv TEST=my/test.tsv; prints the accuracy
+train: .venv/installed $(if $(TRAIN),,data)
+	$(BIN)/python -m models.train --train $(TRAIN_FILE) $(addprefix --test ,$(TEST_FILE)) \
+	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) --output data/derived/$(NAME)/$(MODEL)
+
+## make accuracy     fills the README's table of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
+accuracy: .venv/dev
+	$(BIN)/python -m models.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
+
+## make test         the tests, under four minutes
+test: .venv/dev
+	$(BIN)/python -m pytest -q
+
+## make test-slow    the tests that take longer
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -q -m "slow and not data"
+
+## make test-data    the tests on fetched data
+test-data: .venv/dev
+	$(BIN)/python -m pytest -q -m data
+
+## make lint         ruff and mypy
+lint: .venv/dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy mapreduce jobs models data
+
+## make benchmark    speed against named peers (tests/benchmarks)
+benchmark: .venv/dev
+	$(BIN)/python -m pip install --quiet -r tests/benchmarks/requirements.txt 1>&2
+	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+clean:
+	rm -rf data/derived build *.egg-info

@@ -13,6 +13,7 @@ import numpy as np
 
 from mapreduce import manifest
 from mapreduce.errors import UserError
+from models.quiet import import_tensorflow
 
 BATCH = 512
 BATCH_BYTES = 1 << 20
@@ -33,7 +34,7 @@ class LoadedModel:
         if not os.path.isfile(os.path.join(path, "saved_model.pb")):
             raise UserError(f"{path}: no SavedModel; export the model again")
         self.labels: list[str] = self.manifest["model"]["labels"]
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import_tensorflow()
         import tensorflow as tf
 
         try:

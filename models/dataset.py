@@ -17,6 +17,7 @@ import numpy as np
 
 from mapreduce import manifest
 from mapreduce.errors import UserError
+from models.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -64,6 +65,7 @@ def read(
     """
     found = manifest.read(directory, "encode")
     _check(directory, found, kind, batch_size, vocabulary_fingerprint)
+    import_tensorflow()
     import tensorflow as tf
 
     paths = manifest.part_paths(directory, found)
@@ -121,6 +123,8 @@ def read(
 def _check(
     directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int, fingerprint: str | None
 ) -> None:
+    if found["parts"] and found["parts"][0]["name"].endswith(".tfrecord"):
+        raise UserError(f"{directory}: holds TFRecord files; `python -m models.tfrecord --back` makes shards of them")
     if kind not in KINDS or batch_size < 1:
         raise UserError(
             f"dataset: kind is one of {KINDS}, batch_size at least 1. Received: kind={kind!r}, "
@@ -128,11 +132,12 @@ def _check(
         )
     if found.get("dtype") != "int32" or found.get("shape") != [None]:
         raise UserError(
-            f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]: these are no encoded texts"
+            f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts first"
         )
     if fingerprint is not None and found["vocabulary_fingerprint"] != fingerprint:
         raise UserError(
-            f"{directory}: encoded with vocabulary {found['vocabulary_fingerprint']}, not {fingerprint}; encode it again"
+            f"{directory}: encoded with vocabulary {found['vocabulary_fingerprint']}, not {fingerprint}; "
+            "encode it again"
         )
 
 

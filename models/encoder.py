@@ -83,7 +83,7 @@ class TextEncoder(keras.layers.Layer):
         vocabulary: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"trainable": False, "dtype": "string", **kwargs})
+        super().__init__(**{"trainable": False, "dtype": "string", "name": "text_encoder", **kwargs})
         if kind not in KINDS:
             raise UserError(f"TextEncoder: kind is one of {KINDS}. Received: {kind!r}")
         if isinstance(specification, dict):
@@ -127,3 +127,8 @@ class TextEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "specification": self.specification.to_json(), "kind": self.kind}
+
+
+# Keras finds the layer by its registered name, and names it by this one where that fails: the remedy reaches a user
+# whose process has never heard of this project.
+TextEncoder.__name__ = "TextEncoder (install featuremill and import models.encoder first, or load saved_model)"

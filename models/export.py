@@ -107,13 +107,14 @@ class Classifier(tf.Module):
         self.weights = [variable.value for variable in model.variables]
         self.table = lookup_table(vocabulary_file)
         self.vocabulary_file = tf.saved_model.Asset(vocabulary_file)
+        signature = [tf.TensorSpec([None], tf.string, name="texts")]
         names = tf.constant([name.encode("utf-8", "surrogateescape") for name in labels])
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
         def encode_texts(texts: tf.Tensor) -> Any:
             return encode(specification, self.table, texts, kind)
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
         def classify(texts: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = model(encode(specification, self.table, texts, kind), training=False)
             return {"probabilities": tf.nn.softmax(scale * logits), "labels": names}

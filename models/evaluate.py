@@ -1,0 +1,136 @@
+"""Measures a model on labelled texts: `python -m models.evaluate MODEL_DIR test.tsv`.
+
+Accuracy, macro F1, a table of the classes and the confusion matrix. It reads the test split and changes nothing;
+choosing a model by it is what `models.selection` avoids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import models
+from mapreduce.errors import UserError
+from models import inputs
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions counted against the truth.
+
+    Attributes:
+        confusion: how many documents of (true label, predicted label).
+        labels: names the model knows.
+    """
+
+    confusion: Counter[tuple[str, str]]
+    labels: list[str]
+
+    @property
+    def documents(self) -> int:
+        """How many documents were predicted."""
+        return sum(self.confusion.values())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of documents whose label was predicted; a label that the model does not know counts as wrong."""
+        right = sum(n for (true, predicted), n in self.confusion.items() if true == predicted)
+        return right / self.documents
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 over all labels that are true or predicted somewhere, as scikit-learn's `average="macro"`."""
+        scores = [self.scores(label)[2] for label in self.seen]
+        return sum(scores) / len(scores)
+
+    @property
+    def seen(self) -> list[str]:
+        """Labels that are true or predicted somewhere, sorted."""
+        return sorted({label for pair in self.confusion for label in pair})
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Labels that the model does not know, with the number of their documents."""
+        known = set(self.labels)
+        found: Counter[str] = Counter()
+        for (true, _), n in self.confusion.items():
+            if true not in known:
+                found[true] += n
+        return dict(sorted(found.items()))
+
+    def scores(self, label: str) -> tuple[float, float, float, int]:
+        """Precision, recall, F1 and the number of documents of a label; a ratio of 0 to 0 is 0."""
+        right = self.confusion[label, label]
+        true = sum(n for (t, _), n in self.confusion.items() if t == label)
+        predicted = sum(n for (_, p), n in self.confusion.items() if p == label)
+        f1 = 2 * right / (true + predicted) if true + predicted else 0.0
+        return right / predicted if predicted else 0.0, right / true if true else 0.0, f1, true
+
+    def report(self) -> str:
+        """Accuracy, macro F1, the table of classes and the confusion matrix, fields separated by tabs."""
+        lines = [f"accuracy {self.accuracy:.4f}", f"macro F1 {self.macro_f1:.4f}", ""]
+        lines.append("label\tprecision\trecall\tF1\tdocuments")
+        for label in self.seen:
+            precision, recall, f1, documents = self.scores(label)
+            lines.append(f"{label}\t{precision:.4f}\t{recall:.4f}\t{f1:.4f}\t{documents}")
+        lines += ["", "\t".join(["true \\ predicted", *self.seen])]
+        for true in self.seen:
+            lines.append("\t".join([true, *(str(self.confusion[true, other]) for other in self.seen)]))
+        return "\n".join(lines) + "\n"
+
+
+def evaluate(model: models.LoadedModel, texts: Sequence[str | bytes], labels: Sequence[str]) -> Evaluation:
+    """Predicts texts and counts the predictions against their true labels.
+
+    Raises:
+        UserError: there is no text, or the numbers of texts and labels differ.
+    """
+    if not texts or len(texts) != len(labels):
+        raise UserError(
+            f"evaluate: needs a label for each text and at least one. Received: {len(texts)} texts, "
+            f"{len(labels)} labels"
+        )
+    return Evaluation(Counter(zip(labels, model.predict(texts))), model.labels)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.evaluate",
+        description="Writes accuracy, macro F1, a table of the classes and the confusion matrix.",
+        epilog="Example: python -m models.evaluate MODEL_DIR test.tsv",
+    )
+    parser.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
+    parser.add_argument("input", nargs="+", help="labelled records; - is standard input")
+    inputs.add_arguments(parser, "by suffix; standard input is tsv")
+    options = parser.parse_args(arguments)
+    try:
+        format = options.format or ("tsv" if options.input == ["-"] else None)
+        found = inputs.read(
+            options.input, format=format, text_field=options.text_field, label_field=options.label_field
+        )
+        pairs = [record for block in found for record in block]
+        if pairs and not any(label for label, _ in pairs):
+            raise UserError(
+                f"{options.input[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)"
+            )
+        if not pairs:
+            raise UserError(f"{options.input[0]}: no labelled record to evaluate on")
+        result = evaluate(
+            models.load(options.model), [text for _, text in pairs], [label.decode() for label, _ in pairs]
+        )
+    except UserError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return error.exit_code
+    if result.unknown:
+        names = ", ".join(f"{label!r} ({n})" for label, n in result.unknown.items())
+        print(f"evaluate: labels that the model was not trained on count as wrong: {names}", file=sys.stderr)
+    sys.stdout.buffer.write(result.report().encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Records for a model that is in use: files or standard input to blocks of (label, text).
+
+Formats are `mapreduce.records`' and files are opened by `mapreduce.split`; this module only joins the two, for
+models/predict.py and models/evaluate.py. Training does not read here but from the jobs' outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+
+from mapreduce import records
+from mapreduce.errors import UserError
+from mapreduce.split import blocks, expand, open_input
+
+
+def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """The flags that say how input is read; `default` tells what --format is without the flag."""
+    parser.add_argument("--format", choices=records.FORMATS, help=f"format of the input (default: {default})")
+    parser.add_argument("--text-field", default="text", help="text field of CSV and JSON lines (default: text)")
+    parser.add_argument("--label-field", default="label", help="label field of CSV and JSON lines (default: label)")
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    format: str | None = None,
+    text_field: str = "text",
+    label_field: str = "label",
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Blocks of records (label, text), both bytes, in the order of the input; plain text has the label b"".
+
+    Args:
+        paths: files, folders or globs; "-" is standard input.
+        format: one of `mapreduce.records.FORMATS`; None takes it from the suffixes.
+
+    Files are looked for at once and read when the result is iterated; what is rejected is named on stderr at
+    the end.
+
+    Raises:
+        UserError: a file is missing or damaged, or not one line is a record.
+    """
+    files = [file for path in paths for file in ([path] if path == "-" else expand([path]))]
+    named = [file for file in files if file != "-"]
+    format = format or records.detect_format(named)
+    columns = records.csv_columns(named, text_field, label_field) if format == "csv" else None
+    reader = records.RecordReader(format, text_field=text_field, label_field=label_field, columns=columns)
+    return _blocks(files, reader)
+
+
+def _blocks(files: Sequence[str], reader: records.RecordReader) -> Iterator[list[tuple[bytes, bytes]]]:
+    for file in files:
+        stream = sys.stdin.buffer if file == "-" else open_input(file)
+        try:
+            for block in blocks(stream):
+                yield reader.read(block)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise UserError(f"{file}: damaged or unreadable: {error}") from None
+        finally:
+            if file != "-":
+                stream.close()
+    reader.check()
+    if reader.rejected:
+        print(records.explain(reader.format, reader.rejected, reader.records), file=sys.stderr)

@@ -14,7 +14,7 @@ TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
 
 .SILENT:
 .DELETE_ON_ERROR:
-.PHONY: help install dev data train accuracy test test-slow test-data test-all lint benchmark clean
+.PHONY: help install dev data train accuracy test test-slow test-data lint benchmark clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from mapreduce import unicode
 from mapreduce.errors import UserError
 
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 LEVELS = ("byte", "codepoint")
 SPLITS = ("whitespace", "character")
+ALONE = " {} "
+"""In a packed table: each unit of a run becomes a word of its own."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class Specification:
         _check_table(self.level, self.table)
 
     def to_json(self) -> dict[str, Any]:
-        """The specification as JSON-ready data; a table is written as {unit: replacement}."""
-        return {**asdict(self), "table": {str(unit): text for unit, text in self.table}, "version": 1}
+        """The specification as JSON-ready data; the table as `_packed` has it."""
+        fields = ("level", "split", "ngrams", "character_ngrams", "head")
+        return {**{name: getattr(self, name) for name in fields}, "table": _packed(self.table), "version": 1}
 
     @classmethod
     def from_json(cls, data: Any) -> Specification:
@@ -77,15 +83,15 @@ class Specification:
         values = {name: data[name] for name in fields if name in data}
         try:
             if "table" in values:
-                values["table"] = tuple(sorted((int(u), t) for u, t in values["table"].items()))
+                values["table"] = tuple(sorted(_unpacked(values["table"])))
             for name in ("ngrams", "character_ngrams"):
                 if name in values:
                     values[name] = tuple(values[name])
             return cls(**values)
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
             raise UserError(f"not a tokenizer specification. Received: {str(data)[:80]}") from None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ where two specifications differ."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
@@ -115,33 +121,85 @@ def _check_table(level: str, table: tuple[tuple[int, str], ...]) -> None:
             raise UserError("specification: the line end (10) stays or becomes a space")
 
 
-def character_table(*, punctuation: str = "delete", case: str = "fold") -> tuple[tuple[int, str], ...]:
-    """A byte-level table over ASCII.
+def _kinds(unit: int, text: str) -> set[str | int]:
+    """The ways in which a run of units may go on as this one does."""
+    kinds: set[str | int] = {text} if text != ALONE else set()
+    if text == f" {chr(unit)} ":
+        kinds.add(ALONE)
+    if len(text) == 1:
+        kinds.add(ord(text) - unit)
+    return kinds
+
+
+def _packed(table: Iterable[tuple[int, str]]) -> dict[str, str | int]:
+    """{unit: replacement} and {first-last: replacement, ALONE or offset} for runs of units."""
+    runs: list[tuple[int, int, set[str | int], str]] = []
+    for unit, text in table:
+        kinds = _kinds(unit, text)
+        if runs and runs[-1][1] == unit - 1 and (shared := runs[-1][2] & kinds):
+            runs[-1] = (runs[-1][0], unit, shared, text)
+        else:
+            runs.append((unit, unit, kinds, text))
+    packed: dict[str, str | int] = {}
+    for first, last, kinds, text in runs:
+        packed[str(first) if first == last else f"{first}-{last}"] = text if first == last else min(kinds, key=str)
+    return packed
+
+
+def _unpacked(packed: dict[str, str | int]) -> Iterator[tuple[int, str]]:
+    for key, text in packed.items():
+        first, dash, last = key.partition("-")
+        for unit in range(int(first), min(int(last) if dash else int(first), 0x10FFFF) + 1):
+            if isinstance(text, int):
+                yield unit, chr(unit + text)
+            else:
+                yield unit, f" {chr(unit)} " if dash and text == ALONE else text
+
+
+def character_table(
+    level: str = "byte", *, punctuation: str = "delete", case: str = "fold", ideographs: bool = False
+) -> tuple[tuple[int, str], ...]:
+    """A table over ASCII (level "byte") or over Unicode (level "codepoint").
 
     Args:
-        punctuation: what becomes of the 32 ASCII marks: "delete", "space", "keep" (words of their own), or
-            "leave" (no change).
-        case: "fold" (A to Z become a to z) or "keep".
+        punctuation: what becomes of punctuation, the 32 ASCII marks and at code point level all of Unicode's: "delete",
+            "space", "keep" (words of their own), or "leave" (no change).
+        case: "fold" or "keep". A to Z become a to z; at code point level every code point becomes its compatibility
+            form in folded case, and code points that are not seen (category Cf) are deleted.
+        ideographs: whether each CJK ideograph becomes a word, at code point level.
     """
-    replacement = {"delete": "", "space": " ", "keep": " {} "}
-    table: dict[int, str] = {}
-    if punctuation not in (*replacement, "leave") or case not in ("fold", "keep"):
+    if punctuation not in ("delete", "space", "keep", "leave") or case not in ("fold", "keep"):
         raise UserError(
             "specification: punctuation is delete, space, keep or leave; case is fold or keep. "
             f"Received: punctuation={punctuation!r}, case={case!r}"
         )
+    marks: Iterable[int] = map(ord, PUNCTUATION)
+    table: dict[int, str] = {}
+    folded = {unit: chr(unit + 32) for unit in range(65, 91)}
+    if level == "codepoint":
+        found = unicode.classes()
+        marks, folded = found.punctuation, {**found.fold, **dict.fromkeys(found.ignorable, "")}
+        table.update(dict.fromkeys(found.space, " "))
+        if ideographs:
+            table.update((unit, f" {chr(unit)} ") for unit in found.ideograph)
     if punctuation != "leave":
-        table.update((ord(mark), replacement[punctuation].format(mark)) for mark in PUNCTUATION)
+        replacement = {"delete": "", "space": " ", "keep": " {} "}[punctuation]
+        table.update((mark, replacement.format(chr(mark))) for mark in marks)
     if case == "fold":
-        table.update((unit, chr(unit + 32)) for unit in range(65, 91))
-    return tuple(sorted(table.items()))
+        classed = dict(table)
+        for unit, text in folded.items():
+            table[unit] = "".join(classed.get(ord(c), c) for c in text)
+    return tuple(sorted((unit, text) for unit, text in table.items() if text != chr(unit)))
 
 
-_PRESETS: dict[str, dict[str, str]] = {
+_PRESETS: dict[str, dict[str, Any]] = {
     "keras": {"punctuation": "delete", "case": "fold"},
     "whitespace": {"punctuation": "leave", "case": "keep"},
     "words": {"punctuation": "space", "case": "fold"},
     "sentences": {"punctuation": "keep", "case": "keep"},
+    "unicode": {"level": "codepoint", "punctuation": "space", "case": "fold"},
+    "cjk": {"level": "codepoint", "punctuation": "space", "case": "fold", "ideographs": True},
+    "characters": {"level": "codepoint", "punctuation": "leave", "case": "keep"},
 }
 PRESETS = tuple(_PRESETS)
 
@@ -160,7 +218,8 @@ def preset(
     Args:
         name: "keras" (exactly TextVectorization's `lower_and_strip_punctuation` and `whitespace`),
             "whitespace" (split only), "words" (punctuation becomes a space, so contractions and hyphens are
-            split) or "sentences" (case and punctuation kept, each mark a word).
+            split), "sentences" (case and punctuation kept, each mark a word), "unicode" (as "words", over all of
+            Unicode), "cjk" (as "unicode", and each ideograph a word) or "characters" (each code point a word).
         ngrams: widths; an int n means 1 to n, as in TextVectorization.
 
     Raises:
@@ -173,8 +232,9 @@ def preset(
         rules["punctuation"] = punctuation
     if case is not None:
         rules["case"] = case
+    split = "character" if name == "characters" else "whitespace"
     return override(
-        Specification(table=character_table(**rules)),
+        Specification(level=rules.get("level", "byte"), table=character_table(**rules), split=split),
         ngrams=ngrams,
         character_ngrams=character_ngrams,
         head=head,

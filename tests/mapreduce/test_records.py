@@ -96,7 +96,9 @@ def test_a_split_is_a_property_of_the_text() -> None:
     assert max(map(record_hash, chosen)) < min(record_hash(t) for t in texts if t not in chosen)
 
 
-@pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)])
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
 def test_compressed_files_of_several_members(tmp_path: Path, suffix: str, compress: object) -> None:
     path = tmp_path / f"x.txt{suffix}"
     path.write_bytes(compress(b"a\nb") + compress(b"c\nd\n"))  # type: ignore[operator]

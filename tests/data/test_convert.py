@@ -55,9 +55,7 @@ def test_many_files_equal_what_coreutils_make_of_them(tmp_path: Path) -> None:
     for label in ("a", "b c"):
         (tmp_path / "in" / label).mkdir(parents=True)
         for number in range(120):
-            (tmp_path / "in" / label / f"{number}.txt").write_text(
-                f"text {number} of {label}\n" * (number % 3 + 1)
-            )
+            (tmp_path / "in" / label / f"{number}.txt").write_text(f"text {number} of {label}\n" * (number % 3 + 1))
     golden = shell(
         """cd in; for label in *; do ls "$label" | sort -n | while read -r name; do
            printf '%s\\t' "$label"; tr '\\n' ' ' < "$label/$name" | sed 's/ $//'; echo; done; done""",
@@ -97,18 +95,13 @@ def test_a_file_per_class_in_latin_1_equals_iconv_and_sed(tmp_path: Path) -> Non
 
 
 def test_lines_with_a_separator_equal_sed_and_blank_ones_are_counted(tmp_path: Path) -> None:
-    (tmp_path / "trec").write_bytes(
-        b"NUM:dist How far is  it ?\r\n\nDESC:def What is it ?\nNUM\n no label\n:x y\n"
-    )
+    (tmp_path / "trec").write_bytes(b"NUM:dist How far is  it ?\r\n\nDESC:def What is it ?\nNUM\n no label\n:x y\n")
     done = convert("trec", "--separator", "space", cwd=tmp_path)
     assert done.stdout == shell(r"tr -d '\r' < trec | sed -n 's/^\([^ ]\+\) /\1\t/p'", tmp_path)
     assert done.stderr.decode() == (
-        "stdout: 3 documents, 3 labels; blank lines left out: 1; "
-        "lines without a label and a separator left out: 2\n"
+        "stdout: 3 documents, 3 labels; blank lines left out: 1; lines without a label and a separator left out: 2\n"
     )
-    coarse = convert(
-        "trec", "--separator", "space", "--label-until", ":", "--rename", "NUM=number", cwd=tmp_path
-    )
+    coarse = convert("trec", "--separator", "space", "--label-until", ":", "--rename", "NUM=number", cwd=tmp_path)
     assert coarse.stdout == b"number\tHow far is  it ?\nDESC\tWhat is it ?\n"
     assert b"documents with an empty label left out: 1" in coarse.stderr
 

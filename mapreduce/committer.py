@@ -7,6 +7,7 @@ the manifest, `_SUCCESS`, and renames. Until then nothing that looks like an out
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 from mapreduce import manifest
@@ -34,9 +35,26 @@ def commit_part(written: str, directory: str, number: int) -> None:
     os.rename(written, os.path.join(directory, f"part-{number:05d}"))
 
 
-def commit_job(parts: str, directory: str, description: dict[str, Any]) -> None:
-    """Writes the manifest and `_SUCCESS` among the parts and renames the folder to the output directory."""
+def commit_job(parts: str, directory: str, description: dict[str, Any], beside: dict[str, bytes]) -> None:
+    """Writes the files that stand beside the parts, the manifest and `_SUCCESS`, and renames the folder to the output
+    directory."""
+    for name, data in beside.items():
+        with open(os.path.join(parts, name), "wb") as file:
+            file.write(data)
     manifest.write(parts, description)
     if os.path.abspath(parts) != os.path.abspath(directory):
         refuse_existing(directory)
         os.rename(parts, directory)
+
+
+def copy_manifest(parts: str, path: str) -> None:
+    """Puts a copy of the manifest of an output into a file, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        shutil.copyfile(os.path.join(parts, manifest.NAME), f"{path}._temporary")
+        os.replace(f"{path}._temporary", path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None

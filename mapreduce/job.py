@@ -19,7 +19,7 @@ with compat.stand_ins():
     from mrjob.protocol import StandardJSONProtocol
     from mrjob.step import MRStep
 
-from mapreduce import manifest
+from mapreduce import manifest, rejections
 from mapreduce.errors import UserError
 from mapreduce.split import Split, blocks
 
@@ -53,6 +53,12 @@ class Job(MRJob):
     INTERNAL_PROTOCOL = StandardJSONProtocol
     OUTPUT_PROTOCOL = StandardJSONProtocol
 
+    def configure_args(self) -> None:
+        super().configure_args()
+        add = self.arg_parser.add_argument
+        add("--sha256", action="store_true", help="put the sha256 of every input into the manifest")
+        add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
+
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.
 
@@ -63,6 +69,11 @@ class Job(MRJob):
     def block_mapper(self, _: Any, line: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The mapper that stands for `map_blocks` in a step."""
         yield from _pairs(self.map_blocks([line + b"\n"]))
+
+    @property
+    def longest_line(self) -> int | None:
+        """`map_blocks` gets longer lines cut to so many bytes; None cuts none."""
+        return None
 
     def steps(self) -> list[MRStep]:
         """One step of the methods that are defined, as in mrjob; `map_blocks` counts as the mapper."""
@@ -84,7 +95,8 @@ class Job(MRJob):
         if not self._maps_blocks(step_num):
             super().run_mapper(step_num)
             return
-        source = self.stdin.blocks() if isinstance(self.stdin, Split) else blocks(self.stdin)
+        longest = self.longest_line
+        source = self.stdin.blocks(longest) if isinstance(self.stdin, Split) else blocks(self.stdin, longest)
         for block in self.map_blocks(source):
             self.stdout.write(block)
 
@@ -144,6 +156,10 @@ class Job(MRJob):
     def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
         """Looks at the counters of all steps before the output is committed; raises to stop that."""
 
+    def side_files(self) -> dict[str, bytes]:
+        """Files that stand beside the parts in the output, by name (with _ before it)."""
+        return {}
+
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """What a job adds to its manifest, any keyword of `manifest.build`; `parts` is the folder of its parts."""
         return {}
@@ -155,6 +171,8 @@ class Job(MRJob):
         total: dict[str, dict[str, int]] = {}
         for step in counters:
             for group, names in step.items():
+                if group == rejections.GROUP:
+                    continue  # they are in a file of their own
                 for name, amount in names.items():
                     total.setdefault(group, {})[name] = total.get(group, {}).get(name, 0) + amount
         own = self._passthru_arg_dests | self._file_arg_dests | getattr(self, "_driver_arg_dests", set())

@@ -82,14 +82,18 @@ class InlineRunner(SimMRJobRunner):
             self._run_step(step, number)
         self._output_dir = wanted or parts
         self.job.check_counters(self.counters())
-        committer.commit_job(parts, self._output_dir, self._describe(parts))
+        options = self.job.options
+        if wanted or options.manifest:
+            committer.commit_job(parts, self._output_dir, self._describe(parts), self.job.side_files())
+        if options.manifest:
+            committer.copy_manifest(parts if not wanted else wanted, options.manifest)
 
     def _describe(self, parts: str) -> dict[str, Any]:
         from_stdin = self._stdin_path
-        inputs = [
-            {**describe_input(path), "path": "-"} if path == from_stdin else describe_input(path)
-            for path in (self._inputs if self.job.options.output_dir else [])
-        ]
+        inputs = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
+        for described in inputs:
+            if described["path"] == from_stdin:
+                described["path"] = "-"
         seconds = time.perf_counter() - self._started
         description: dict[str, Any] = self.job.describe(parts, inputs, self.counters(), seconds)
         return description

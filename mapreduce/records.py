@@ -21,6 +21,9 @@ FORMATS = ("text", "tsv", "csv", "jsonl", "fasttext")
 SPLITS = ("train", "validation", "all")
 _SUFFIXES = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".ft": "fasttext"}
 COMPRESSED = (".gz", ".bz2", ".xz")
+MAX_LINE = 10_000_000
+csv.field_size_limit(2**31 - 1)  # --max-line is the limit
+_NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no byte decodes to it
 
 
 def detect_format(paths: Iterable[str]) -> str:
@@ -96,10 +99,15 @@ class RecordReader:
         text_field, label_field: names of the fields in JSON lines and CSV.
         columns: for CSV, what `csv_columns` returned.
         rule: which split to keep.
+        strict: reject lines that are not UTF-8.
+        max_line: reject lines of more bytes than that.
+        keep: how many rejections to keep in `samples`.
 
     Attributes:
-        records: lines seen so far, headers left out.
-        rejected: how many of them were rejected, by cause.
+        lines: lines seen so far; `records` of them are no CSV headers. Each of these is counted once more, in
+            `used`, in `left_out` (it is of the other split) or in `rejected`.
+        rejected: how many were rejected, by cause.
+        samples: the first rejections: (number of the line, from 1, and cause).
     """
 
     def __init__(
@@ -110,18 +118,41 @@ class RecordReader:
         label_field: str = "label",
         columns: tuple[int, int, int] | None = None,
         rule: SplitRule = SplitRule(),
+        strict: bool = False,
+        max_line: int = MAX_LINE,
+        keep: int = 0,
     ) -> None:
         self.format = format
         self.rule = rule
-        self.records = 0
+        self.lines = self.headers = self.used = self.left_out = 0
         self.rejected: Counter[str] = Counter()
+        self.samples: list[tuple[int, str]] = []
         self._text_field, self._label_field, self._columns = text_field, label_field, columns
+        self._strict, self._max_line, self._keep = strict, max_line, keep
         self._parse = getattr(self, f"_parse_{format}")
 
     @property
+    def records(self) -> int:
+        """Lines seen so far, headers left out."""
+        return self.lines - self.headers
+
+    @property
     def whole_blocks(self) -> bool:
-        """Whether a block of lines is a block of texts just as it is: nothing to parse, to reject or to leave out."""
-        return self.format == "text" and self.rule.split == "all"
+        """Whether a block of lines, none too long, is a block of texts just as it is: nothing to parse or reject."""
+        return self.format == "text" and self.rule.split == "all" and not self._strict
+
+    def takes_whole(self, block: bytes) -> bool:
+        """Counts the lines of a block where it is texts just as it is; else it has to be `read`."""
+        whole = self.format == "text" and self.rule.split == "all" and not self._is_suspect(block)
+        if whole:
+            lines = block.count(b"\n")
+            self.lines += lines
+            self.used += lines
+        return whole
+
+    def _is_suspect(self, block: bytes) -> bool:
+        """Whether lines of the block may be too long, or not UTF-8 where they have to be."""
+        return len(block) > self._max_line + 1 or (self._strict and not is_utf8(block))
 
     def read(self, block: bytes) -> list[tuple[bytes, bytes]]:
         """The records (label, text) of a block of whole lines; plain text has the label b""."""
@@ -129,16 +160,32 @@ class RecordReader:
         if not lines[-1]:
             lines.pop()
         records = []
-        self.records += len(lines)
-        for line in lines:
+        suspect = self._is_suspect(block)
+        for number, line in enumerate(lines, self.lines + 1):
             try:
+                if suspect:
+                    self._check_line(line)
                 record = self._parse(line[:-1] if line.endswith(b"\r") else line)
             except Rejected as cause:
                 self.rejected[str(cause)] += 1
+                if len(self.samples) < self._keep:
+                    self.samples.append((number, str(cause)))
                 continue
-            if record is not None and record[1] in self.rule:
+            if record is None:
+                self.headers += 1
+            elif record[1] in self.rule:
                 records.append(record)
+            else:
+                self.left_out += 1
+        self.lines += len(lines)
+        self.used += len(records)
         return records
+
+    def _check_line(self, line: bytes) -> None:
+        if len(line) > self._max_line:
+            raise Rejected("too long")
+        if self._strict and not is_utf8(line):
+            raise Rejected("invalid UTF-8")
 
     def _parse_text(self, line: bytes) -> tuple[bytes, bytes]:
         return b"", line
@@ -163,8 +210,9 @@ class RecordReader:
         text_column, label_column, count = self._columns or (0, 0, 0)
         if b'"' in line:
             try:
-                decoded = line.decode("utf-8", "surrogateescape").replace("\0", "\ufffd")
-                row = [f.encode("utf-8", "surrogateescape") for f in next(csv.reader([decoded], strict=True))]
+                decoded = line.decode("utf-8", "surrogateescape").replace("\0", _NUL)
+                fields = next(csv.reader([decoded], strict=True))
+                row = [field.replace(_NUL, "\0").encode("utf-8", "surrogateescape") for field in fields]
             except csv.Error as error:
                 unended = "unexpected end" in str(error)
                 raise Rejected("quoted line break" if unended else "malformed CSV") from None
@@ -173,15 +221,14 @@ class RecordReader:
         if len(row) != count:
             raise Rejected("wrong number of fields")
         if row[text_column] == self._text_field.encode() and row[label_column] == self._label_field.encode():
-            self.records -= 1  # the header, once a file
-            return None
+            return None  # the header, once a file
         return _checked(row[label_column], row[text_column])
 
     def _parse_jsonl(self, line: bytes) -> tuple[bytes, bytes]:
         if not line.strip():
             raise Rejected("empty line")
         try:
-            fields = json.loads(line)
+            fields = json.loads(line.decode())
         except (ValueError, RecursionError):
             raise Rejected("undecodable JSON") from None
         if not isinstance(fields, dict):
@@ -191,6 +238,8 @@ class RecordReader:
             raise Rejected("no text")
         if isinstance(label, bool) or not isinstance(label, (str, int)):
             raise Rejected("no label")
+        if self._strict and not (is_utf8(_utf8(text)) and is_utf8(_utf8(str(label)))):  # a lone surrogate, escaped
+            raise Rejected("invalid UTF-8")
         return _checked(_utf8(str(label)), _utf8(text.replace("\n", " ")))
 
     def check(self) -> None:
@@ -208,6 +257,15 @@ def explain(format: str, rejected: Counter[str], records: int) -> str:
     )
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are valid UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
@@ -218,10 +276,8 @@ def _checked(label: bytes, text: bytes) -> tuple[bytes, bytes]:
         raise Rejected("no label")
     if b"\t" in label or b"\n" in label:
         raise Rejected("tab or line end in the label")
-    try:
-        label.decode()
-    except UnicodeDecodeError:
-        raise Rejected("label is not UTF-8") from None
+    if not is_utf8(label):
+        raise Rejected("label is not UTF-8")
     if not text.strip():
         raise Rejected("empty text")
     return label, text

@@ -19,11 +19,12 @@ def add_selection_arguments(add: Callable[..., Any]) -> None:
     """Declares the flags through a job's `add_passthru_arg`."""
     add("--top-k", type=int, help="at most so many tokens")
     add("--min-count", type=int, default=1, help="leave out tokens of a lower term frequency")
-    add("--min-df", type=_count_or_share, default=1, help="leave out tokens of fewer documents; 2, or 0.01 of them")
-    add("--max-df", type=_count_or_share, default=1.0, help="leave out tokens of more documents; 100, or 0.5 of them")
+    add("--min-df", type=count_or_share, default=1, help="leave out tokens of fewer documents; 2, or 0.01 of them")
+    add("--max-df", type=count_or_share, default=1.0, help="leave out tokens of more documents; 100, or 0.5 of them")
 
 
-def _count_or_share(text: str) -> float | int:
+def count_or_share(text: str) -> float | int:
+    """Parses "2" as a count and "0.01" as a share."""
     value = float(text) if "." in text else int(text)
     if value < 0 or (isinstance(value, float) and value > 1):
         raise ArgumentTypeError(f"a count, or a share from 0.0 to 1.0. Received: {text}")

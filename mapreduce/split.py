@@ -30,25 +30,27 @@ class Split:
     start: int
     length: int
 
-    def blocks(self) -> Iterator[bytes]:
-        """The lines that begin in this range, in blocks of about 1 MiB that end at a line end."""
+    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
+        """The lines that begin in this range, in blocks of about 1 MiB that end at a line end.
+
+        Lines of more than `longest` bytes may come cut, but no shorter than that.
+        """
         end = self.start + self.length
         with open_input(self.path) as file:
             if is_compressed(self.path):
-                yield from blocks(file)
+                yield from blocks(file, longest)
                 return
             position = self.start
             if position:
                 file.seek(position - 1)
-                position += len(file.readline()) - 1
+                position += _skip_line(file) - 1
             while position < end:
                 block = file.read(min(BLOCK, end - position))
                 if not block:
                     return  # the file has become shorter
-                if not block.endswith(b"\n"):
-                    block += file.readline()
+                block, skipped = _finish(block, file, longest)
                 drop = len(_BOM) if position == 0 and block.startswith(_BOM) else 0
-                position += len(block)
+                position += len(block) + skipped
                 if len(block) > drop:
                     yield _ended(block[drop:])
 
@@ -58,17 +60,36 @@ class Split:
             yield from block.split(b"\n")[:-1]
 
 
-def blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a stream, in blocks of about 1 MiB that end at a line end."""
+def blocks(stream: IO[bytes], longest: int | None = None) -> Iterator[bytes]:
+    """The lines of a stream, in blocks of about 1 MiB that end at a line end; `longest` as in `Split.blocks`."""
     start = True
     while block := stream.read(BLOCK):
-        if not block.endswith(b"\n"):
-            block += stream.readline()
+        block, _ = _finish(block, stream, longest)
         if start and block.startswith(_BOM):
             block = block[len(_BOM) :]
         start = False
         if block:
             yield _ended(block)
+
+
+def _finish(block: bytes, stream: IO[bytes], longest: int | None) -> tuple[bytes, int]:
+    """Reads on to the end of the last line; returns the block and how many bytes of the line were left out."""
+    if block.endswith(b"\n"):
+        return block, 0
+    if longest is None:
+        return block + stream.readline(), 0
+    rest = stream.readline(max(0, longest - (len(block) - block.rfind(b"\n") - 1)))
+    return block + rest, 0 if rest.endswith(b"\n") else _skip_line(stream)
+
+
+def _skip_line(stream: IO[bytes]) -> int:
+    """Reads to the end of the line in bounded memory; returns the number of bytes."""
+    skipped = 0
+    while piece := stream.readline(BLOCK):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _ended(block: bytes) -> bytes:

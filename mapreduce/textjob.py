@@ -14,17 +14,18 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from mapreduce import compat, records
+from mapreduce import compat, records, rejections
 from mapreduce.errors import RecordError, UserError
 from mapreduce.job import Job
+from mapreduce.manifest import RECORDS, REJECTED
+from mapreduce.selection import count_or_share
 from mapreduce.specification import PRESETS, Specification, override, preset
 from mapreduce.split import expand
 from mapreduce.tokenizer import Tokenizer
 
 with compat.stand_ins():
+    from mrjob.compat import jobconf_from_env
     from mrjob.protocol import BytesProtocol, BytesValueProtocol
-
-GROUP = "records"
 
 
 class TextJob(Job):
@@ -32,9 +33,11 @@ class TextJob(Job):
 
     Attributes:
         LABELLED: whether the job cannot do without labels.
+        input_files: the files behind the input's paths, where a runner has found them out.
     """
 
     LABELLED = False
+    input_files: list[str] | None = None
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
     OUTPUT_PROTOCOL = BytesProtocol
@@ -50,6 +53,12 @@ class TextJob(Job):
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
+        add("--strict", action="store_true", help="reject every line that is not UTF-8")
+        add("--max-line", type=int, default=records.MAX_LINE, help="reject longer lines (default: 10000000 bytes)")
+        add("--keep-rejected", type=int, default=20, help="samples of rejected lines in _rejected (default: 20)")
+        self.arg_parser.add_argument(
+            "--max-rejected", type=count_or_share, default=0.01, help="fail at more: 100, or a share (default: 0.01)"
+        )
         add("--tokenizer", choices=PRESETS, help="tokenizer preset (default: keras)")
         self.add_driver_arg("--specification", help="in place of a preset: a JSON file, or an output's manifest")
         add("--punctuation", choices=("delete", "space", "keep", "leave"), help="what becomes of ASCII punctuation")
@@ -97,53 +106,73 @@ class TextJob(Job):
             label_field=options.label_field,
             columns=columns,  # type: ignore[arg-type]
             rule=rule,
+            strict=options.strict,
+            max_line=options.max_line,
+            keep=options.keep_rejected,
         )
+
+    @property
+    def longest_line(self) -> int | None:
+        """Longer lines are cut to this, one byte more than the reader takes."""
+        return int(self.options.max_line) + 1
 
     def documents(self, blocks: Iterable[bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
         """The documents (label, text) of blocks of lines, a list a block; counts what was read and rejected."""
         reader = self.reader()
-        used = 0
         for block in blocks:
-            found = reader.read(block)
-            used += len(found)
-            yield found
-        self._count(reader, used)
+            yield reader.read(block)
+        self.count_records(reader)
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Blocks of texts, one a line, without their labels."""
         reader = self.reader()
-        used = 0
         for block in blocks:
-            if reader.whole_blocks:
-                reader.records += block.count(b"\n")
-            else:
-                found = reader.read(block)
-                block = b"".join(text + b"\n" for _, text in found)
-                used += len(found)
+            if not reader.takes_whole(block):
+                block = b"".join([text + b"\n" for _, text in reader.read(block)])
             yield block
-        self._count(reader, reader.records if reader.whole_blocks else used)
+        self.count_records(reader)
 
-    def _count(self, reader: records.RecordReader, used: int) -> None:
-        counts = {"in": reader.records, "used": used}
-        counts["other split"] = reader.records - used - sum(reader.rejected.values())
-        counts.update({f"rejected: {cause}": n for cause, n in reader.rejected.items()})
+    def count_records(self, reader: records.RecordReader) -> None:
+        """Sends what a task's reader has counted, and its samples of rejected lines, to the driver."""
+        counts = {"in": reader.records, "used": reader.used, "other split": reader.left_out, "headers": reader.headers}
+        counts.update({REJECTED + cause: n for cause, n in reader.rejected.items()})
         for name, amount in counts.items():
             if amount:
-                self.increment_counter(GROUP, name, amount)
+                self.increment_counter(RECORDS, name, amount)
+        path = jobconf_from_env("mapreduce.map.input.file", "-")
+        samples = reader.samples
+        if "://" in path and not path.startswith("file:"):
+            samples = samples[: int(jobconf_from_env("mapreduce.task.partition", "0")) < rejections.TASKS]
+        for number, cause in samples:
+            start = int(jobconf_from_env("mapreduce.map.input.start", "0"))
+            self.increment_counter(rejections.GROUP, rejections.sample(path, start, number, cause))
 
     def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
-        """Says what was rejected; raises RecordError where nothing was left to use."""
-        found = counters[0].get(GROUP, {})
-        rejected = Counter({n[len("rejected: ") :]: c for n, c in found.items() if n.startswith("rejected: ")})
-        total, format = found.get("in", 0), self.options.format or "text"
+        """Says what was rejected; raises RecordError where it is too much, or where nothing was left to use."""
+        found = counters[0].get(RECORDS, {})
+        rejected = Counter({n[len(REJECTED) :]: c for n, c in found.items() if n.startswith(REJECTED)})
         if rejected:
-            line = records.explain(format, rejected, total)
-            if sum(rejected.values()) == total:
-                raise RecordError(line)
-            if not self.options.quiet:
-                print(f"{self.KIND}: {line}", file=sys.stderr)
+            files = self.input_files or self._local_files()
+            keep = max(1, self.options.keep_rejected)
+            self._located = rejections.locate(counters[0].get(rejections.GROUP, {}), files, keep)
+        format = self.options.format or "text"
+        line = rejections.explain(format, rejected, found.get("in", 0), self._located)
+        rejections.check(format, found, rejected, self.options.max_rejected, line)
+        if rejected and not self.options.quiet:
+            print(f"{self.KIND}: {line}", file=sys.stderr)
         if self.LABELLED and not found.get("used"):
-            raise RecordError(f"no labelled record in the input ({total} lines in, split {self.options.split})")
+            split = self.options.split
+            raise RecordError(f"no labelled record in the input ({found.get('in', 0)} lines in, split {split})")
+
+    _located: list[dict[str, Any]] = []
+
+    def _local_files(self) -> list[str]:
+        return [file for path in self.options.args if path != "-" and "://" not in path for file in expand([path])]
+
+    def side_files(self) -> dict[str, bytes]:
+        """`_rejected`, where lines were rejected and are to be kept."""
+        keep = self._located[: self.options.keep_rejected]
+        return {**super().side_files(), **({rejections.NAME: rejections.encode(keep)} if keep else {})}
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The specification."""
@@ -159,6 +188,16 @@ class TextJob(Job):
     def _settle(self, paths: list[str]) -> list[Any]:
         """Arguments for the tasks that the driver alone can find out; files are `task_file`s."""
         options = self.options
+        if len(options.salt.encode()) > 64 or not 0 <= options.validation <= 1:
+            raise UserError(
+                "--salt has at most 64 bytes, --validation is a share from 0 to 1. "
+                f"Received: {options.salt[:65]!r} and {options.validation}"
+            )
+        if options.max_line < 1 or options.keep_rejected < 0:
+            raise UserError(
+                "--max-line is at least 1 and --keep-rejected at least 0. "
+                f"Received: {options.max_line} and {options.keep_rejected}"
+            )
         named = [path for path in paths if path != "-"]
         if options.format is None:
             options.format = records.detect_format(named if "://" in "".join(named) else expand(named))

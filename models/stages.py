@@ -1,0 +1,122 @@
+"""Stages: runs the jobs that training needs, each in a process of its own, and skips those that are up to date.
+
+The processes are those that a user would start (`python jobs/encode.py ...`): a process that holds TensorFlow must not
+fork, and a job's output says itself what it was made from. Nothing is trained here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jobs
+from mapreduce import manifest
+from mapreduce.errors import UserError
+from mapreduce.specification import Specification
+from mapreduce.split import expand
+
+
+class Stages:
+    """Job outputs over one list of input files, in one folder.
+
+    Args:
+        inputs: record files.
+        folder: where outputs are kept, each under a name that says what it is.
+        runner: "local" or "inline".
+        reading: flags of the record reader, for example {"--format": "tsv"}.
+
+    Raises:
+        UserError: an input is missing.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[str | os.PathLike[str]],
+        folder: str | os.PathLike[str],
+        *,
+        runner: str = "local",
+        reading: dict[str, str] | None = None,
+    ) -> None:
+        self.paths = expand([os.fspath(path) for path in inputs])
+        self.folder = Path(folder)
+        self.runner = runner
+        self.reading = reading or {}
+
+    @cached_property
+    def inputs(self) -> list[dict[str, Any]]:
+        """What a manifest says about the inputs."""
+        return [manifest.describe_input(path) for path in self.paths]
+
+    def featurecount(self, specification: Specification, split: str, minimum_df: int = 1) -> Path:
+        """The output of jobs/featurecount.py."""
+        name = f"{split}-{specification.fingerprint}-{minimum_df}-features"
+        return self._run("featurecount", name, specification, split, {"--min-df": minimum_df})
+
+    def labelcount(self, specification: Specification, split: str) -> Path:
+        """The output of jobs/labelcount.py."""
+        return self._run("labelcount", f"{split}-{specification.fingerprint}-labels", specification, split)
+
+    def encode(self, specification: Specification, split: str, vocabulary: Path, fingerprint: str) -> Path:
+        """The output of jobs/encode.py; `fingerprint` is that of the vocabulary."""
+        name = f"{split}-{fingerprint}-shards"
+        flags = {"--vocabulary": vocabulary}
+        return self._run("encode", name, specification, split, flags, vocabulary_fingerprint=fingerprint)
+
+    def _run(
+        self,
+        job: str,
+        name: str,
+        specification: Specification,
+        split: str,
+        flags: dict[str, Any] | None = None,
+        vocabulary_fingerprint: str | None = None,
+    ) -> Path:
+        output = self.folder / name
+        wanted = {"inputs": self.inputs, "specification_fingerprint": specification.fingerprint}
+        wanted["vocabulary_fingerprint"] = vocabulary_fingerprint
+        if _is_current(output, job, wanted, self.reading):
+            return output
+        shutil.rmtree(output, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rules = self.folder / f"{specification.fingerprint}.json"
+        rules.write_text(json.dumps(specification.to_json()), encoding="ascii")
+        options = {"--specification": rules, "--split": split, "--output-dir": output, **self.reading, **(flags or {})}
+        command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner]
+        command += [str(part) for option in options.items() for part in option]
+        print(f"{job}: {split} split", file=sys.stderr)
+        code = subprocess.run([*command, *self.paths], stdout=subprocess.DEVNULL, env=_environment()).returncode
+        if code == UserError.exit_code:
+            raise SystemExit(code)  # the job has said why
+        if code:
+            raise UserError(f"jobs/{job}.py ended with exit code {code}; run the command again to go on from here")
+        return output
+
+
+def _is_current(output: Path, kind: str, wanted: dict[str, Any], reading: dict[str, str]) -> bool:
+    try:
+        found = manifest.read(output, kind)
+    except UserError:
+        return False
+    described = {
+        **found,
+        "inputs": [{key: one.get(key) for key in ("path", "size", "crc32")} for one in found["inputs"]],
+    }
+    fields = {name.lstrip("-").replace("-", "_"): value for name, value in reading.items()}
+    read = found["arguments"]
+    return all(described.get(name) == value for name, value in wanted.items()) and all(
+        read.get(name) == value for name, value in fields.items()
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the project on the path where it is not installed."""
+    root = str(Path(jobs.__file__).parent.parent)
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, path] if path else [root])}

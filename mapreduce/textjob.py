@@ -139,7 +139,7 @@ class TextJob(Job):
         for name, amount in counts.items():
             if amount:
                 self.increment_counter(RECORDS, name, amount)
-        path = jobconf_from_env("mapreduce.map.input.file", "-")
+        path = input_file()
         samples = reader.samples
         if "://" in path and not path.startswith("file:"):
             samples = samples[: int(jobconf_from_env("mapreduce.task.partition", "0")) < rejections.TASKS]
@@ -213,6 +213,11 @@ class TextJob(Job):
         if options.columns is not None:
             settled += ["--columns", options.columns]
         return settled
+
+
+def input_file() -> str:
+    """The file that a map task reads, as its runner names it; "-" where that is not known."""
+    return str(jobconf_from_env("mapreduce.map.input.file", "-"))
 
 
 def task_file(path: str) -> dict[str, Any]:

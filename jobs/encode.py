@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mapreduce.combiner import in_order
 from mapreduce.encoding import Encoder, EncodingJob
 
 
@@ -31,9 +32,7 @@ class Encode(EncodingJob):
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         return Encoder(self.tokenizer, self.vocabulary, self.salt).lines(self.documents(blocks))
 
-    def reducer(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        for value in sorted(values):
-            yield key, value
+    reducer = in_order
 
 
 if __name__ == "__main__":

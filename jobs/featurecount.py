@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.combiner import add_labelled
+from mapreduce.combiner import add_frequent, add_labelled
 from mapreduce.counting import count_labelled
 from mapreduce.textjob import TextJob
 
@@ -32,10 +32,7 @@ class FeatureCount(TextJob):
 
     combiner = add_labelled
 
-    def reducer(self, feature: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        found = list(add_labelled(self, feature, values))
-        if sum(int(value.rpartition(b"\t")[2]) for _, value in found) >= self.options.min_df:
-            yield from found
+    reducer = add_frequent
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from mapreduce.combiner import add_lines, is_add
+from mapreduce import native
+from mapreduce.combiner import add_lines
 from mapreduce.committer import commit_part
-from mapreduce.merge import merge
+from mapreduce.merge import merge, merge_blocks
 from mapreduce.spill import Partition, Spill
 from mapreduce.split import Split
 
@@ -53,6 +54,7 @@ class Settings:
         step: number of the step, from 0.
         reduces: number of partitions; 0 for a step without a reducer.
         output: folder for the parts of this step.
+        combiner_kind, reducer_kind: what the native library calls them (see `mapreduce.combiner.kind`), or None.
     """
 
     job: JobFactory
@@ -65,6 +67,8 @@ class Settings:
     sort_values: bool
     memory: int
     output: str
+    combiner_kind: int | None
+    reducer_kind: tuple[int, int] | None
 
 
 def run_map(settings: Settings, split: Split, number: int, folder: str) -> dict[str, Any]:
@@ -79,6 +83,7 @@ def run_map(settings: Settings, split: Split, number: int, folder: str) -> dict[
         _combine(settings, counters),
         settings.sort_values,
         settings.memory,
+        settings.combiner_kind,
     )
     _run(settings, "mapper", split, spill, counters)
     spill.close()
@@ -87,8 +92,33 @@ def run_map(settings: Settings, split: Split, number: int, folder: str) -> dict[
 
 def run_reduce(settings: Settings, runs: list[str], number: int, folder: str) -> dict[str, Any]:
     """Runs a reduce task over the runs of its partition and commits its part; returns its counters."""
-    lines = merge(runs, folder, settings.sort_values, settings.memory)
-    return {"counters": _write_part(settings, "reducer", lines, number, folder, CounterStream()).counters}
+    counters = CounterStream()
+    if not _reduce_natively(settings, runs, number, folder):
+        lines = merge(runs, folder, settings.sort_values, settings.memory)
+        _write_part(settings, "reducer", lines, number, folder, counters)
+    return {"counters": counters.counters}
+
+
+def _reduce_natively(settings: Settings, runs: list[str], number: int, folder: str) -> bool:
+    """Merges and reduces in the native library, where it is there and knows the reducer; returns whether it did."""
+    known = settings.reducer_kind
+    if known is None or not native.load():
+        return False
+    written = os.path.join(folder, "part")
+    try:
+        with open(written, "wb", buffering=0) as file:
+            for block in merge_blocks(runs, folder, known[0], settings.sort_values, known[1]):
+                _write_all(file, block)
+    except native.Unsupported:
+        return False
+    commit_part(written, settings.output, number)
+    return True
+
+
+def _write_all(file: Any, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _write_part(
@@ -105,10 +135,10 @@ def _run(settings: Settings, task: str, lines: Iterable[bytes], output: Any, cou
     if task == "mapper" and not settings.has_mapper:
         output.writelines(line + b"\n" for line in lines) if hasattr(output, "writelines") else _copy(lines, output)
         return
-    job = settings.job(task)
-    if task == "reducer" and is_add(job.steps()[settings.step]["reducer"]):
+    if task == "reducer" and settings.reducer_kind and settings.reducer_kind[0] == native.ADD:
         output.writelines(line + b"\n" for line in add_lines(lines))
         return
+    job = settings.job(task)
     job.sandbox(stdin=lines, stdout=output, stderr=counters)
     with redirect_stdout(sys.stderr):  # a print() in a job is words, not data
         getattr(job, f"run_{task}")(settings.step)
@@ -122,9 +152,11 @@ def _copy(lines: Iterable[bytes], output: Any) -> None:
 def _combine(settings: Settings, counters: CounterStream) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
     if not settings.has_combiner:
         return None
-    job = settings.job("combiner")
-    if is_add(job.steps()[settings.step]["combiner"]):
+    if settings.combiner_kind == native.ADD:
         return add_lines
+    if settings.combiner_kind is not None and native.load():
+        return None  # the library combines
+    job = settings.job("combiner")
 
     def combine(lines: Iterable[bytes]) -> Iterator[bytes]:
         output = _Lines()

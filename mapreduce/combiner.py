@@ -1,15 +1,20 @@
-"""The combiner and reducer of every counting job: `add`, which sums the columns of integers behind a key.
+"""The combiners and reducers of the counting jobs: `add`, which sums the columns of integers behind a key, and its kin.
 
 A job says `combiner = add` and `reducer = add`. Addition is associative and commutative, so it does not matter how
-often a combiner runs. The module also runs any other job's combiner over lines that are sorted by key.
+often a combiner runs. A runner knows these functions, and may do their work itself while it sorts and merges, in
+the native library where there is one; `kind` tells it which is which. Any other function is called as it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
+
+from mapreduce import native
+
+LEAST = -(1 << 63)
 
 
 def add(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -58,6 +63,38 @@ def add_histograms(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tu
     yield key, add_columns(columns) + b"\t" + entries
 
 
+def add_frequent(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add_labelled`; leaves a key out whose last columns sum to less than the job's --min-df."""
+    found = list(add_labelled(job, key, values))
+    if sum(int(value.rpartition(b"\t")[2]) for _, value in found) >= job.options.min_df:
+        yield from found
+
+
+def in_order(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the key with each of its values, sorted."""
+    for value in sorted(values):
+        yield key, value
+
+
+def kind(job: Any, step: int, task: str) -> tuple[int, int] | None:
+    """What the native library calls a step's combiner or reducer, with the least sum that it keeps.
+
+    None where it cannot do their work: another function, one before or after it, or a protocol that changes bytes.
+    """
+    methods = job.steps()[step]
+    function = getattr(methods[task], "__func__", methods[task])
+    if function is None:
+        return native.AS_IS, LEAST
+    if methods[f"{task}_init"] or methods[f"{task}_final"]:
+        return None
+    if any(type(protocol).__name__ != "BytesProtocol" for protocol in job._pick_protocol_instances(step, task)):
+        return None
+    if function is add_frequent:
+        return native.ADD_LABELLED, job.options.min_df
+    known = {add: native.ADD, add_labelled: native.ADD_LABELLED, in_order: native.IN_ORDER}
+    return (known[function], LEAST) if function in known else None
+
+
 def key_of(line: bytes) -> bytes:
     """The key of a line: all before its first tab."""
     return line.partition(b"\t")[0]
@@ -72,8 +109,3 @@ def add_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
         else:
             cut = len(key) + 1
             yield key + b"\t" + add_columns([line[cut:] for line in same])
-
-
-def is_add(method: Callable[..., Any] | None) -> bool:
-    """Whether a job's combiner or reducer is `add`, which a runner may then do itself."""
-    return getattr(method, "__func__", None) is add

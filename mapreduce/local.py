@@ -19,8 +19,9 @@ from mrjob.compat import jobconf_from_dict
 from mrjob.sim import SimMRJobRunner
 from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
-from mapreduce import attempt, committer, executor
+from mapreduce import attempt, committer, executor, native
 from mapreduce.attempt import Counters
+from mapreduce.combiner import kind
 from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
 from mapreduce.partitioner import hash_partition, key_field_partition
@@ -103,6 +104,10 @@ class InlineRunner(SimMRJobRunner):
         output = self._output_dir_for_step(step_num)
         os.makedirs(output)
         self._create_dist_cache_dir(step_num)
+        kinds = {task: kind(self.job, step_num, task) for task in ("combiner", "reducer")}
+        if self._sort_values:  # runs are sorted by whole lines then, and no group is a key
+            kinds = {task: found if found and found[0] == native.AS_IS else None for task, found in kinds.items()}
+        combiner_kind, reducer_kind = kinds["combiner"], kinds["reducer"] if "reducer" in step else None
         settings = attempt.Settings(
             job=lambda task: type(self.job)(self._args_for_task(step_num, task)),
             has_mapper="mapper" in step,
@@ -114,6 +119,8 @@ class InlineRunner(SimMRJobRunner):
             sort_values=bool(self._sort_values),
             memory=self._sort_memory(),
             output=output,
+            combiner_kind=combiner_kind[0] if combiner_kind else None,
+            reducer_kind=reducer_kind,
         )
         paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
         splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()))
@@ -166,6 +173,7 @@ class InlineRunner(SimMRJobRunner):
         os.makedirs(folder)
         self._setup_working_dir(kind, step_num, number)
         with save_current_environment(), save_cwd(), save_sys_path():
+            os.environ["mapreduce_task_io_sort_mb"] = str(max(1, self._sort_memory() >> 20))
             os.environ.update({k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()})
             os.chdir(self._attempt_folder)
             sys.path.insert(0, self._attempt_folder)

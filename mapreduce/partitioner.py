@@ -5,6 +5,8 @@ So a local run writes the same keys into part-00000, part-00001, ... as a cluste
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def hash_partition(key: bytes, reduces: int) -> int:
     """Hadoop's HashPartitioner over a streaming key (the hash of org.apache.hadoop.io.Text).
@@ -17,6 +19,11 @@ def hash_partition(key: bytes, reduces: int) -> int:
 def key_field_partition(key: bytes, reduces: int) -> int:
     """Hadoop's KeyFieldBasedPartitioner on the first field, which SORT_VALUES uses: as above, but starting at 0."""
     return _partition(key, 0, reduces)
+
+
+def seed_of(partition: Callable[[bytes, int], int]) -> int:
+    """What a partitioner's hash starts at; the native library has the same arithmetic."""
+    return 0 if partition is key_field_partition else 1
 
 
 def _partition(key: bytes, start: int, reduces: int) -> int:

@@ -1,7 +1,8 @@
 """The map side of the shuffle: takes a map task's output lines, combines and sorts them, and spills sorted runs.
 
 A run is a file of lines in order of their keys' bytes, one run a partition and spill. Runs are merged in
-`mapreduce.merge`. Values of one key keep the order in which they came.
+`mapreduce.merge`. Values of one key keep the order in which they came. The native library sorts where it is there and
+knows the combiner; a Python combiner gets its lines from Python.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from mapreduce import native
 from mapreduce.combiner import key_of
+from mapreduce.partitioner import seed_of
 
 Combine = Callable[[Iterable[bytes]], Iterator[bytes]]
 Partition = Callable[[bytes, int], int]
@@ -27,7 +30,8 @@ class Spill:
         partition: (key, reduces) -> partition.
         combine: sorted lines to combined lines, or None.
         sort_values: sort by the whole line instead of the key.
-        memory: bytes of lines that are held before a spill.
+        memory: bytes that lines may take, with what it costs to sort them, before a spill.
+        kind: what the native library calls the combiner, or None (see `mapreduce.combiner.kind`).
 
     Attributes:
         runs: for every partition the paths of its runs.
@@ -41,6 +45,7 @@ class Spill:
         combine: Combine | None = None,
         sort_values: bool = False,
         memory: int = 256 << 20,
+        kind: int | None = None,
     ) -> None:
         self.runs: list[list[str]] = [[] for _ in range(reduces)]
         self._directory, self._partition, self._combine = directory, partition, combine
@@ -49,6 +54,9 @@ class Spill:
         self._pending = 0
         self._groups: dict[bytes, list[bytes]] = {}
         self._used = 0
+        self._sorter: native.Sorter | None = None
+        if kind is not None and (library := native.load()):
+            self._sorter = native.Sorter(library, reduces, seed_of(partition), kind, sort_values, memory)
 
     def write(self, data: bytes) -> int:
         """Takes output, any number of bytes at a time."""
@@ -64,12 +72,19 @@ class Spill:
     def close(self) -> None:
         """Spills what is left."""
         self._take()
-        if self._groups or not any(self.runs):
+        if self._sorter is not None:
+            self._spill_sorter(self._sorter)
+        elif self._groups:
             self._spill()
 
     def _take(self) -> None:
-        lines = b"".join(self._pieces).split(b"\n")
+        data = b"".join(self._pieces)
         self._pieces, self._pending = [], 0
+        if self._sorter is not None:
+            if data and self._sorter.write(data if data.endswith(b"\n") else data + b"\n"):
+                self._spill_sorter(self._sorter)
+            return
+        lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
         groups = self._groups
@@ -107,9 +122,18 @@ class Spill:
                 target.append(line)
         for number, run in enumerate(partitions):
             if run:
-                path = os.path.join(self._directory, f"spill-{len(self.runs[number]):05d}-{number:05d}")
+                path = self._path(number)
                 with open(path, "wb") as file:
                     run.append(b"")
                     file.write(b"\n".join(run))
                 self.runs[number].append(path)
         self._groups, self._used = {}, 0
+
+    def _spill_sorter(self, sorter: native.Sorter) -> None:
+        paths = [self._path(number) for number in range(len(self.runs))]
+        for number, written in enumerate(sorter.spill(paths)):
+            if written:
+                self.runs[number].append(paths[number])
+
+    def _path(self, partition: int) -> str:
+        return os.path.join(self._directory, f"spill-{len(self.runs[partition]):05d}-{partition:05d}")

@@ -14,7 +14,8 @@ TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
 
 .SILENT:
 .DELETE_ON_ERROR:
-.PHONY: help install dev data train accuracy test test-slow test-data lint benchmark clean
+.PHONY: help install dev data train accuracy test test-slow test-data lint benchmark clean \
+  hadoop-up hadoop-down hadoop-status test-hadoop
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -62,6 +63,23 @@ test-slow: .venv/dev
 ## make test-data    the tests on fetched data
 test-data: .venv/dev
 	$(BIN)/python -m pytest -q -m data
+
+## make hadoop-up    a practice cluster on this machine: HDFS and YARN, two nodes each (needs Java and Maven)
+hadoop-up:
+	$(PYTHON) tests/hadoop/cluster.py up
+
+## make hadoop-down  stops it
+hadoop-down:
+	$(PYTHON) tests/hadoop/cluster.py down
+
+## make hadoop-status  what of it runs
+hadoop-status:
+	$(PYTHON) tests/hadoop/cluster.py status
+
+## make test-hadoop  the tests on it: at most 25 minutes; it is stopped afterwards unless it ran before
+test-hadoop: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]' 1>&2
+	$(BIN)/python -m pytest -q -m hadoop tests/hadoop
 
 ## make lint         ruff and mypy
 lint: .venv/dev

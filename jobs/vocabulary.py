@@ -24,6 +24,7 @@ from mapreduce.textjob import TextJob
 class BuildVocabulary(TextJob):
     __doc__ = __doc__
     KIND = "vocabulary"
+    READS_PARTS = True
     EXAMPLE = "python jobs/vocabulary.py -r local --top-k 20000 --output-dir vocabulary train.tsv"
 
     def configure_args(self) -> None:

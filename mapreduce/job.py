@@ -19,7 +19,7 @@ with compat.stand_ins():
     from mrjob.protocol import StandardJSONProtocol
     from mrjob.step import MRStep
 
-from mapreduce import manifest, rejections
+from mapreduce import failures, manifest, rejections
 from mapreduce.errors import UserError
 from mapreduce.split import Split, blocks
 
@@ -120,6 +120,10 @@ class Job(MRJob):
                 from mapreduce.local import InlineRunner, LocalRunner
 
                 return LocalRunner if self.options.runner == "local" else InlineRunner
+            if self.options.runner == "hadoop":
+                from mapreduce.hadoop import HadoopRunner
+
+                return HadoopRunner
             return super()._runner_class()
 
     def run_job(self) -> None:
@@ -138,6 +142,9 @@ class Job(MRJob):
     @classmethod
     def run(cls) -> None:
         """Runs the script: the job, or on a node the task that its flags name."""
+        if failures.names_task(sys.argv):
+            failures.run_task(cls, sys.argv[1:])
+            return
         try:
             super().run()
         except UserError as error:
@@ -200,7 +207,7 @@ def fail(name: str, error: UserError) -> int:
 
 
 def _names_cluster(arguments: list[str]) -> bool:
-    return any(name in arguments for name in ("hadoop", "emr", "dataproc", "spark"))
+    return any(name in arguments for name in ("emr", "dataproc"))
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

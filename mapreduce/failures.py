@@ -1,0 +1,241 @@
+"""Why a task failed: said by the task in one line of its stderr, read by the driver out of the cluster's logs.
+
+On a node `run_task` runs the task that the script's flags name, and where it raises finds the record. On the driver
+`explain` turns what Hadoop and the task have said into the traceback, the place and what to do. It starts no program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mapreduce.errors import UserError
+from mapreduce.package import NODE
+
+MARK = "mapreduce-failure: "
+TASKS = ("--mapper", "--combiner", "--reducer")
+SECONDS = 30.0
+"""Between reports of a task's status: Hadoop kills a task that is silent for ten minutes."""
+_SHOWN = 200  # bytes of a record
+
+
+class Watched:
+    """A task's input; remembers what was read last, whether as lines or as blocks."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._pieces: list[bytes] = []
+        self.before = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            self.before += len(self._pieces)
+            self._pieces = [line]
+            yield line
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a stream; a block begins here."""
+        self.before += sum(piece.count(b"\n") for piece in self._pieces)
+        data: bytes = self._stream.read(size)
+        self._pieces = [data]
+        return data
+
+    def readline(self, size: int = -1) -> bytes:
+        """As of a stream; the block's last line ends here."""
+        data: bytes = self._stream.readline(size)
+        self._pieces.append(data)
+        return data
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The line, or the lines of the block, read last."""
+        return b"".join(self._pieces).splitlines(True)
+
+
+def names_task(arguments: Iterable[str]) -> bool:
+    """Whether a script's arguments name a task, which they do on a node."""
+    return any(argument.partition("=")[0] in TASKS for argument in arguments)
+
+
+def run_task(job_class: Any, arguments: list[str]) -> None:
+    """Runs a task on a node; what it raises goes to stderr, in full and as one line for the driver.
+
+    Raises:
+        SystemExit: the task has failed.
+    """
+    threading.Thread(target=_report, daemon=True).start()
+    watched: Watched | None = None
+    job: Any = None
+    try:
+        job = job_class(arguments)
+        job._stdin = watched = Watched(job.stdin)
+        job.execute()
+    except Exception as error:
+        known = isinstance(error, UserError)
+        text = f"{error}\n" if known else traceback.format_exc()
+        what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
+        what.update(kind=type(error).__name__, traceback="" if known else text, **_place(job, watched))
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        os.write(2, (MARK + json.dumps(what) + "\n").encode("ascii"))
+        sys.exit(1)
+
+
+def _report() -> None:
+    silent = threading.Event()
+    while not silent.wait(SECONDS):
+        os.write(2, b"reporter:status:running\n")
+
+
+def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
+    """The file and the record that the task was at."""
+    place: dict[str, Any] = {"node": os.uname().nodename}
+    for name in ("file", "start"):
+        place[name] = os.environ.get(f"mapreduce_map_input_{name}")
+    if watched is None or not watched.lines:
+        return place
+    lines, number = watched.lines, 0
+    if len(lines) > 1:
+        number, lines = _narrow(job, lines)
+    if len(lines) == 1:
+        record = lines[0][:_SHOWN].rstrip(b"\r\n").decode("utf-8", "replace")
+        place.update(number=watched.before + number + 1, record=record)
+    return place
+
+
+def _narrow(job: Any, lines: list[bytes]) -> tuple[int, list[bytes]]:
+    """Halves a block until one line is left that fails by itself; returns its number and it, or the whole block."""
+
+    def fails(some: list[bytes]) -> bool:
+        try:
+            for _ in job.map_blocks([b"".join(some)]):
+                pass
+        except Exception:
+            return True
+        return False
+
+    first, last = 0, len(lines)
+    if not hasattr(job, "map_blocks") or not fails(lines):
+        return 0, lines
+    while last - first > 1:
+        middle = (first + last) // 2
+        if fails(lines[first:middle]):
+            last = middle
+        elif fails(lines[middle:last]):
+            first = middle
+        else:
+            return 0, lines
+    return first, lines[first:last]
+
+
+def reports(words: str) -> Iterator[dict[str, Any]]:
+    """What failed tasks have said for the driver, in a log."""
+    for line in words.split("\n"):
+        if line.startswith(MARK):
+            try:
+                yield json.loads(line[len(MARK) :])
+            except ValueError:  # cut off, by a limit on the size of logs
+                continue
+
+
+def lacking(words: str) -> str | None:
+    """What a node lacks, where its task script has said so."""
+    return next((line[len(NODE) :].strip() for line in words.split("\n") if line.startswith(NODE)), None)
+
+
+def last_traceback(words: str) -> str | None:
+    """The last Python traceback in a log of a job that does not report for itself."""
+    found = re.findall(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*\S.*", words, re.MULTILINE)
+    return found[-1] + "\n" if found else None
+
+
+def explain(diagnostics: str, log: str) -> tuple[str, str]:
+    """Why tasks failed.
+
+    Args:
+        diagnostics: what Hadoop's client said of the failed attempts.
+        log: the stderr of the failed attempts, as far as it could be had.
+
+    Returns:
+        What to show before, of many lines or empty; and the one line: cause, place and what to do.
+    """
+    said = list(reports(log))
+    lack = lacking(log)
+    if lack is None and (found := re.search(r"Cannot run program \"([^\"]+)\"", diagnostics)):
+        lack = f"there is no {found[1]} on a node"
+    if lack:
+        return "", f"{lack}; the nodes need Python 3.9 or later: install it, or name it with --task-python-bin"
+    if said:
+        report = said[-1]
+        return report["traceback"], f"{report['error']}{_where(report)}; {_remedy(report)}"
+    for pattern, line in _CAUSES:
+        if re.search(pattern, diagnostics):
+            return last_traceback(log) or "", line
+    shown = last_traceback(log)
+    if shown:
+        return shown, f"{shown.strip().splitlines()[-1]}; {_remedy({'kind': ''})}"
+    lines = [line.strip() for line in diagnostics.strip().splitlines() if line.strip()]
+    code = re.search(r"subprocess failed with code (\d+)", diagnostics)
+    what = f"exit status {code[1]}" if code else lines[0] if lines else "no cause was given"
+    return "", f"{what}; the cluster's logs hold more: yarn logs -applicationId ID (see tests/hadoop/README.md)"
+
+
+_CAUSES = (
+    (
+        r"beyond the 'PHYSICAL' memory limit|beyond physical memory limits|beyond the 'VIRTUAL'",
+        "killed for taking more memory than its container has; give it more: --jobconf mapreduce.map.memory.mb=2048 "
+        "--jobconf mapreduce.reduce.memory.mb=2048",
+    ),
+    (
+        r"Timed out after \d+ sec|failed to report status for",
+        "killed after saying nothing for mapreduce.task.timeout; a process was stopped or hangs: look for an endless "
+        "loop, or allow more: --jobconf mapreduce.task.timeout=3600000",
+    ),
+    (
+        r"Java heap space|GC overhead limit|OutOfMemoryError",
+        "the task's Java machine ran out of memory, as it does on a line of a hundred megabytes; break the line, or "
+        "give --jobconf mapreduce.map.java.opts=-Xmx1g --jobconf mapreduce.map.memory.mb=1536",
+    ),
+    (
+        r"failed with code (137|143)|[Ee]xit code is (137|143)|exitCode: (137|143)",
+        "killed by a signal (code 137 or 143), mostly by the kernel or the node for its memory; give it more: "
+        "--jobconf mapreduce.map.memory.mb=2048, or look at what kills processes on the nodes",
+    ),
+    (
+        r"failed with code (132|134|135|136|139)",
+        "a crash in native code (codes 132 to 139); run without the native library, with --cmdenv MAPREDUCE_NATIVE=0, "
+        "or build it on a machine like the nodes",
+    ),
+    (r"No space left on device", "no space left on a node's disk; free some, or take more nodes"),
+)
+
+
+def _where(report: dict[str, Any]) -> str:
+    if not report.get("file"):
+        return ""
+    place = f" ({report['file']}"
+    start, number = int(report.get("start") or 0), report.get("number")
+    if number is not None:
+        place += f", line {number}" if not start else f", line {number} from byte {start} on"
+        place += f": {report['record']!r}"
+    return place + ")"
+
+
+def _remedy(report: dict[str, Any]) -> str:
+    kind = report.get("kind")
+    if kind in ("ModuleNotFoundError", "ImportError"):
+        return (
+            "on the nodes there are the standard library, mrjob, this project and the modules beside the script that "
+            "it imports at its top; put the module there, or give it with --py-files"
+        )
+    if kind == "MemoryError":
+        return "give more memory: --jobconf mapreduce.map.memory.mb=2048"
+    if kind == "UserError":
+        return "see the message"
+    return "mend the job or the record, and try it on a few lines with -r inline"

@@ -1,0 +1,69 @@
+"""Adds outputs of wordcount, featurecount, labelcount or imagestats: yesterday's counts and today's become both's.
+
+The sum is, byte for byte, the output of one run over all the inputs. --subtract takes the other outputs out of the
+first. Outputs that were made with other flags or another specification are refused.
+
+Input:   old/: cat	2    new/: cat	1
+                          dog	1
+Output:  cat	3
+         dog	1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from mapreduce import addition
+from mapreduce.job import Job, MRStep
+from mapreduce.local import default_reduces
+from mapreduce.textjob import TextJob, input_file
+
+
+class Merge(Job):
+    __doc__ = __doc__
+    KIND = "merge"
+    EXAMPLE = "python jobs/merge.py -r local --output-dir both old new"
+    INPUT_PROTOCOL = TextJob.INPUT_PROTOCOL
+    INTERNAL_PROTOCOL = OUTPUT_PROTOCOL = TextJob.OUTPUT_PROTOCOL
+
+    def configure_args(self) -> None:
+        super().configure_args()
+        self.add_passthru_arg(
+            "--kind", choices=addition.ADDERS, help="of which job the outputs are (default: it shows)"
+        )
+        self.add_passthru_arg("--subtract", action="store_true", help="take the other outputs out of the first")
+
+    @cached_property
+    def outputs(self) -> addition.Outputs:
+        return addition.Outputs(self.options.args, self.options.subtract)
+
+    def _non_option_kwargs(self) -> dict[str, Any]:
+        self.options.kind = self.outputs.kind
+        kwargs = super()._non_option_kwargs()
+        more = ["--kind", self.options.kind]
+        return {**kwargs, "input_paths": self.outputs.paths(), "extra_args": [*kwargs["extra_args"], *more]}
+
+    def jobconf(self) -> dict[str, Any]:
+        return {**super().jobconf(), "mapreduce.job.reduces": str(self.outputs.reduces(default_reduces))}
+
+    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        if not addition.is_subtracted(input_file()):
+            return iter(blocks)
+        return (addition.negate(block, self.options.kind) for block in blocks)
+
+    def subtract(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        kind = self.options.kind
+        return addition.left_over(addition.ADDERS[kind](self, key, values), kind)
+
+    def steps(self) -> list[MRStep]:
+        add = addition.ADDERS[self.options.kind or self.outputs.kind].__get__(self)
+        return [MRStep(mapper=self.block_mapper, reducer=self.subtract if self.options.subtract else add)]
+
+    def describe(self, parts: str, inputs: Any, counters: Any, seconds: float) -> dict[str, Any]:
+        return self.outputs.describe(seconds)
+
+
+if __name__ == "__main__":
+    Merge.run()

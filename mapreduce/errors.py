@@ -23,3 +23,9 @@ class TaskError(UserError):
     """A task of a job failed in all its attempts."""
 
     exit_code = 1
+
+
+class LeakError(UserError):
+    """Training and test set share texts, and that is forbidden."""
+
+    exit_code = 4

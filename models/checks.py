@@ -1,0 +1,124 @@
+"""What is told about labels and leaks before training starts: `check` reads the records once and warns on stderr.
+
+It looks at labels with one record, likely typing errors, imbalance, labels of the test set that training never sees,
+and texts that both sets hold. Nothing is mended and no model is made; similar texts are found by jobs/duplicates.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from mapreduce.errors import LeakError
+from mapreduce.records import record_hash
+from models import inputs
+
+IMBALANCE = 20
+"""Warned of where the largest label has so many times the records of the smallest."""
+RARE = 10
+"""A label is taken for a typing error of another one that has at least so many times its records."""
+SHOWN = 5
+
+
+def check(
+    train: Sequence[str], test: Sequence[str] = (), *, forbid_leaks: bool = False, **reading: Any
+) -> dict[str, Any]:
+    """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
+
+    Args:
+        train, test: record files; `reading` says how `models.inputs.read` reads them.
+        forbid_leaks: whether a leak is an error.
+
+    Returns:
+        For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
+        training set}.
+
+    Raises:
+        LeakError: there are leaks and they are forbidden.
+        UserError: a file cannot be read, or holds no record.
+    """
+    labels, unseen = Counter[str](), Counter[str]()
+    tested: Counter[str] = Counter()
+    for label, text in _records(test, reading):
+        tested[record_hash(text)] += 1
+        unseen[label] += 1
+    seen: set[str] = set()
+    for label, text in _records(train, reading):
+        labels[label] += 1
+        if tested and (name := record_hash(text)) in tested:
+            seen.add(name)
+    for line in [*warnings(labels), *test_warnings(unseen, labels)]:
+        print(f"warning: {line}", file=sys.stderr)
+    leaks = sum(tested[name] for name in seen)
+    if leaks:
+        share = f"{leaks} of {tested.total()} test records ({len(seen)} texts) are in the training set as well"
+        if forbid_leaks:
+            raise LeakError(f"{share}; list them with jobs/duplicates.py and take them out, or allow leaks")
+        print(f"warning: {share}; jobs/duplicates.py lists them, and similar ones", file=sys.stderr)
+    return {"labels": dict(sorted(labels.items())), "leaks": leaks}
+
+
+def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    for block in inputs.read(paths, **reading) if paths else ():
+        for label, text in block:
+            yield label.decode("utf-8", "surrogateescape"), text
+
+
+def warnings(labels: Counter[str]) -> Iterator[str]:
+    """What is wrong with the labels of a training set, a line each."""
+    if single := sorted(label for label, n in labels.items() if n == 1):
+        yield f"labels with one record, which cannot be validated: {_list(list(map(repr, single)))}"
+    for rare, common in typing_errors(labels):
+        yield f"label {rare!r} ({labels[rare]}) may be a typing error of {common!r} ({labels[common]})"
+    if labels:
+        (most, many), (least, few) = (
+            labels.most_common(1)[0],
+            min(labels.items(), key=lambda entry: (entry[1], entry[0])),
+        )
+        if many >= IMBALANCE * few:
+            share = 100 * many / labels.total()
+            yield f"imbalanced: {most!r} has {many} records ({share:.0f} %) and {least!r} {few}; accuracy hides the small"
+
+
+def test_warnings(tested: Counter[str], labels: Counter[str]) -> Iterator[str]:
+    """A line on the labels of a test set that the training set lacks."""
+    unseen = sorted(set(tested) - set(labels))
+    if unseen:
+        close = dict(typing_errors(Counter({**{label: 1 for label in unseen}, **{label: RARE for label in labels}})))
+        named = [f"{label!r} (for {close[label]!r}?)" if label in close else repr(label) for label in unseen]
+        records = sum(tested[label] for label in unseen)
+        yield f"{records} test records have labels that training never sees and count as wrong: {_list(named)}"
+
+
+def typing_errors(labels: Counter[str]) -> list[tuple[str, str]]:
+    """Pairs (rare label, common label) that differ in case, in white space or in one character.
+
+    One character is one more, one less, another one, or two that changed places; labels of less than four characters
+    and numbers are left out.
+    """
+    groups: dict[str, set[str]] = {}
+    for label in labels:
+        for form in _forms(label):
+            groups.setdefault(form, set()).add(label)
+    found = set()
+    for group in groups.values():
+        for one, other in combinations(sorted(group, key=lambda label: (labels[label], label)), 2):
+            if labels[other] >= RARE * labels[one]:
+                found.add((one, other))
+    return sorted(found)
+
+
+def _forms(label: str) -> Iterable[str]:
+    """Labels that are one character apart have one of these in common."""
+    plain = " ".join(label.casefold().split())
+    if len(plain) < 4 or plain.replace(".", "").replace("-", "").isdigit():
+        return {plain}
+    return {plain, *(plain[:i] + plain[i + 1 :] for i in range(len(plain)))}
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

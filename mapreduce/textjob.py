@@ -16,9 +16,9 @@ from typing import Any
 
 from mapreduce import compat, records, rejections
 from mapreduce.errors import RecordError, UserError
+from mapreduce.flags import count_or_share, widths
 from mapreduce.job import Job
 from mapreduce.manifest import RECORDS, REJECTED
-from mapreduce.selection import count_or_share
 from mapreduce.specification import PRESETS, Specification, override, preset
 from mapreduce.split import expand
 from mapreduce.tokenizer import Tokenizer
@@ -223,13 +223,3 @@ def input_file() -> str:
 def task_file(path: str) -> dict[str, Any]:
     """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
     return {"type": "file", "path": os.path.abspath(path), "name": None}
-
-
-def widths(text: str) -> tuple[int, ...]:
-    """Parses "3-5" as (3, 4, 5), "1,3" as (1, 3) and "2" as (2,).
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    first, dash, last = text.partition("-")
-    return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))

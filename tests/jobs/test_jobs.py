@@ -111,9 +111,15 @@ def test_labelcount(run_job: Run) -> None:
         (["--max-df", 1], "c e d"),
         (["--max-df", 0.7], "c a e d"),
         (["--min-df", 2, "--max-df", 2, "--top-k", 1], "a"),
+        (["--rank-by", "df", "--top-k", 3], "b a e"),
+        (["--stop-list", "LIST"], "b e"),
+        (["--keep-list", "LIST", "--min-count", 3], "b c a d"),
+        (["--keep-list", "LIST", "--top-k", 2], "c a"),
     ],
 )
-def test_vocabulary(flags: list[object], tokens: str, run_job: Run) -> None:
+def test_vocabulary(flags: list[object], tokens: str, tmp_path: Path, run_job: Run) -> None:
+    (tmp_path / "LIST").write_text("a\nc\r\nd\n")
+    flags = [tmp_path / "LIST" if flag == "LIST" else flag for flag in flags]
     lines = b"a b b c c\na b d\nb e\n"  # tf: a 2, b 4, c 2, d 1, e 1; df: a 2, b 3, c 1, d 1, e 1
     out = run_job("vocabulary", *flags, stdin=lines).stdout
     assert [line.split(b"\t")[0].decode() for line in out.split(b"\n")[:-1]] == tokens.split()

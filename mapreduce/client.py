@@ -159,7 +159,7 @@ class Client:
             raise UserError(f"{found[1]}: no such input on the cluster")
         if not self.submitted:
             said = hdfs.cause(words)
-            raise UserError(f"the job could not be started: {said or hdfs._last(words)}")
+            raise UserError(f"the job could not be started: {said or hdfs.last(words)}")
         shown, line = failures.explain("\n".join(self._diagnostics) or words, self._log())
         sys.stderr.write(shown)
         raise TaskError(f"{self.job} failed: {line}")

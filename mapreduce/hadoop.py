@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import shutil
 import signal
 import sys
@@ -25,7 +24,7 @@ from mrjob.hadoop import HadoopJobRunner
 from mapreduce import committer, manifest, package, rejections
 from mapreduce.client import Client, Counters, user_counters
 from mapreduce.errors import UserError
-from mapreduce.hdfs import File, Hdfs, find_hadoop
+from mapreduce.hdfs import STREAMING_JAR, File, Hdfs, find_hadoop, find_streaming_jar
 from mapreduce.local import default_reduces
 from mapreduce.split import expand
 
@@ -37,9 +36,6 @@ JOBCONF = {
     "mapreduce.client.progressmonitor.pollinterval": "200",
 }
 """What a job gets where the user gives nothing else."""
-
-_JARS = re.compile(r"hadoop-?(?:mapred-)?streaming(?:-(?P<version>\d[\d.]*\d)\S*)?\.jar$")
-_JAR_FOLDERS = ("/usr/lib/hadoop-mapreduce", "/usr/lib/hadoop/lib", "/home/hadoop/contrib")
 
 
 class HadoopRunner(HadoopJobRunner):
@@ -80,7 +76,7 @@ class HadoopRunner(HadoopJobRunner):
 
     def get_hadoop_version(self) -> str:
         """By the name of the streaming jar, which costs no start of `hadoop`; the names of properties depend on it."""
-        found = _JARS.search(os.path.realpath(self.get_hadoop_streaming_jar()))
+        found = STREAMING_JAR.search(os.path.realpath(self.get_hadoop_streaming_jar()))
         return found["version"] if found and found["version"] else "3.0"
 
     def get_hadoop_streaming_jar(self) -> str:
@@ -90,14 +86,7 @@ class HadoopRunner(HadoopJobRunner):
             UserError: there is none.
         """
         if not self._hadoop_streaming_jar:
-            folders = list(dict.fromkeys([*self._hadoop_dirs(), *_JAR_FOLDERS]))
-            found = [path for folder in folders for path in _jars_below(folder)]
-            if not found:
-                raise UserError(
-                    f"no hadoop-streaming jar below {', '.join(folders)}; set HADOOP_HOME to where Hadoop is, or name "
-                    "the jar with --hadoop-streaming-jar"
-                )
-            self._hadoop_streaming_jar = found[0]
+            self._hadoop_streaming_jar = find_streaming_jar(self.get_hadoop_bin())
         elif "://" not in self._hadoop_streaming_jar and not os.path.isfile(self._hadoop_streaming_jar):
             raise UserError(f"{self._hadoop_streaming_jar}: no such file (--hadoop-streaming-jar)")
         return str(self._hadoop_streaming_jar)
@@ -152,15 +141,18 @@ class HadoopRunner(HadoopJobRunner):
         self._commit()
 
     def _upload(self) -> None:
-        """Puts local files on the cluster in one call: a folder of links, named so that none hides another."""
+        """Puts local files on the cluster in one call: folders of links, a second folder where two have one name."""
         folder = os.path.join(self._get_local_tmp_dir(), "upload")
-        os.makedirs(os.path.join(folder, "input"))
         self._uploaded = {}
-        for number, path in enumerate(self._local):
-            plain = re.sub(r"[^\w.-]", "-", os.path.basename(path), flags=re.ASCII)
-            name = f"{number:05d}-{plain}"
-            os.symlink(os.path.abspath(path), os.path.join(folder, "input", name))
-            self._uploaded[self._remote(f"input/{name}")] = path
+        for path in self._local:
+            # A colon is not allowed there, and _ or . would hide the file.
+            name = os.path.basename(path).replace(":", "-").lstrip("_.") or "input"
+            number = 0
+            while self._remote(f"input/{number}/{name}") in self._uploaded:
+                number += 1
+            os.makedirs(os.path.join(folder, f"input/{number}"), exist_ok=True)
+            os.symlink(os.path.abspath(path), os.path.join(folder, f"input/{number}", name))
+            self._uploaded[self._remote(f"input/{number}/{name}")] = path
         self._tmp_used = True
         self._hdfs.put([folder], self._hadoop_tmp_dir)
         self._inputs = [*self._inputs, self._remote("input")]
@@ -223,7 +215,7 @@ class HadoopRunner(HadoopJobRunner):
         fetched = os.path.join(self._get_local_tmp_dir(), "output")
         remote = _is_remote(self._wanted)
         if not remote and self._wanted:
-            fetched = committer.temporary_folder(os.path.abspath(self._wanted), self._job_key)
+            fetched = f"{os.path.abspath(self._wanted)}._temporary.{self._job_key}"  # of the same file system
             os.makedirs(os.path.dirname(fetched), exist_ok=True)
         if remote and not self.job.READS_PARTS:
             os.makedirs(fetched)
@@ -303,15 +295,3 @@ def _is_input(path: str, given: str) -> bool:
     if not all(fnmatch(part, pattern) or "{" in pattern for part, pattern in zip(parts, wanted)):
         return False
     return not any(part.startswith(("_", ".")) for part in parts[len(wanted) :])
-
-
-def _jars_below(folder: str) -> Iterator[str]:
-    """Streaming jars in a Hadoop installation, the plainest path first."""
-    if not os.path.isdir(folder):
-        return
-    top = folder.rstrip(os.sep).count(os.sep)
-    for path, folders, names in os.walk(folder):
-        folders.sort()
-        if path.count(os.sep) - top >= 5 or os.path.basename(path) in ("data", "logs", "doc", "docs", "sources"):
-            folders[:] = []
-        yield from (os.path.join(path, name) for name in sorted(names) if _JARS.search(name) and "sources" not in name)

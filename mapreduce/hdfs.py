@@ -20,6 +20,9 @@ _LISTED = re.compile(r"^(?P<type>[-d])\S{9}\S?\s+\S+\s+\S+\s+\S+\s+(?P<size>\d+)
 _MISSING = re.compile(r"^\w+: `?(?P<path>.*?)'?: No such file or directory", re.MULTILINE)
 _SAID = re.compile(r"^(?:\w+: |Exception in thread \S+ |Caused by: )(?P<words>.+)$", re.MULTILINE)
 
+STREAMING_JAR = re.compile(r"hadoop-?(?:mapred-)?streaming(?:-(?P<version>\d[\d.]*\d)\S*)?\.jar$")
+_JAR_FOLDERS = ("/usr/lib/hadoop-mapreduce", "/usr/lib/hadoop/lib", "/home/hadoop/contrib")
+
 
 @dataclass(frozen=True)
 class File:
@@ -53,6 +56,37 @@ def find_hadoop(named: Sequence[str] | None = None) -> list[str]:
         f"no `hadoop` on this machine: {where}, nor is it on the PATH; set HADOOP_HOME to where your cluster's Hadoop "
         "is, or start the practice cluster with `make hadoop-up` and export what it prints"
     )
+
+
+def find_streaming_jar(command: Sequence[str]) -> str:
+    """The path of Hadoop's streaming jar, by the folders that the environment names and by where `hadoop` is.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = ("HADOOP_PREFIX", "HADOOP_HOME", "HADOOP_INSTALL", "HADOOP_MAPRED_HOME")
+    folders = [os.environ[name] for name in names if os.environ.get(name)]
+    beside = os.path.dirname(os.path.dirname(os.path.realpath(command[0])))
+    if beside not in ("/", "/usr", "/usr/local"):
+        folders.append(beside)
+    folders = list(dict.fromkeys([*folders, *_JAR_FOLDERS]))
+    found = next((jar for folder in folders for jar in _jars_below(folder)), None)
+    if found is None:
+        raise UserError(
+            f"no hadoop-streaming jar below {', '.join(folders)}; set HADOOP_HOME to where Hadoop is, or name the jar "
+            "with --hadoop-streaming-jar"
+        )
+    return found
+
+
+def _jars_below(folder: str) -> Iterator[str]:
+    """Streaming jars in a Hadoop installation, top down."""
+    top = folder.rstrip(os.sep).count(os.sep)
+    for path, folders, names in os.walk(folder):
+        folders.sort()
+        if path.count(os.sep) - top >= 5 or os.path.basename(path) in ("data", "logs", "doc", "docs", "sources"):
+            folders[:] = []
+        yield from (os.path.join(path, n) for n in sorted(names) if STREAMING_JAR.search(n) and "sources" not in n)
 
 
 def cause(words: str) -> str | None:
@@ -127,7 +161,7 @@ class Hdfs:
                 if run.poll() is None:
                     run.kill()
         if run.returncode:
-            raise UserError(f"{path}: cannot be read: {cause(words) or _last(words)}")
+            raise UserError(f"{path}: cannot be read: {cause(words) or last(words)}")
 
     def remove(self, paths: Sequence[str]) -> None:
         """Removes files and folders with all that is in them; what is not there does not matter."""
@@ -141,7 +175,7 @@ class Hdfs:
 
     def _raise(self, done: subprocess.CompletedProcess[str]) -> Any:
         what = " ".join(done.args[len(self.command) : len(self.command) + 2])
-        raise UserError(f"hadoop {what}: {cause(done.stderr) or _last(done.stderr)}")
+        raise UserError(f"hadoop {what}: {cause(done.stderr) or last(done.stderr)}")
 
 
 def run(command: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -151,7 +185,7 @@ def run(command: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-def _last(words: str) -> str:
+def last(words: str) -> str:
     """The one line of the command's words that says most."""
     said = [found["words"] for found in _SAID.finditer(words)]
     lines = words.strip().splitlines()

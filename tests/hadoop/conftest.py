@@ -1,0 +1,71 @@
+"""The practice cluster for all tests of this folder: started once, and stopped at the end unless it ran before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.hadoop import cluster as practice
+from tests.hadoop import hostile
+
+Hadoop = Callable[..., "subprocess.CompletedProcess[str]"]
+IN_CLIENT = ("--jobconf", "mapreduce.framework.name=local")
+"""Runs a streaming job inside Hadoop's client, in one Java machine, with the cluster's HDFS: seconds, not a minute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests here are marked `hadoop`."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.hadoop)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """HADOOP_HOME of the running cluster."""
+    ran = practice.ready()
+    subprocess.run([sys.executable, ROOT / "tests/hadoop/cluster.py", "up"], check=True)
+    before = dict(os.environ)
+    os.environ.update(HADOOP_HOME=str(practice.HOME), PATH=f"{practice.HOME}/bin:{before['PATH']}")
+    os.environ.pop("HADOOP_CONF_DIR", None)
+    yield practice.HOME
+    os.environ.clear()
+    os.environ.update(before)
+    if not ran:
+        practice.down()
+
+
+@pytest.fixture(scope="session")
+def hadoop(cluster: Path) -> Hadoop:
+    """Runs `hadoop ARGS`."""
+
+    def run(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [cluster / "bin/hadoop", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=check)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def inputs(cluster: Path, hadoop: Hadoop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of hostile input: "text" and "tsv" here, "hdfs text" and "hdfs tsv" on the cluster."""
+    folder = tmp_path_factory.mktemp("hostile")
+    hadoop("fs", "-rm", "-r", "-f", "/hostile")
+    places = {}
+    for kind in ("text", "tsv"):
+        hostile.write(folder / kind, labelled=kind == "tsv")
+        places[kind] = str(folder / kind)
+        places[f"hdfs {kind}"] = f"hdfs:///hostile/{kind}"
+    hadoop("fs", "-put", folder, "/hostile")
+    return places
+
+
+def parts(folder: Path) -> dict[str, bytes]:
+    """The part files of an output."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith("part-")}

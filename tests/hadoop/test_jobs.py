@@ -1,0 +1,83 @@
+"""Every job: the same part files inline, local and on Hadoop, from hostile input here and on HDFS.
+
+The matrix runs in Hadoop's client; `test_yarn.py` runs each job once on YARN.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mapreduce import manifest, vocabulary
+from mapreduce.specification import preset
+from tests.conftest import Run
+from tests.hadoop.conftest import IN_CLIENT, Hadoop, parts
+
+JOBS = {
+    "wordcount": ("text", ("--split", "train")),
+    "featurecount": ("tsv", ("--ngrams", "2", "--min-df", "2")),
+    "labelcount": ("tsv", ()),
+    "vocabulary": ("text", ("--top-k", "500", "--min-df", "2", "--character-ngrams", "3")),
+    "encode": ("tsv", ()),
+    "duplicates": ("tsv", ()),
+}
+"""Job to kind of input and flags."""
+
+
+def flags(job: str, reduces: int, tmp_path: Path) -> list[str]:
+    """The flags of a job, with its number of reducers."""
+    given = [*JOBS[job][1], "--max-rejected", "1.0"]
+    if job != "encode":
+        return [*given, "--jobconf", f"mapreduce.job.reduces={reduces}"]
+    words = [b"w%d" % n for n in range(1, 300)]
+    if not (tmp_path / "v").exists():
+        vocabulary.write(tmp_path / "v", words, [1] * len(words), [1] * len(words), preset("keras"))
+    return [*given, "--vocabulary", str(tmp_path / "v"), "--shards", str(reduces)]
+
+
+def check_same(job: str, here: Path, there: Path) -> None:
+    """Two outputs of a job have the same parts, and manifests that say the same of records and arguments."""
+    assert parts(there) == parts(here)
+    assert sum(map(len, parts(here).values())) > 100
+    a, b = (manifest.read(folder, job) for folder in (here, there))
+    for name in ("arguments", "specification", "records", "counters", "vocabulary_fingerprint", "results"):
+        assert a[name] == b[name], name
+    assert [p["size"] for p in a["parts"]] == [p["size"] for p in b["parts"]]
+
+
+@pytest.mark.parametrize(
+    ("job", "reduces"),
+    [(job, n) for job in JOBS for n in ((1, 3) if job in ("wordcount", "vocabulary") else (2,))],
+)
+def test_parts_are_the_same_bytes(
+    job: str, reduces: int, inputs: dict[str, str], hadoop: Hadoop, tmp_path: Path, run_job: Run
+) -> None:
+    kind, arguments = JOBS[job][0], flags(job, reduces, tmp_path)
+    for runner in ("inline", "local"):
+        run_job(job, "-r", runner, *arguments, "--output-dir", tmp_path / runner, inputs[kind])
+    check_same(job, tmp_path / "inline", tmp_path / "local")
+    there = f"hdfs:///out/{tmp_path.name}"
+    source = inputs[f"hdfs {kind}"]
+    arguments += ["--format", "tsv"] if kind == "tsv" else ["--format", "text"]
+    run_job(job, "-r", "hadoop", *IN_CLIENT, *arguments, "--output-dir", there, source)
+    hadoop("fs", "-get", there, tmp_path / "hadoop")
+    check_same(job, tmp_path / "local", tmp_path / "hadoop")
+    assert hadoop("fs", "-ls", "/tmp").stdout.count(f"mapreduce.{job}") == 0
+    described = json.loads((tmp_path / "hadoop" / manifest.NAME).read_bytes())
+    assert {entry["path"].rpartition("/")[2] for entry in described["inputs"]} == {
+        path.name for path in Path(inputs[kind]).iterdir() if not path.name.startswith(("_", "."))
+    }
+
+
+def test_local_input_and_local_output(inputs: dict[str, str], cluster: Path, tmp_path: Path, run_job: Run) -> None:
+    for runner, more in (("local", ()), ("hadoop", IN_CLIENT)):
+        out = tmp_path / runner
+        run_job("wordcount", "-r", runner, *more, "--output-dir", out, f"{inputs['text']}/*.txt", inputs["text"])
+    check_same("wordcount", tmp_path / "local", tmp_path / "hadoop")
+
+
+def test_standard_input_to_standard_output(cluster: Path, run_job: Run) -> None:
+    out = run_job("wordcount", "-r", "hadoop", *IN_CLIENT, stdin=b"the cat\nand the hat").stdout
+    assert out == b"and\t1\ncat\t1\nhat\t1\nthe\t2\n"

@@ -80,14 +80,14 @@ def warnings(labels: Counter[str]) -> Iterator[str]:
         )
         if many >= IMBALANCE * few:
             share = 100 * many / labels.total()
-            yield f"imbalanced: {most!r} has {many} records ({share:.0f} %) and {least!r} {few}; accuracy hides the small"
+            yield f"imbalanced: {most!r} has {many} records ({share:.0f} %) and {least!r} {few}"
 
 
 def test_warnings(tested: Counter[str], labels: Counter[str]) -> Iterator[str]:
     """A line on the labels of a test set that the training set lacks."""
     unseen = sorted(set(tested) - set(labels))
     if unseen:
-        close = dict(typing_errors(Counter({**{label: 1 for label in unseen}, **{label: RARE for label in labels}})))
+        close = dict(typing_errors(Counter({**dict.fromkeys(unseen, 1), **dict.fromkeys(labels, RARE)})))
         named = [f"{label!r} (for {close[label]!r}?)" if label in close else repr(label) for label in unseen]
         records = sum(tested[label] for label in unseen)
         yield f"{records} test records have labels that training never sees and count as wrong: {_list(named)}"

@@ -1,17 +1,21 @@
 """The output committer: parts appear under their names only when whole, and the output directory by one rename.
 
 A job works in a folder beside its output, `OUT._temporary.<job>`, on the same file system. It writes the parts,
-the manifest, `_SUCCESS`, and renames. Until then nothing that looks like an output exists.
+the manifest, `_SUCCESS`, and renames. Until then nothing that looks like an output exists. A driver holds a lock on
+its folder, which ends when it does, in whatever way: the next one removes folders that nobody holds.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from typing import Any
 
 from mapreduce import manifest
 from mapreduce.errors import UserError
+
+MARK = "._temporary."
 
 
 def refuse_existing(directory: str) -> None:
@@ -25,9 +29,46 @@ def refuse_existing(directory: str) -> None:
         raise UserError(f"{directory}: cannot be written: {parent} is not a folder that you may write to")
 
 
-def temporary_folder(directory: str, job: str) -> str:
-    """The folder beside the output in which the job works."""
-    return f"{directory.rstrip(os.sep)}._temporary.{job}"
+def make_temporary_folder(directory: str, job: str) -> tuple[str, int]:
+    """Makes the folder beside the output in which the job works, and removes those that dead drivers left.
+
+    Returns:
+        the folder, and a file descriptor to close when it is removed.
+    """
+    prefix = f"{directory.rstrip(os.sep)}{MARK}"
+    parent = os.path.dirname(prefix) or "."
+    os.makedirs(parent, exist_ok=True)
+    for name in sorted(os.listdir(parent)):
+        if name.startswith(os.path.basename(prefix)):
+            _remove_if_dead(os.path.join(parent, name))
+    folder = prefix + job
+    while True:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        _lock(lock, wait=True)
+        if os.path.exists(folder) and os.path.samestat(os.fstat(lock), os.stat(folder)):
+            return folder, lock
+        os.close(lock)  # taken for a dead driver's just before it was locked
+
+
+def _remove_if_dead(folder: str) -> None:
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return  # another driver has removed it
+    try:
+        if _lock(lock, wait=False):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except OSError:
+        return wait  # a file system without locks: nothing is removed there
 
 
 def commit_part(written: str, directory: str, number: int) -> None:

@@ -58,6 +58,7 @@ class Job(MRJob):
         add = self.arg_parser.add_argument
         add("--sha256", action="store_true", help="put the sha256 of every input into the manifest")
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
+        add("--sort-memory", type=memory_size, metavar="SIZE", help="what local tasks may take together, as 512M or 4G")
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.
@@ -86,13 +87,14 @@ class Job(MRJob):
         }
         return [MRStep(mapper=self.block_mapper, **defined)]
 
-    def _maps_blocks(self, step_num: int) -> bool:
+    def maps_blocks(self, step_num: int) -> bool:
+        """Whether the mapper of a step is `map_blocks`."""
         mapper = self.steps()[step_num]["mapper"]
         return getattr(mapper, "__func__", None) is Job.block_mapper
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Runs the mapper of a step on stdin, in blocks where it can."""
-        if not self._maps_blocks(step_num):
+        if not self.maps_blocks(step_num):
             super().run_mapper(step_num)
             return
         longest = self.longest_line
@@ -102,7 +104,7 @@ class Job(MRJob):
 
     def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
         """Maps decoded lines: what Spark calls. Lines are joined into blocks for `map_blocks`."""
-        if self._maps_blocks(step_num):
+        if self.maps_blocks(step_num):
             return _pairs(self.map_blocks(_joined(value for _, value in pairs)))
         mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
         return mapped
@@ -198,6 +200,17 @@ class Job(MRJob):
         super()._print_help(options)
         if self.EXAMPLE:
             print(f"\nExample:\n  {self.EXAMPLE}")
+
+
+def memory_size(text: str) -> int:
+    """Parses "512M" or "4G" (K, M, G or bytes).
+
+    Raises:
+        ValueError: it is neither.
+    """
+    units = {"K": 10, "M": 20, "G": 30}
+    unit = units.get(text[-1:].upper())
+    return int(text[:-1]) << unit if unit else int(text)
 
 
 def fail(name: str, error: UserError) -> int:

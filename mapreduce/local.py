@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +28,22 @@ from mapreduce.attempt import Counters
 from mapreduce.combiner import kind
 from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
-from mapreduce.partitioner import hash_partition, key_field_partition
 from mapreduce.progress import Progress
 from mapreduce.split import Split, expand, plan
 
 log = logging.getLogger(__name__)
 
 REDUCE_BYTES = 64 << 20
+# What Hadoop would do differently if it were set, and this runner does not do.
+REFUSED = (
+    "mapreduce.job.partitioner.class",
+    "mapreduce.job.output.key.comparator.class",
+    "mapreduce.job.combine.class",
+    "stream.num.map.output.key.fields",
+    "stream.map.output.field.separator",
+    "stream.reduce.output.field.separator",
+    "stream.map.input.field.separator",
+)
 
 
 def default_reduces(input_bytes: int) -> int:
@@ -39,6 +52,14 @@ def default_reduces(input_bytes: int) -> int:
     It depends on the input alone, so every runner and every machine writes the same parts.
     """
     return min(max(1, -(-input_bytes // REDUCE_BYTES)), 100)
+
+
+def default_memory() -> int:
+    """Bytes that tasks may take together unless --sort-memory says: 1/32 of the machine's memory, at least 128 MiB."""
+    try:
+        return max(128 << 20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32)
+    except (ValueError, OSError):
+        return 256 << 20
 
 
 class InlineRunner(SimMRJobRunner):
@@ -54,6 +75,7 @@ class InlineRunner(SimMRJobRunner):
         self._inputs: list[str] = []
         self._reduces = 1
         self._started = time.perf_counter()
+        self._lock = -1
 
     @classmethod
     def _default_opts(cls) -> dict[str, Any]:
@@ -66,15 +88,30 @@ class InlineRunner(SimMRJobRunner):
         self._inputs = expand(self._get_input_paths())
 
     def _get_local_tmp_dir(self) -> str:
-        if not self._local_tmp_dir and self._output_dir:
-            self._local_tmp_dir = committer.temporary_folder(os.path.abspath(self._output_dir), self._job_key)
-            os.makedirs(self._local_tmp_dir)
-        return str(super()._get_local_tmp_dir())
+        """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
+        if not self._local_tmp_dir:
+            beside = self._output_dir or os.path.join(self._opts["local_tmp_dir"] or tempfile.gettempdir(), "mapreduce")
+            self._local_tmp_dir, self._lock = committer.make_temporary_folder(os.path.abspath(beside), self._job_key)
+        return self._local_tmp_dir
+
+    def _cleanup_local_tmp(self) -> None:
+        if self._local_tmp_dir:
+            shutil.rmtree(self._local_tmp_dir, ignore_errors=True)
+            os.close(self._lock)
+        self._local_tmp_dir = None
 
     def _run(self) -> None:
         wanted = self._output_dir
         if wanted:
             committer.refuse_existing(wanted)
+        self._refuse()
+        with _terminated_as_interrupted():
+            try:
+                self._run_steps(wanted)
+            except OSError as error:
+                raise executor.full_disk(error) or error from None
+
+    def _run_steps(self, wanted: str) -> None:
         parts = os.path.join(self._get_local_tmp_dir(), "output")
         self._output_dir = parts
         self._reduces = default_reduces(sum(map(os.path.getsize, self._inputs)))
@@ -89,6 +126,31 @@ class InlineRunner(SimMRJobRunner):
         if options.manifest:
             committer.copy_manifest(parts if not wanted else wanted, options.manifest)
 
+    def _refuse(self) -> None:
+        """Raises UserError where the job asks for what this runner does not do."""
+        asked = {
+            "setup commands": self._opts.get("setup"),
+            "libjars": self._opts.get("libjars"),
+            "another input format": self._hadoop_input_format,
+            "another output format": self._hadoop_output_format,
+            "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
+        }
+        own = self._sort_values_jobconf()
+        for number, step in enumerate(self._get_steps()):
+            asked[f"steps of type {step['type']}"] = step["type"] != "streaming"
+            asked["mapper_raw"] = asked.get("mapper_raw") or step.get("input_manifest")
+            for name in ("mapper", "combiner", "reducer"):
+                substep = step.get(name, {})
+                asked[f"commands ({name}_cmd)"] = "command" in substep
+                asked[f"filters ({name}_pre_filter)"] = "pre_filter" in substep
+            jobconf = self._jobconf_for_step(number)
+            for name in REFUSED:
+                value = jobconf_from_dict(jobconf, name)
+                asked[f"jobconf {name}"] = value is not None and value != jobconf_from_dict(own, name)
+        for what, is_asked in asked.items():
+            if is_asked:
+                raise UserError(f"the local runner does not do {what}; use -r hadoop")
+
     def _describe(self, parts: str) -> dict[str, Any]:
         from_stdin = self._stdin_path
         inputs = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
@@ -100,84 +162,89 @@ class InlineRunner(SimMRJobRunner):
         return description
 
     def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
-        _check_step(step, self._partitioner)
         output = self._output_dir_for_step(step_num)
         os.makedirs(output)
         self._create_dist_cache_dir(step_num)
-        kinds = {task: kind(self.job, step_num, task) for task in ("combiner", "reducer")}
+        settings = self._settings(step, step_num, output)
+        paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
+        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()))
+        names = [f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})" for i, s in enumerate(splits)]
+        maps = self._run_tasks("mapper", settings, dict(zip(names, splits)), sum(s.length for s in splits))
+        if settings.has_reducer:
+            runs = [[run for m in maps for run in m["runs"][p]] for p in range(settings.reduces)]
+            size = sum(os.path.getsize(run) for paths in runs for run in paths)
+            self._run_tasks("reducer", settings, {f"reduce task {i}": paths for i, paths in enumerate(runs)}, size)
+            for path in (run for paths in runs for run in paths):
+                os.remove(path)
+
+    def _settings(self, step: dict[str, Any], step_num: int, output: str) -> attempt.Settings:
+        has_reducer = "reducer" in step
+        combiner, reducer = (kind(self.job, step_num, task) for task in ("combiner", "reducer"))
         if self._sort_values:  # runs are sorted by whole lines then, and no group is a key
-            kinds = {task: found if found and found[0] == native.AS_IS else None for task, found in kinds.items()}
-        combiner_kind, reducer_kind = kinds["combiner"], kinds["reducer"] if "reducer" in step else None
-        settings = attempt.Settings(
-            job=lambda task: type(self.job)(self._args_for_task(step_num, task)),
+            combiner, reducer = combiner if combiner and combiner[0] == native.AS_IS else None, None
+        return attempt.Settings(
+            job_class=type(self.job),
+            arguments={task: self._args_for_task(step_num, task) for task in ("mapper", "combiner", "reducer")},
             has_mapper="mapper" in step,
-            has_combiner="combiner" in step and "reducer" in step,
-            has_reducer="reducer" in step,
+            has_combiner="combiner" in step and has_reducer,
+            has_reducer=has_reducer,
             step=step_num,
-            reduces=self._number("mapreduce.job.reduces", step_num, self._reduces) if "reducer" in step else 0,
-            partition=key_field_partition if self._sort_values else hash_partition,
+            reduces=self._number("mapreduce.job.reduces", step_num, self._reduces) if has_reducer else 0,
             sort_values=bool(self._sort_values),
             memory=self._sort_memory(),
             output=output,
-            combiner_kind=combiner_kind[0] if combiner_kind else None,
-            reducer_kind=reducer_kind,
+            combiner_kind=combiner[0] if combiner else None,
+            reducer_kind=reducer if has_reducer else None,
         )
-        paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
-        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()))
-        maps = self._run_tasks(
-            "mapper",
-            step_num,
-            [
-                (f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})", s)
-                for i, s in enumerate(splits)
-            ],
-            lambda split, number, folder: attempt.run_map(settings, split, number, folder),
-            [split.length for split in splits],
-        )
-        if settings.has_reducer:
-            runs = [[run for m in maps for run in m["runs"][p]] for p in range(settings.reduces)]
-            self._run_tasks(
-                "reducer",
-                step_num,
-                [(f"reduce task {i}", paths) for i, paths in enumerate(runs)],
-                lambda paths, number, folder: attempt.run_reduce(settings, paths, number, folder),
-                [sum(map(os.path.getsize, paths)) for paths in runs],
-            )
 
-    def _run_tasks(self, kind: str, step_num: int, named: list[Any], run: Any, sizes: list[int]) -> list[Any]:
-        def task(number: int, what: Any) -> Any:
-            def run_attempt(attempt_number: int) -> Any:
-                split = what if isinstance(what, Split) else None
-                with self._task_environment(kind, step_num, number, attempt_number, split) as folder:
-                    return run(what, number, folder)
+    def _run_tasks(self, kind: str, settings: attempt.Settings, named: dict[str, Any], size: int) -> list[Any]:
+        run: Any = attempt.run_map if kind == "mapper" else attempt.run_reduce
+        driver = os.getpid()
 
-            return run_attempt
+        def task(number: int, what: Any) -> tuple[Any, Any]:
+            def here(attempt_number: int, report: executor.Report) -> Any:
+                if os.getpid() != driver:
+                    os.close(self._lock)  # it is held until every process that has it open is gone
+                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
+                with save_current_environment(), save_cwd(), save_sys_path():
+                    os.environ.update(environment)
+                    os.chdir(self._attempt_folder)
+                    sys.path.insert(0, self._attempt_folder)
+                    return run(settings, what, number, folder, report)
 
-        tasks = [executor.Task(name, task(number, what)) for number, (name, what) in enumerate(named)]
-        attempts = self._number("mapreduce.map.maxattempts", step_num, 4)
+            def command(attempt_number: int) -> tuple[list[str], dict[str, str], str]:
+                from mapreduce import interpreter
+
+                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
+                arguments = interpreter.write(os.path.join(folder, "task.json"), settings, what, number, folder)
+                package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+                environment["PYTHONPATH"] = os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])
+                return arguments, environment, self._attempt_folder
+
+            return here, command
+
+        tasks = [executor.Task(name, *task(number, what)) for number, (name, what) in enumerate(named.items())]
+        attempts = self._number(f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, 4)
         label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"
-        with Progress(label, sum(sizes), quiet=self.job.options.quiet) as progress:
-            results = self._executor()(tasks, attempts, lambda number: progress.update(sizes[number]))
+        with Progress(label, size, quiet=self.job.options.quiet) as progress:
+            results = self._executor()(tasks, attempts, progress.update)
         for result in results:
-            _add_counters(self._counters[step_num], result["counters"])
+            _add_counters(self._counters[settings.step], result["counters"])
         return results
 
-    @contextmanager
-    def _task_environment(
-        self, kind: str, step_num: int, number: int, attempt_number: int, split: Split | None
-    ) -> Iterator[str]:
-        """The working folder of an attempt, with the job's side files in it, as the current directory."""
-        source = {"file": split.path, "start": split.start, "length": split.length} if split else None
+    def _prepare(self, kind: str, step_num: int, number: int, attempt_number: int, what: Any) -> tuple[str, Any]:
+        """Makes the folder of an attempt, and in it the working folder with the job's side files; its environment."""
+        source = {"file": what.path, "start": what.start, "length": what.length} if isinstance(what, Split) else None
         folder = os.path.join(self._task_dir(kind, step_num, number), f"attempt-{attempt_number}")
         self._attempt_folder = os.path.join(folder, "wd")
         os.makedirs(folder)
         self._setup_working_dir(kind, step_num, number)
-        with save_current_environment(), save_cwd(), save_sys_path():
-            os.environ["mapreduce_task_io_sort_mb"] = str(max(1, self._sort_memory() >> 20))
-            os.environ.update({k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()})
-            os.chdir(self._attempt_folder)
-            sys.path.insert(0, self._attempt_folder)
-            yield folder
+        environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()}
+        environment["mapreduce_task_io_sort_mb"] = str(max(1, self._sort_memory() >> 20))
+        for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
+            if name in environment:
+                environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"
+        return folder, environment
 
     def _task_working_dir(self, task_type: str, step_num: int, task_num: int) -> str:
         return self._attempt_folder
@@ -191,29 +258,31 @@ class InlineRunner(SimMRJobRunner):
         return int(value)
 
     def _sort_memory(self) -> int:
-        return 256 << 20
+        """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
+        together = int(self.job.options.sort_memory or default_memory())
+        return max(1 << 20, together // self._num_cores() // 2)
 
 
 class LocalRunner(InlineRunner):
-    """Runs tasks in forked children, as many at a time as the machine has cores (--num-cores)."""
+    """Runs tasks in children, as many at a time as the machine has cores (--num-cores)."""
 
     alias = "local"
 
     def _executor(self) -> executor.Executor:
-        return executor.forked(self._num_cores())
+        return executor.in_children(self._num_cores())
 
 
-def _check_step(step: dict[str, Any], partitioner: str | None) -> None:
-    for name in ("mapper", "combiner", "reducer"):
-        substep = step.get(name, {})
-        if "command" in substep or "pre_filter" in substep:
-            raise UserError(f"{name}: the local runner runs no commands and no filters; use -r hadoop")
-    if step.get("input_manifest"):
-        raise UserError("mapper_raw: not on the local runner; use -r hadoop")
-    if partitioner and not partitioner.endswith((".HashPartitioner", ".KeyFieldBasedPartitioner")):
-        raise UserError(
-            f"partitioner {partitioner}: the local runner has Hadoop's HashPartitioner alone; use -r hadoop"
-        )
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """While the block runs SIGTERM ends it as Ctrl-C does, so that what it made is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _add_counters(total: Counters, more: Counters) -> None:

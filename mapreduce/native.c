@@ -1436,10 +1436,11 @@ static uint32_t partition(const uint8_t *key, size_t size, uint32_t seed, uint32
     return (code & 0x7FFFFFFFu) % reduces;
 }
 
-/* Takes whole lines, each with its LF. Returns 1 when it is time to spill, else 0. */
+/* Takes whole lines, each with its LF, or none of them and returns UNSUPPORTED: where one has no tab, and whole lines
+ * are not what is sorted. Returns 1 when it is time to spill, else 0. */
 API int64_t fm_spill_write(spill *s, const uint8_t *data, uint64_t n)
 {
-    size_t at = s->lines.size, end = at + (size_t)n;
+    size_t at = s->lines.size, end = at + (size_t)n, before = s->count;
     if (append(&s->lines, data, (size_t)n))
         return NO_MEMORY;
     while (at < end) {
@@ -1449,6 +1450,11 @@ API int64_t fm_spill_write(spill *s, const uint8_t *data, uint64_t n)
         if (size >= UINT32_MAX || s->count >= UINT32_MAX)
             return UNSUPPORTED;
         const uint8_t *tab = s->whole ? NULL : memchr(line, '\t', size);
+        if (!tab && !s->whole) {
+            s->lines.size = end - (size_t)n;
+            s->count = before;
+            return UNSUPPORTED;
+        }
         if (s->count == s->capacity) {
             size_t capacity = s->capacity ? s->capacity * 3 / 2 : 1 << 12;
             reference *grown = realloc(s->sorted, capacity * sizeof *grown);

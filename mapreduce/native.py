@@ -84,10 +84,7 @@ def _declare(library: Any) -> None:
         "count_lines": (signed, [pointer, text, number]),
         "count_documents": (signed, [pointer, text, pointer, pointer, number]),
         "drain": (signed, [pointer, place]),
-        "encode": (
-            signed,
-            [pointer, text, pointer, text, pointer, text, pointer, number, text, number, place],
-        ),
+        "encode": (signed, [pointer, *(text, pointer) * 3, number, text, number, place]),
         "spill_new": (pointer, [small, small, flag, flag, number]),
         "spill_free": (None, [pointer]),
         "spill_write": (signed, [pointer, text, number]),

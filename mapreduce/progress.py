@@ -32,6 +32,8 @@ class Progress:
         if not self._quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
+            tqdm.monitor_interval = 0  # its thread would keep the driver from forking
+
             self._bar = tqdm(
                 total=self._total, desc=self._label, unit=self._unit, unit_scale=True, delay=1.0, leave=False
             )

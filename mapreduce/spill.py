@@ -8,6 +8,7 @@ knows the combiner; a Python combiner gets its lines from Python.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from mapreduce import native
@@ -17,8 +18,14 @@ from mapreduce.partitioner import seed_of
 Combine = Callable[[Iterable[bytes]], Iterator[bytes]]
 Partition = Callable[[bytes, int], int]
 
+_TABLESS = re.compile(rb"^[^\t\n]*(?=\n)", re.MULTILINE)
 # What a line costs in memory beside its bytes: two bytes objects, its place in a list and in the table.
 OVERHEAD = 160
+
+
+def with_tabs(lines: bytes) -> bytes:
+    """Lines, each with a tab: at the end of those that had none, as Hadoop reads and writes them."""
+    return _TABLESS.sub(rb"\g<0>\t", lines) if _TABLESS.search(lines) else lines
 
 
 class Spill:
@@ -80,10 +87,17 @@ class Spill:
     def _take(self) -> None:
         data = b"".join(self._pieces)
         self._pieces, self._pending = [], 0
+        if data and not data.endswith(b"\n"):
+            data += b"\n"
         if self._sorter is not None:
-            if data and self._sorter.write(data if data.endswith(b"\n") else data + b"\n"):
+            try:
+                is_time = self._sorter.write(data)
+            except native.Unsupported:
+                is_time = self._sorter.write(with_tabs(data))
+            if is_time:
                 self._spill_sorter(self._sorter)
             return
+        data = data if self._sort_values else with_tabs(data)
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()

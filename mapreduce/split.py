@@ -11,7 +11,7 @@ import gzip
 import lzma
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
@@ -29,6 +29,8 @@ class Split:
     path: str
     start: int
     length: int
+    report: Callable[[int], None] | None = field(default=None, compare=False)
+    """Is told of the bytes that were read."""
 
     def blocks(self, longest: int | None = None) -> Iterator[bytes]:
         """The lines that begin in this range, in blocks of about 1 MiB that end at a line end.
@@ -39,6 +41,7 @@ class Split:
         with open_input(self.path) as file:
             if is_compressed(self.path):
                 yield from blocks(file, longest)
+                self._report(self.length)
                 return
             position = self.start
             if position:
@@ -51,8 +54,13 @@ class Split:
                 block, skipped = _finish(block, file, longest)
                 drop = len(_BOM) if position == 0 and block.startswith(_BOM) else 0
                 position += len(block) + skipped
+                self._report(len(block) + skipped)
                 if len(block) > drop:
                     yield _ended(block[drop:])
+
+    def _report(self, amount: int) -> None:
+        if self.report is not None:
+            self.report(amount)
 
     def __iter__(self) -> Iterator[bytes]:
         """The lines that begin in this range, without their LF."""

@@ -127,6 +127,10 @@ class Job(MRJob):
                 from mapreduce.hadoop import HadoopRunner
 
                 return HadoopRunner
+            if self.options.runner == "spark":
+                from mapreduce.spark import SparkRunner
+
+                return SparkRunner
             return super()._runner_class()
 
     def run_job(self) -> None:

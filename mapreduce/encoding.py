@@ -9,17 +9,18 @@ import os
 import sys
 from array import array
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
 from typing import Any
 
 from mapreduce import manifest, native
 from mapreduce import vocabulary as vocabularies
 from mapreduce.errors import UserError
+from mapreduce.hashing import bucket
 from mapreduce.records import record_hash
 from mapreduce.textjob import TextJob, task_file
 from mapreduce.tokenizer import Tokenizer
-from mapreduce.vocabulary import OOV, Vocabulary
+from mapreduce.vocabulary import FIRST, OOV, Vocabulary
 
 
 def pack(values: Iterable[int]) -> bytes:
@@ -31,17 +32,27 @@ def pack(values: Iterable[int]) -> bytes:
 
 
 class Encoder:
-    """Looks features up and writes shard lines, natively where the library is there."""
+    """Looks features up, or hashes them, and writes shard lines; looks up natively where the library is there.
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary, salt: bytes = b"") -> None:
-        self._tokenizer, self._ids, self._salt = tokenizer, vocabulary.ids(), salt
+    Args:
+        vocabulary: the tokens, or a number of buckets that features are hashed to.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary | int, salt: bytes = b"") -> None:
+        self._tokenizer, self._salt = tokenizer, salt
+        self._native = None
+        self._id: Callable[[bytes], int]
+        if isinstance(vocabulary, int):
+            self._id = lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
+            return
+        ids = vocabulary.ids()
+        self._id = lambda feature: ids.get(feature, OOV)
         library = native.load() if len(salt) <= 64 else None
-        self._native = native.Encoder(library, tokenizer.specification, self._ids, salt) if library else None
+        self._native = native.Encoder(library, tokenizer.specification, ids, salt) if library else None
 
     def ids(self, text: bytes) -> list[int]:
         """The ids of a document's features, in their order; 1 for one outside the vocabulary."""
-        get = self._ids.get
-        return [get(feature, OOV) for feature in self._tokenizer.features(text)]
+        return list(map(self._id, self._tokenizer.features(text)))
 
     def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
         """Blocks of shard lines, a block for each list of documents (label, text)."""
@@ -68,11 +79,15 @@ class Encoder:
 
 
 class EncodingJob(TextJob):
-    """A job with a vocabulary. It takes the vocabulary's own specification; flags may repeat it, not change it."""
+    """A job that turns features into ids, by a vocabulary or by hashing.
+
+    It takes the vocabulary's own specification; flags may repeat it, not change it.
+    """
 
     def configure_args(self) -> None:
         super().configure_args()
         self.add_driver_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
+        self.add_passthru_arg("--hash-buckets", type=int, help="hash features to so many ids; needs no vocabulary")
 
     def load_args(self, args: list[str]) -> None:
         """A folder stands for the files in it, which can be sent to the nodes."""
@@ -97,9 +112,9 @@ class EncodingJob(TextJob):
         return any(getattr(self.options, name) is not None for name in names)
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """The vocabulary that --vocabulary names."""
-        return vocabularies.read(self.options.vocabulary)
+    def vocabulary(self) -> Vocabulary | int:
+        """The vocabulary that --vocabulary names, or the number of --hash-buckets."""
+        return self.options.hash_buckets or vocabularies.read(self.options.vocabulary)
 
     @property
     def salt(self) -> bytes:
@@ -107,13 +122,16 @@ class EncodingJob(TextJob):
         return bytes(self.options.salt.encode())
 
     def _settle(self, paths: list[str]) -> list[Any]:
-        if not self.options.vocabulary:
+        path, buckets = self.options.vocabulary, self.options.hash_buckets
+        if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
             raise UserError(
-                f"{self.KIND}: no vocabulary; make one with jobs/vocabulary.py and name it with --vocabulary"
+                f"{self.KIND}: name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give a number of "
+                f"--hash-buckets of at least 1. Received: {path} and {buckets}"
             )
-        return [*super()._settle(paths), "--vocabulary", task_file(self.options.vocabulary)]
+        return [*super()._settle(paths), *(["--vocabulary", task_file(path)] if path else [])]
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The vocabulary's fingerprint, and the dtype and shape of an example."""
-        fields = {"vocabulary_fingerprint": self.vocabulary.fingerprint, "dtype": "int32", "shape": [None]}
+        fingerprint = self.vocabulary.fingerprint if isinstance(self.vocabulary, Vocabulary) else None
+        fields = {"vocabulary_fingerprint": fingerprint, "dtype": "int32", "shape": [None]}
         return {**super().manifest_fields(parts), **fields}

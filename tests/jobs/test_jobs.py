@@ -3,12 +3,15 @@
 import json
 import random
 import subprocess
+from array import array
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pytest
 from tests.conftest import Run
 
 from mapreduce import manifest, vocabulary
+from mapreduce.hashing import bucket
 from mapreduce.partitioner import hash_partition
 from mapreduce.records import record_hash
 
@@ -132,6 +135,12 @@ def test_encode(tmp_path: Path, run_job: Run) -> None:
     assert out == record_hash(b"The cat, the rat.").encode() + b"\tx\tAgAAAAMAAAACAAAAAQAAAA==\n"
 
 
+def test_encode_by_hashing(run_job: Run) -> None:
+    out = run_job("encode", "--format", "tsv", "--hash-buckets", 1000, stdin=b"x\tthe cat the\n").stdout
+    ids = array("i", urlsafe_b64decode(out.split(b"\t")[2]))
+    assert ids.tolist() == [2 + bucket(word, 1000) for word in (b"the", b"cat", b"the")]
+
+
 @pytest.mark.parametrize(
     ("suffix", "data", "flags"),
     [
@@ -170,6 +179,7 @@ def test_an_empty_input(tmp_path: Path, run_job: Run) -> None:
         ("featurecount", ["--format", "tsv"], b"", 3, "no labelled record"),
         ("encode", ["--format", "tsv"], b"x\ty\n", 2, "--vocabulary"),
         ("encode", ["--format", "tsv", "--vocabulary", "none"], b"x\ty\n", 2, "none"),
+        ("encode", ["--format", "tsv", "--hash-buckets", "0"], b"x\ty\n", 2, "--hash-buckets"),
         ("vocabulary", ["--top-k", "0"], b"x\n", 2, "--top-k"),
     ],
 )

@@ -120,7 +120,8 @@ class Report(keras.callbacks.Callback):
 
     def __init__(self, name: str, steps: int) -> None:
         super().__init__()
-        self.name, self.steps, self.bar = name, steps, None
+        self.name, self.steps = name, steps
+        self.bar: Any = None
         self.shown = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -135,7 +136,10 @@ class Report(keras.callbacks.Callback):
             self.bar.update(done - self.bar.n)
         elif time.monotonic() - self.shown > self.SECONDS:
             self.shown = time.monotonic()
-            print(f"fit {self.name}: {100 * done // self.steps} %, loss {logs['loss']:.4f}", file=sys.stderr)
+            print(
+                f"fit {self.name}: {100 * done // self.steps} %, loss {(logs or {}).get('loss', 0.0):.4f}",
+                file=sys.stderr,
+            )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.bar is not None:

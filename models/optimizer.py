@@ -17,7 +17,7 @@ from keras import ops
 class LazyAdam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015) whose moments of a row stand still while no batch holds the row.
 
-    Where every batch holds every row it is equal to Adam. The arguments are those of keras.optimizers.Adam, without
+    Where every batch holds every row once it is equal to Adam. The arguments are those of keras.optimizers.Adam, without
     `amsgrad`.
     """
 
@@ -26,9 +26,9 @@ class LazyAdam(keras.optimizers.Adam):
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        # Keras has summed the gradients of rows that occur more than once.
-        rows = gradient.indices
-        values = tf.cast(gradient.values, variable.dtype)
+        # A row that occurs more than once has one gradient, the sum. (Keras's Adam squares them one by one.)
+        rows, place = tf.unique(gradient.indices)
+        values = tf.math.unsorted_segment_sum(tf.cast(gradient.values, variable.dtype), place, tf.size(rows))
         step = tf.cast(self.iterations.value + 1, variable.dtype)
         rate = tf.cast(learning_rate, variable.dtype)
         rate *= tf.sqrt(1 - tf.pow(self.beta_2, step)) / (1 - tf.pow(self.beta_1, step))
@@ -38,5 +38,4 @@ class LazyAdam(keras.optimizers.Adam):
         v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * ops.square(values)
         first.scatter_update(tf.IndexedSlices(m, rows))
         second.scatter_update(tf.IndexedSlices(v, rows))
-        value = variable.value if hasattr(variable, "value") and not callable(variable.value) else variable
-        value.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
+        variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))

@@ -68,13 +68,15 @@ def _linear() -> list[Candidate]:
     halves = (1.0, 0.5, 0.5, 1.0)
     # Topics: the words that open a text name its topic; pairs of words weigh half of what words do.
     igm = Candidate("igm", "linear", topics, weights="igm_idf", shares=halves, architecture={"term_frequency": "sqrt"})
+    igm = replace(igm, rate=8.0, epochs=8)
+    idf = replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # Sentiment: the ratio of two labels. Rare n-grams of long texts are left out.
     ratio = Candidate("naive bayes", "linear", words, weights="naive_bayes", labels=2, minimum_df=2)
-    ratio = replace(ratio, architecture={"term_frequency": "binary"})
+    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=4.0, epochs=6)
     return [
         igm,
-        replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}),
-        replace(igm, name="igm, words first", shares=(1.0, 0.25, 0.25, 1.0), epochs=30),
+        idf,
+        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
         ratio,
         replace(ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1),
     ]

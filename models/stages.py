@@ -79,8 +79,11 @@ class Stages:
         vocabulary_fingerprint: str | None = None,
     ) -> Path:
         output = self.folder / name
-        wanted = {"inputs": self.inputs, "specification_fingerprint": specification.fingerprint}
-        wanted["vocabulary_fingerprint"] = vocabulary_fingerprint
+        wanted = {
+            "inputs": self.inputs,
+            "specification_fingerprint": specification.fingerprint,
+            "vocabulary_fingerprint": vocabulary_fingerprint,
+        }
         if _is_current(output, job, wanted, self.reading):
             return output
         shutil.rmtree(output, ignore_errors=True)

@@ -112,8 +112,9 @@ def load(features: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Fe
             raise UserError(f"{path}: label {error} is not in {labels}; count both from the same records") from None
         columns.append((np.cumsum(new) - 1 + len(tokens), label, _integers(fields[2::4]), _integers(fields[3::4])))
         tokens += compress(keys, new)
-    joined = [np.concatenate(column) for column in zip(*columns)] or [np.zeros(0, np.int64)] * 4
-    return FeatureCounts(tokens, names, *joined, np.array(list(documents.values()), np.int64))
+    columns = columns or [(np.zeros(0, np.int64),) * 4]
+    feature, label, tf, df = (np.concatenate(column) for column in zip(*columns))
+    return FeatureCounts(tokens, names, feature, label, tf, df, np.array(list(documents.values()), np.int64))
 
 
 def label_documents(directory: str | os.PathLike[str]) -> dict[str, int]:
@@ -144,7 +145,8 @@ def idf(counts: FeatureCounts) -> Array:
     interpretation of term specificity and its application in retrieval".
     """
     total = counts.documents.sum()
-    return np.log((1 + total) / (1 + counts.document_frequency)) + 1
+    found: Array = np.log((1 + total) / (1 + counts.document_frequency)) + 1
+    return found
 
 
 def igm(counts: FeatureCounts, factor: float = 7.0) -> Array:
@@ -160,7 +162,8 @@ def igm(counts: FeatureCounts, factor: float = 7.0) -> Array:
     first = np.searchsorted(feature, np.arange(len(counts.features)))
     rank = np.arange(len(feature)) - first[feature] + 1
     moment = np.bincount(feature, rank * df, len(counts.features))
-    return 1 + factor * df[first] / np.maximum(moment, 1)
+    found: Array = 1 + factor * df[first] / moment
+    return found
 
 
 def igm_idf(counts: FeatureCounts, factor: float = 3.0) -> Array:

@@ -17,6 +17,9 @@ INPUT = "bag"
 
 TERM_FREQUENCIES = ("binary", "sublinear", "sqrt")
 
+BIAS = 0.3
+"""What the bias is multiplied with: as every document has it, it alone would bound the learning rate."""
+
 
 def linear(
     features: int,
@@ -97,7 +100,7 @@ class WeightedBag(keras.layers.Layer):
             squares = tf.math.unsorted_segment_sum(value * value, owner, documents)
             value *= tf.gather(tf.math.rsqrt(tf.maximum(squares, 1e-12)), owner)
         rows = tf.gather(self.rows.value, found)
-        return tf.math.unsorted_segment_sum(rows * value[:, None], owner, documents) + self.bias
+        return tf.math.unsorted_segment_sum(rows * value[:, None], owner, documents) + BIAS * self.bias
 
     def compute_output_shape(self, input_shape: dict[str, Any]) -> tuple[int | None, int]:
         return (input_shape["ids"][0], self.units)

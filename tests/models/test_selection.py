@@ -1,0 +1,68 @@
+"""Candidates are few, features are kept in an order that nothing but counts decides, and scales calibrate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mapreduce.errors import UserError
+from models import selection
+from models.weights import FeatureCounts
+
+
+def counted(df: list[int], tf: list[int], features: list[bytes]) -> FeatureCounts:
+    n = np.arange(len(features))
+    return FeatureCounts(features, ["a", "b"], n, n % 2, np.array(tf), np.array(df), np.array([9, 9]))
+
+
+@pytest.mark.parametrize("model", selection.MODELS)
+@pytest.mark.parametrize("labels", [2, 20])
+def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int) -> None:
+    found = selection.candidates(model, labels)
+    assert 1 <= len(found) <= 8 and len({one.name for one in found}) == len(found)
+    assert all(one.model == model and one.features <= 500_000 for one in found)
+
+
+def test_naive_bayes_is_for_two_labels_alone() -> None:
+    assert any(one.weights == "naive_bayes" for one in selection.candidates("linear", 2))
+    assert not any(one.weights == "naive_bayes" for one in selection.candidates("linear", 3))
+
+
+def test_an_unknown_model_is_refused() -> None:
+    with pytest.raises(UserError, match="there are linear"):
+        selection.candidates("quadratic", 2)
+
+
+def test_features_are_kept_by_df_then_tf_then_bytes() -> None:
+    found = counted([2, 3, 2, 1, 2], [5, 3, 9, 7, 5], [b"d", b"a", b"c", b"e", b"b"])
+    assert selection.keep(found).features == [b"a", b"c", b"b", b"d", b"e"]
+    assert selection.keep(found, minimum_df=2, most=3).features == [b"a", b"c", b"b"]
+    order = np.array([4, 2, 0, 3, 1])
+    assert selection.keep(found.select(order)).features == [b"a", b"c", b"b", b"d", b"e"]
+
+
+def test_no_feature_left_is_an_error() -> None:
+    with pytest.raises(UserError, match="no token is left"):
+        selection.keep(counted([1], [1], [b"a"]), minimum_df=2)
+
+
+def test_shares_multiply_kinds_of_features() -> None:
+    candidate = next(one for one in selection.candidates("linear", 2) if one.name == "tf-idf")
+    found = counted([1, 1, 1, 1], [1, 1, 1, 1], [b"x", b"x y", b" ~xyz", b" ^x"])
+    scale = selection.scale(candidate, found)
+    assert scale is not None
+    np.testing.assert_allclose(scale / scale[0], candidate.shares)
+
+
+def test_the_first_of_equal_scores_is_the_best() -> None:
+    assert selection.best([0.5, 0.75, 0.75]) == 1
+
+
+def test_calibration_finds_the_scale_of_the_labels() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(4000, 3))
+    truth = np.exp(3.0 * logits)
+    truth /= truth.sum(axis=1, keepdims=True)
+    y = np.array([generator.choice(3, p=row) for row in truth])
+    assert 2.4 < selection.calibrate(logits, y) < 3.7
+    assert selection.calibrate(logits, np.full(4000, -1)) == 1.0

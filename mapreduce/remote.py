@@ -11,7 +11,7 @@ import posixpath
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from typing import Any
 from urllib.parse import urlparse
@@ -37,6 +37,10 @@ class RemoteRunner:
     _stdin_path: str | None
     _output_dir: str | None
     _ran_job: bool
+    _get_input_paths: Callable[[], list[str]]
+    _get_local_tmp_dir: Callable[[], str]
+    _label: Callable[[], str]
+    counters: Callable[[], list[Counters]]
 
     def _use_remote(self, output_dir: str | None, tmp_dir: str) -> None:
         """Sets what the methods below need.
@@ -67,19 +71,6 @@ class RemoteRunner:
     def get_hadoop_bin(self) -> list[str]:
         """The `hadoop` command, as a list."""
         return find_hadoop(self._opts["hadoop_bin"])
-
-    def _get_input_paths(self) -> list[str]:
-        raise NotImplementedError
-
-    def _get_local_tmp_dir(self) -> str:
-        raise NotImplementedError
-
-    def _label(self) -> str:
-        raise NotImplementedError
-
-    def counters(self) -> list[Counters]:
-        """The job's counters, a step each."""
-        raise NotImplementedError
 
     def _records_out(self) -> int | None:
         """How many lines the output has, where the cluster has counted them."""

@@ -1,19 +1,23 @@
-"""Stand-ins for `distutils` and `pipes`, which mrjob 0.7.4 imports and Python 3.12 and 3.13 no longer have.
+"""Stand-ins for what mrjob 0.7.4 imports: `distutils` and `pipes`, which Python 3.12 and 3.13 no longer have.
 
 mrjob needs three names of them. Where the real modules exist the stand-ins still serve while mrjob is imported,
-because `distutils` costs 0.16 s through setuptools. Import this module before mrjob; it changes nothing else.
+because `distutils` costs 0.16 s through setuptools. `yaml` and `urllib.request`, 0.03 s together, are imported when
+mrjob first needs them. Import this module before mrjob; it changes nothing else.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import total_ordering
+from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 
 @total_ordering
@@ -38,6 +42,21 @@ def _version(other: object) -> list[int | str]:
     return (other if isinstance(other, LooseVersion) else LooseVersion(str(other))).version
 
 
+class _Later(ModuleType):
+    """A module that is imported when something of it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def later(self, name: str) -> Callable[..., Any]:
+        """A function of the module that is imported when it is called."""
+        return lambda *args, **kwargs: self.__getattr__(name)(*args, **kwargs)
+
+
 def _stand_ins() -> dict[str, ModuleType]:
     modules = {name: ModuleType(name) for name in ("distutils", "distutils.spawn", "distutils.version", "pipes")}
     modules["distutils.spawn"].find_executable = shutil.which  # type: ignore[attr-defined]
@@ -46,6 +65,12 @@ def _stand_ins() -> dict[str, ModuleType]:
     for name in ("spawn", "version"):
         setattr(modules["distutils"], name, modules[f"distutils.{name}"])
     modules["distutils"].__path__ = []
+    if "urllib.request" not in sys.modules:
+        modules["urllib.request"] = request = _Later("urllib.request")
+        for name in ("pathname2url", "urlopen"):
+            setattr(request, name, request.later(name))
+    if "yaml" not in sys.modules and find_spec("yaml"):
+        modules["yaml"] = _Later("yaml")
     return modules
 
 
@@ -57,13 +82,16 @@ sys.modules.update({n: m for n, m in _stand_ins().items() if n.split(".")[0] in 
 @contextmanager
 def stand_ins() -> Iterator[None]:
     """While the block imports mrjob, `distutils` and `pipes` are the stand-ins."""
-    saved = {name: sys.modules.get(name) for name in _stand_ins()}
-    sys.modules.update(_stand_ins())
+    modules = _stand_ins()
+    saved = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
     try:
         yield
     finally:
         for name, module in saved.items():
+            if sys.modules.get(name) is not modules[name]:
+                continue  # the real one was asked for
             if module is None:
-                sys.modules.pop(name, None)
+                del sys.modules[name]
             else:
                 sys.modules[name] = module

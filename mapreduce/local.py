@@ -260,7 +260,7 @@ class InlineRunner(SimMRJobRunner):
     def _sort_memory(self) -> int:
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
         together = int(self.job.options.sort_memory or default_memory())
-        return max(1 << 20, together // self._num_cores() // 2)
+        return max(1 << 20, together // int(self._num_cores()) // 2)
 
 
 class LocalRunner(InlineRunner):

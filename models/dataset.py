@@ -63,8 +63,8 @@ def read(
     Raises:
         UserError: the output is missing, not whole, of another kind or vocabulary; or an argument is no good.
     """
-    found = manifest.read(directory, "encode")
-    _check(directory, found, kind, batch_size, vocabulary_fingerprint)
+    found = manifest.read(directory, "encode", vocabulary_fingerprint=vocabulary_fingerprint)
+    _check(directory, found, kind, batch_size)
     import_tensorflow()
     import tensorflow as tf
 
@@ -113,16 +113,14 @@ def read(
         return blocks.flat_map(lambda *block: batches(seeds, *block))
 
     numbers = tf.data.Dataset.range(epoch, epoch + epochs)
-    size = -(-count(directory) // batch_size)
+    size = -(-_count(directory, found) // batch_size)
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, fit sometimes returns seconds late
     batched = numbers.flat_map(one_epoch).apply(tf.data.experimental.assert_cardinality(size * epochs))
     return batched.prefetch(4).with_options(options)
 
 
-def _check(
-    directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int, fingerprint: str | None
-) -> None:
+def _check(directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int) -> None:
     if found["parts"] and found["parts"][0]["name"].endswith(".tfrecord"):
         raise UserError(f"{directory}: holds TFRecord files; `python -m models.tfrecord --back` makes shards of them")
     if kind not in KINDS or batch_size < 1:
@@ -133,11 +131,6 @@ def _check(
     if found.get("dtype") != "int32" or found.get("shape") != [None]:
         raise UserError(
             f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts first"
-        )
-    if fingerprint is not None and found["vocabulary_fingerprint"] != fingerprint:
-        raise UserError(
-            f"{directory}: encoded with vocabulary {found['vocabulary_fingerprint']}, not {fingerprint}; "
-            "encode it again"
         )
 
 
@@ -185,14 +178,17 @@ def pad(rows: tf.RaggedTensor) -> tf.Tensor:
 
 def count(directory: str | os.PathLike[str]) -> int:
     """How many records an output of jobs/encode.py holds."""
-    found = manifest.read(directory, "encode")
+    return _count(directory, manifest.read(directory, "encode"))
+
+
+def _count(directory: str | os.PathLike[str], found: dict[str, Any]) -> int:
     counted = found["counters"].get("records", {}).get("used")
-    return sum(1 for _ in _records(directory)) if counted is None else int(counted)
+    return sum(1 for _ in _records(directory, found)) if counted is None else int(counted)
 
 
 def label_counts(directory: str | os.PathLike[str]) -> dict[str, int]:
     """How many records each label has, by sorted label name."""
-    found = Counter(label for label, _ in _records(directory))
+    found = Counter(label for label, _ in _records(directory, manifest.read(directory, "encode")))
     return {label.decode("utf-8", "surrogateescape"): found[label] for label in sorted(found)}
 
 
@@ -224,14 +220,13 @@ def to_numpy(
     """
     index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels)}
     rows, y = [], []
-    for label, encoded in _records(directory):
+    for label, encoded in _records(directory, manifest.read(directory, "encode")):
         rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4"))
         y.append(index.get(label, -1))
     return rows, np.array(y, np.int32)
 
 
-def _records(directory: str | os.PathLike[str]) -> Iterator[tuple[bytes, bytes]]:
-    found = manifest.read(directory, "encode")
+def _records(directory: str | os.PathLike[str], found: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     for path in manifest.part_paths(directory, found):
         with open(path, "rb") as file:
             for line in file:

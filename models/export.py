@@ -119,7 +119,12 @@ class Classifier(tf.Module):
             logits = model(encode(specification, self.table, texts, kind), training=False)
             return {"probabilities": tf.nn.softmax(scale * logits), "labels": names}
 
-        self.encode, self.classify = encode_texts, classify
+        @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+        def vocabulary_tokens() -> tf.Tensor:
+            found, lines = self.table.export()
+            return tf.gather(found, tf.argsort(lines))
+
+        self.encode, self.classify, self.tokens = encode_texts, classify, vocabulary_tokens
 
 
 def string_model(

@@ -1,0 +1,66 @@
+"""A small exported model, of each kind of input, for the tests of what is done with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mapreduce import manifest
+from mapreduce.specification import preset
+from models.export import export
+
+LABELS = ["up", "döwn", "left right"]
+WORDS = [b"rise", b"fall", b"west", b"east rise"]
+SPECIFICATION = preset("keras", ngrams=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keras 3.15 converts a variable to an array in a way that NumPy 2 warns of, whenever it saves one."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
+
+
+def core(kind: str, tokens: int, labels: int) -> keras.Model:
+    """A linear model on ids or on a bag: token i speaks for label i modulo the number of labels."""
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    embedding = keras.layers.Embedding(tokens + 2, labels, name="embedding")
+    if kind == "ids":
+        model = keras.Model(ids, keras.ops.sum(embedding(ids), axis=1))
+    else:
+        counts = keras.Input((None,), dtype="int32", name="counts")
+        logits = keras.ops.sum(embedding(ids) * keras.ops.cast(counts, "float32")[..., None], axis=1)
+        model = keras.Model({"ids": ids, "counts": counts}, logits)
+    weights = np.zeros((tokens + 2, labels), np.float32)
+    weights[np.arange(2, tokens + 2), np.arange(tokens) % labels] = 1 + np.arange(tokens) / 8
+    embedding.set_weights([weights])
+    return model
+
+
+def exported(kind: str, folder: Path) -> Path:
+    """Exports the model of three labels into `folder`: `rise` means up, `fall` döwn, `west` left right."""
+    export(
+        core(kind, len(WORDS), len(LABELS)),
+        kind=kind,
+        specification=SPECIFICATION,
+        tokens=WORDS,
+        labels=LABELS,
+        scale=2.0,
+        directory=folder,
+        manifest=manifest.build("model", results={"accuracy": 0.5}),
+    )
+    return folder
+
+
+@pytest.fixture(scope="session", params=["ids", "bag"])
+def model_directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model, of each kind of input."""
+    return exported(request.param, tmp_path_factory.mktemp("model") / request.param)
+
+
+@pytest.fixture(scope="session")
+def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model of bags, where one will do: for what starts processes."""
+    return exported("bag", tmp_path_factory.mktemp("model") / "bag")

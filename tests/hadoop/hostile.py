@@ -20,7 +20,7 @@ ODD = [
 
 
 def documents() -> list[bytes]:
-    """A few thousand documents; no tab or LF in them."""
+    """A few thousand documents; no tab or LF in them. Twenty of them occur in two files."""
     random.seed(6)
     found = []
     for number in range(3000):
@@ -45,7 +45,7 @@ def write(folder: Path, labelled: bool) -> None:
     name("crlf").write_bytes(b"\r\n".join([*lines[500:1000], *empty]) + b"\r\n")
     name("long").write_bytes(b"\n".join([lines[1000], long, lines[1001]]))  # and no LF at the end
     name("empty").write_bytes(b"")
-    name("odd name, with ünicode").write_bytes(b"\n".join([*lines[1002:1500], *empty]) + b"\n")
+    name("odd name, with ünicode").write_bytes(b"\n".join([*lines[1002:1500], *lines[:20], *empty]) + b"\n")
     members = [b"\n".join(lines[a : a + 250]) + b"\n" for a in range(1500, 3000, 250)]
     name("members").with_suffix(f"{suffix}.gz").write_bytes(b"".join(map(gzip.compress, members[:3])))
     name("streams").with_suffix(f"{suffix}.bz2").write_bytes(b"".join(map(bz2.compress, members[3:])))

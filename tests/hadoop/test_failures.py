@@ -1,0 +1,181 @@
+"""Every way to fail that the README's table names, provoked: one line that says cause and remedy, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Run
+from tests.hadoop import cluster as practice
+from tests.hadoop.conftest import IN_CLIENT, Hadoop
+
+IN_CLIENT_ONCE = (*IN_CLIENT, "--jobconf", "mapreduce.map.maxattempts=1")
+ONCE = ("--jobconf", "mapreduce.map.maxattempts=1", "--jobconf", "mapreduce.job.reduces=1")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a user's job whose record on line 2 is trouble."""
+    shutil.copy(ROOT / "tests/hadoop/own_job.py", tmp_path / "shout.py")
+    (tmp_path / "beside.py").write_text("def shout(word):\n    return word.upper() + '!'\n")
+    (tmp_path / "input.txt").write_text("fine\ntrouble here\nfine\n")
+    return tmp_path
+
+
+def fail(folder: Path, *arguments: object, code: int = 1) -> tuple[str, str]:
+    """Runs the job, which has to fail; returns all of its stderr and the last line."""
+    command = [sys.executable, "shout.py", "-r", "hadoop", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    return done.stderr, done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("where", [ONCE, IN_CLIENT_ONCE], ids=["on YARN", "in the client"])
+def test_traceback_file_and_record(where: tuple[str, ...], own: Path, hadoop: Hadoop) -> None:
+    out = f"hdfs:///out/failed-{own.name}"
+    words, last = fail(own, *where, "--fail", "raise", "--output-dir", out, "input.txt")
+    assert 'in trouble\n    raise ValueError("no good: 42")' in words
+    for part in ("ValueError: no good: 42", "input.txt, line 2", "'trouble here'", "-r inline"):
+        assert part in last
+    assert "PipeMapRed" not in words
+    assert hadoop("fs", "-ls", out, check=False).returncode  # no output that looks whole
+    assert "mapreduce.shout" not in hadoop("fs", "-ls", "/tmp").stdout
+    staging = hadoop("fs", "-ls", "-R", "/tmp/hadoop-yarn/staging/*/.staging", check=False).stdout
+    assert "job.xml" not in staging
+
+
+def test_a_record_in_a_block(tmp_path: Path, cluster: Path) -> None:
+    """The line is found inside the block that a job of blocks failed on."""
+    (tmp_path / "shout.py").write_text(
+        "from mapreduce.job import Job\n\n\nclass Blocks(Job):\n    def map_blocks(self, blocks):\n"
+        "        for block in blocks:\n            for line in block.splitlines():\n"
+        "                yield b'%d\\t1\\n' % int(line)\n\n\nif __name__ == '__main__':\n    Blocks.run()\n"
+    )
+    (tmp_path / "input.txt").write_text("1\n" * 900 + "x\n" + "2\n" * 900)
+    _, last = fail(tmp_path, *IN_CLIENT_ONCE, "input.txt")
+    assert "ValueError: invalid literal" in last and "line 901: 'x'" in last
+
+
+def test_an_import_error_on_the_node(own: Path, cluster: Path) -> None:
+    words, last = fail(own, *IN_CLIENT_ONCE, "--fail", "import", "input.txt")
+    assert "Traceback" in words
+    assert "No module named 'not_on_the_node'" in last and "beside the script" in last
+
+
+def test_no_python_on_the_nodes(own: Path, cluster: Path) -> None:
+    _, last = fail(own, *IN_CLIENT_ONCE, "--task-python-bin", "python3.99", "input.txt")
+    assert "there is no python3.99 on node" in last and "--task-python-bin" in last
+
+
+def test_an_old_python_on_the_nodes(own: Path, cluster: Path) -> None:
+    old = next(
+        (path for name in ("python3.8", "python3.7", "python3.6", "python2.7") if (path := shutil.which(name))), ""
+    )
+    old = os.environ.get("OLD_PYTHON", old)
+    if not old:
+        pytest.skip("no Python before 3.9; name one with OLD_PYTHON")
+    _, last = fail(own, *IN_CLIENT_ONCE, "--task-python-bin", old, "input.txt")
+    assert "is Python 3." in last or "is Python 2." in last
+    assert "3.9 or later" in last
+
+
+def test_killed_for_memory(own: Path, cluster: Path) -> None:
+    _, last = fail(own, *ONCE, "--fail", "memory", "input.txt")
+    assert "mapreduce.map.memory.mb=2048" in last
+
+
+def test_killed_by_a_signal(own: Path, cluster: Path) -> None:
+    _, last = fail(own, *IN_CLIENT_ONCE, "--fail", "kill", "input.txt")
+    assert "137" in last and "mapreduce.map.memory.mb" in last
+
+
+def test_a_task_that_hangs(own: Path, cluster: Path) -> None:
+    _, last = fail(own, *ONCE, "--jobconf", "mapreduce.task.timeout=15000", "--fail", "hang", "input.txt")
+    assert "mapreduce.task.timeout" in last
+
+
+def test_a_busy_task_is_not_killed_for_silence(own: Path, cluster: Path) -> None:
+    """It sleeps for 45 s where 40 are allowed, and says after 30 that it is alive."""
+    command = [sys.executable, "shout.py", "-r", "hadoop", *ONCE, "--jobconf", "mapreduce.task.timeout=40000"]
+    done = subprocess.run([*command, "--fail", "sleep", "input.txt"], cwd=own, stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b'"FINE!"\t2\n"HERE!"\t1\n"TROUBLE!"\t1\n'
+
+
+def test_a_native_library_of_another_architecture(own: Path, cluster: Path, run_job: Run) -> None:
+    """Is no failure: plain Python does the work, with the same output."""
+    (own / "_native.so").write_bytes(b"\x7fELF of another machine")
+    flags = ("-r", "hadoop", *IN_CLIENT, "--files", own / "_native.so", own / "input.txt")
+    assert run_job("wordcount", *flags).stdout == b"fine\t2\nhere\t1\ntrouble\t1\n"
+
+
+def test_an_xz_file(own: Path, cluster: Path) -> None:
+    (own / "input.txt.xz").write_bytes(b"")
+    _, last = fail(own, "input.txt.xz", code=2)
+    assert "xz" in last and "gz" in last
+
+
+def test_missing_input_and_existing_output(own: Path, cluster: Path) -> None:
+    assert "hdfs:///nowhere: no such input" in fail(own, "hdfs:///nowhere", code=2)[1]
+    assert "nowhere.txt: no such input file" in fail(own, "nowhere.txt", code=2)[1]
+    assert "output already exists" in fail(own, "--output-dir", "hdfs:///tmp", "input.txt", code=2)[1]
+    assert "output already exists" in fail(own, "--output-dir", own, "input.txt", code=2)[1]
+
+
+def test_no_hadoop_and_no_streaming_jar(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL", "HADOOP_MAPRED_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    folders = [path for path in os.environ["PATH"].split(":") if not os.access(f"{path}/hadoop", os.X_OK)]
+    monkeypatch.setenv("PATH", ":".join(folders))
+    last = fail(own, "input.txt", code=2)[1]
+    assert "HADOOP_HOME is not set" in last and "make hadoop-up" in last
+    (own / "bin").mkdir()
+    (own / "bin/hadoop").write_text("#!/bin/sh\n")
+    (own / "bin/hadoop").chmod(0o755)
+    monkeypatch.setenv("HADOOP_HOME", str(own))
+    last = fail(own, "input.txt", code=2)[1]
+    assert "no hadoop-streaming jar" in last and "--hadoop-streaming-jar" in last
+
+
+def test_safe_mode(own: Path, hadoop: Hadoop) -> None:
+    hadoop("dfsadmin", "-safemode", "enter")
+    try:
+        last = fail(own, "input.txt", code=2)[1]
+    finally:
+        hadoop("dfsadmin", "-safemode", "leave")
+    assert "safe mode" in last and "dfsadmin -safemode leave" in last
+
+
+@pytest.fixture
+def without_yarn(cluster: Path) -> Iterator[None]:
+    """The cluster while its ResourceManager is away."""
+    found = practice.pid("resourcemanager")
+    assert found
+    os.kill(found, signal.SIGKILL)
+    yield
+    practice.up()
+
+
+def test_yarn_does_not_answer(own: Path, without_yarn: None) -> None:
+    started = time.monotonic()
+    last = fail(own, "input.txt", code=2)[1]
+    assert "does not answer" in last and "ResourceManager" in last
+    assert time.monotonic() - started < 90
+
+
+def test_hdfs_does_not_answer(own: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = own / "conf"
+    conf.mkdir()
+    for path in (cluster / "conf").glob("*.*"):
+        (conf / path.name).write_text(path.read_text().replace(f":{practice.PORT}<", ":1<"))
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(conf))
+    last = fail(own, "hdfs:///x", code=2)[1]
+    assert "127.0.0.1:1 does not answer" in last or "localhost:1 does not answer" in last

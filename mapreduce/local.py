@@ -135,7 +135,7 @@ class InlineRunner(SimMRJobRunner):
             "another output format": self._hadoop_output_format,
             "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
         }
-        own = self._sort_values_jobconf()
+        own = self._sort_values_jobconf() or {}
         for number, step in enumerate(self._get_steps()):
             asked[f"steps of type {step['type']}"] = step["type"] != "streaming"
             asked["mapper_raw"] = asked.get("mapper_raw") or step.get("input_manifest")
@@ -146,7 +146,7 @@ class InlineRunner(SimMRJobRunner):
             jobconf = self._jobconf_for_step(number)
             for name in REFUSED:
                 value = jobconf_from_dict(jobconf, name)
-                asked[f"jobconf {name}"] = value is not None and value != jobconf_from_dict(own, name)
+                asked[f"jobconf {name}"] = value is not None and str(value) != str(jobconf_from_dict(own, name))
         for what, is_asked in asked.items():
             if is_asked:
                 raise UserError(f"the local runner does not do {what}; use -r hadoop")

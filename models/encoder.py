@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from mapreduce.errors import UserError
+from mapreduce.hashing import KEY
 from mapreduce.specification import Specification
 from mapreduce.vocabulary import FIRST, OOV
 from models.dataset import KINDS, bag, pad
@@ -45,12 +46,23 @@ def lookup_table(path: str) -> tf.lookup.StaticHashTable:
     return tf.lookup.StaticHashTable(source, OOV - FIRST)
 
 
+class Buckets:
+    """Looks nothing up: hashes features to buckets, as jobs/encode.py does with --hash-buckets."""
+
+    def __init__(self, buckets: int) -> None:
+        self.buckets = buckets
+
+    def lookup(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Buckets, int64 from 0, of tokens of any shape."""
+        return tf.strings.to_hash_bucket_strong(tokens, self.buckets, KEY)
+
+
 def encode(
-    specification: Specification, table: tf.lookup.StaticHashTable, texts: tf.Tensor, kind: str
+    specification: Specification, table: tf.lookup.StaticHashTable | Buckets, texts: tf.Tensor, kind: str
 ) -> tf.Tensor | dict[str, tf.Tensor]:
     """Texts [batch] as a model's input: int32 ids [batch, length], or the bag that `models.dataset.bag` makes.
 
-    Token i of the vocabulary is i + 2, any other 1, padding 0.
+    Token i of the vocabulary is i + 2, any other 1, padding 0; with `Buckets` a feature of bucket i is i + 2.
     """
     found = features(specification, texts)
     ids = found.with_values(tf.cast(table.lookup(found.values) + FIRST, tf.int32))
@@ -70,7 +82,8 @@ class TextEncoder(keras.layers.Layer):
     Args:
         specification: a `Specification`, or the data that its `to_json` gives.
         kind: "ids" or "bag".
-        vocabulary: path of a file of tokens, one a line; without it the layer waits for the `.keras` file's own.
+        vocabulary: path of a file of tokens, one a line, or a number of buckets that features are hashed to; without
+            it the layer waits for the `.keras` file's own.
 
     Raises:
         UserError: kind is neither.
@@ -80,7 +93,7 @@ class TextEncoder(keras.layers.Layer):
         self,
         specification: Specification | dict[str, Any],
         kind: str = "ids",
-        vocabulary: str | None = None,
+        vocabulary: str | int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"trainable": False, "dtype": "string", "name": "text_encoder", **kwargs})
@@ -91,8 +104,12 @@ class TextEncoder(keras.layers.Layer):
         self.specification, self.kind = specification, kind
         self.supports_jit = False
         self._tokens: bytes | None = None
-        if vocabulary is not None:
-            self._load(vocabulary)
+        self._table: tf.lookup.StaticHashTable | Buckets | None = None
+        self._buckets = vocabulary if isinstance(vocabulary, int) else None
+        if self._buckets is not None:
+            self._table = Buckets(self._buckets)
+        elif vocabulary is not None:
+            self._load(str(vocabulary))
 
     def _load(self, path: str) -> None:
         with open(path, "rb") as file:
@@ -105,7 +122,7 @@ class TextEncoder(keras.layers.Layer):
         self._table = tf.lookup.StaticHashTable(source, OOV - FIRST)
 
     def call(self, texts: tf.Tensor) -> Any:
-        if self._tokens is None:
+        if self._table is None:
             raise UserError("TextEncoder has no vocabulary yet; load the `.keras` file as a whole")
         return encode(self.specification, self._table, texts, self.kind)
 
@@ -123,10 +140,12 @@ class TextEncoder(keras.layers.Layer):
 
     def load_assets(self, dir_path: str) -> None:
         """Reads the vocabulary from the `.keras` file."""
-        self._load(os.path.join(dir_path, ASSET))
+        if self._buckets is None:
+            self._load(os.path.join(dir_path, ASSET))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "specification": self.specification.to_json(), "kind": self.kind}
+        own = {"specification": self.specification.to_json(), "kind": self.kind, "vocabulary": self._buckets}
+        return {**super().get_config(), **own}
 
 
 # Keras finds the layer by its registered name, and names it by this one where that fails: the remedy reaches a user

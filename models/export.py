@@ -20,7 +20,7 @@ from mapreduce import manifest as manifests
 from mapreduce import vocabulary
 from mapreduce.errors import UserError
 from mapreduce.specification import Specification
-from models.encoder import ASSET, TextEncoder, encode, lookup_table, write_tokens
+from models.encoder import ASSET, Buckets, TextEncoder, encode, lookup_table, write_tokens
 
 SAVED_MODEL = "saved_model"
 KERAS = "model.keras"
@@ -31,7 +31,7 @@ def export(
     *,
     kind: str,
     specification: Specification,
-    tokens: Sequence[bytes],
+    tokens: Sequence[bytes] | int,
     labels: Sequence[str],
     scale: float = 1.0,
     directory: str | os.PathLike[str],
@@ -46,7 +46,8 @@ def export(
     Args:
         model: from integers to logits [batch, labels].
         kind: the model's input, "ids" or "bag".
-        specification, tokens: what makes its ids of a string; token i has id i + 2.
+        specification, tokens: what makes its ids of a string; token i has id i + 2. A number in place of tokens is that
+            of the buckets which features are hashed to.
         labels: names in the order of the logits.
         scale: what the logits are multiplied with before the softmax.
         manifest: from `mapreduce.manifest.build("model", ...)`; labels, kind and fingerprints are added.
@@ -63,22 +64,25 @@ def export(
     temporary.mkdir(parents=True)
     try:
         asset = temporary / ASSET
-        write_tokens(asset, tokens)
-        classifier = Classifier(model, kind, specification, str(asset), labels, scale)
+        if not isinstance(tokens, int):
+            write_tokens(asset, tokens)
+        lookup = tokens if isinstance(tokens, int) else str(asset)
+        classifier = Classifier(model, kind, specification, lookup, labels, scale)
         tf.saved_model.save(
             classifier,
             str(temporary / SAVED_MODEL),
             signatures={"serving_default": classifier.classify},
         )
-        string_model(model, kind, specification, str(asset), scale).save(temporary / KERAS)
-        asset.unlink()
+        string_model(model, kind, specification, lookup, scale).save(temporary / KERAS)
+        asset.unlink(missing_ok=True)
+        size = {"hash_buckets": tokens} if isinstance(tokens, int) else {"tokens": len(tokens)}
         found = {
             **manifest,
             "kind": "model",
             "specification": specification.to_json(),
             "specification_fingerprint": specification.fingerprint,
-            "vocabulary_fingerprint": vocabulary.fingerprint(tokens),
-            "model": {"input": kind, "labels": list(labels), "scale": scale, "tokens": len(tokens)},
+            "vocabulary_fingerprint": None if isinstance(tokens, int) else vocabulary.fingerprint(tokens),
+            "model": {"input": kind, "labels": list(labels), "scale": scale, **size},
         }
         manifests.write(temporary, found)
         old = folder.with_name(f"{folder.name}._old.{os.getpid()}")
@@ -98,15 +102,25 @@ class Classifier(tf.Module):
         model: keras.Model,
         kind: str,
         specification: Specification,
-        vocabulary_file: str,
+        lookup: str | int,
         labels: Sequence[str],
         scale: float,
     ) -> None:
         super().__init__("classifier")
         # The variables only: the model's layers would add their own traces and metadata to the SavedModel.
         self.weights = [variable.value for variable in model.variables]
-        self.table = lookup_table(vocabulary_file)
-        self.vocabulary_file = tf.saved_model.Asset(vocabulary_file)
+        if isinstance(lookup, int):
+            self.table = Buckets(lookup)
+        else:
+            self.table = table = lookup_table(lookup)
+            self.vocabulary_file = tf.saved_model.Asset(lookup)
+
+            @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+            def vocabulary_tokens() -> tf.Tensor:
+                found, lines = table.export()
+                return tf.gather(found, tf.argsort(lines))
+
+            self.tokens = vocabulary_tokens
         signature = [tf.TensorSpec([None], tf.string, name="texts")]
         names = tf.constant([name.encode("utf-8", "surrogateescape") for name in labels])
 
@@ -119,19 +133,14 @@ class Classifier(tf.Module):
             logits = model(encode(specification, self.table, texts, kind), training=False)
             return {"probabilities": tf.nn.softmax(scale * logits), "labels": names}
 
-        @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
-        def vocabulary_tokens() -> tf.Tensor:
-            found, lines = self.table.export()
-            return tf.gather(found, tf.argsort(lines))
-
-        self.encode, self.classify, self.tokens = encode_texts, classify, vocabulary_tokens
+        self.encode, self.classify = encode_texts, classify
 
 
 def string_model(
-    model: keras.Model, kind: str, specification: Specification, vocabulary_file: str, scale: float
+    model: keras.Model, kind: str, specification: Specification, lookup: str | int, scale: float
 ) -> keras.Model:
     """The same as a Keras model, from strings [batch] to probabilities [batch, labels]."""
     texts = keras.Input(shape=(), dtype="string", name="texts")
-    x = TextEncoder(specification, kind, vocabulary_file, name="text_encoder")(texts)
+    x = TextEncoder(specification, kind, lookup, name="text_encoder")(texts)
     logits = keras.layers.Rescaling(scale, name="scale")(model(x))
     return keras.Model(texts, keras.layers.Softmax(name="probabilities")(logits), name="classifier")

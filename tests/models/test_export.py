@@ -196,3 +196,20 @@ def test_a_damaged_saved_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded") as error:
         models.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["ids", "bag"])
+def test_hashing_needs_no_vocabulary(kind: str, tmp_path: Path) -> None:
+    specification = preset("words", ngrams=2)
+    model = core(kind, 50, len(LABELS))
+    settings = {"kind": kind, "specification": specification, "labels": LABELS, "manifest": manifest.build("model")}
+    export(model, tokens=50, directory=tmp_path / "m", **settings)
+    saved = tf.saved_model.load(str(tmp_path / "m" / "saved_model"))
+    found = saved.encode(tf.constant([t.encode() for t in TEXTS]))
+    ids = (found["ids"] if kind == "bag" else found).numpy().tolist()
+    encoder = Encoder(Tokenizer(specification), 50)
+    for row, text in zip(ids, TEXTS, strict=True):
+        expected = encoder.ids(text.encode())
+        assert [i for i in row if i] == (list(dict.fromkeys(expected)) if kind == "bag" else expected)
+    again = keras.models.load_model(tmp_path / "m" / "model.keras")
+    np.testing.assert_array_equal(again(tf.constant(TEXTS)), models.load(tmp_path / "m")(TEXTS))

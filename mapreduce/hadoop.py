@@ -11,14 +11,15 @@ import posixpath
 import signal
 from typing import Any
 
-from mrjob.compat import jobconf_from_dict
-from mrjob.hadoop import HadoopJobRunner
-
 from mapreduce import package
 from mapreduce.client import Client, user_counters
 from mapreduce.errors import UserError
 from mapreduce.hdfs import STREAMING_JAR, find_streaming_jar
-from mapreduce.remote import Counters, RemoteRunner, is_remote
+from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
+
+with importing_mrjob():
+    from mrjob.compat import jobconf_from_dict
+    from mrjob.hadoop import HadoopJobRunner
 
 JOBCONF = {
     "textinputformat.record.delimiter": "\n",  # by itself Hadoop ends a line at a lone CR too

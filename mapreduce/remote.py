@@ -12,17 +12,35 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from typing import Any
 from urllib.parse import urlparse
 
-from mapreduce import committer, manifest, rejections
+from mapreduce import committer, compat, manifest, rejections
 from mapreduce.errors import UserError
 from mapreduce.hdfs import File, Hdfs, find_hadoop
-from mapreduce.local import default_reduces
 from mapreduce.split import expand
 
+with compat.stand_ins():
+    from mapreduce.local import default_reduces
+
 Counters = dict[str, dict[str, int]]
+
+
+@contextmanager
+def importing_mrjob() -> Iterator[None]:
+    """While the block imports runners of mrjob, whose module for programs would import pyspark, and with it numpy."""
+    known = sys.modules.get("pyspark")
+    sys.modules["pyspark"] = None  # type: ignore[assignment]
+    try:
+        with compat.stand_ins():
+            yield
+    finally:
+        if known is None:
+            del sys.modules["pyspark"]
+        else:
+            sys.modules["pyspark"] = known
 
 
 class RemoteRunner:

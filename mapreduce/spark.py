@@ -6,20 +6,22 @@ and order (`mapreduce.harness`), the number of reducers, manifest and commit. Sp
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import posixpath
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
-
-from mrjob.compat import jobconf_from_dict
-from mrjob.spark.runner import SparkMRJobRunner
 
 from mapreduce import failures, package
 from mapreduce.errors import TaskError, UserError
-from mapreduce.remote import Counters, RemoteRunner, is_remote
+from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
+
+with importing_mrjob():
+    from mrjob.compat import jobconf_from_dict
+    from mrjob.spark.runner import SparkMRJobRunner
 
 JOBCONF = {
     "spark.hadoop.textinputformat.record.delimiter": "\n",
@@ -51,6 +53,12 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
 
     def _default_python_bin(self, local: bool = False) -> list[str]:
         return list(super()._default_python_bin(local=local or self._spark_master().startswith("local")))
+
+    def _spark_submit_bin_dirs(self) -> Iterator[str | None]:
+        found = importlib.util.find_spec("pyspark")
+        if not os.environ.get("SPARK_HOME") and found and found.origin:
+            yield os.path.join(os.path.dirname(found.origin), "bin")
+        yield from super()._spark_submit_bin_dirs()
 
     def _check_input_paths(self) -> None:
         if not shutil.which(self.get_spark_submit_bin()[0]):

@@ -123,29 +123,57 @@ def label_documents(directory: str | os.PathLike[str]) -> dict[str, int]:
     Raises:
         UserError: the output is missing or not whole.
     """
+    return {name: documents for name, (documents, _) in _label_counts(directory).items()}
+
+
+def mean_length(directory: str | os.PathLike[str]) -> float:
+    """The mean number of words in a document, from an output of jobs/labelcount.py; 0.0 without documents.
+
+    Raises:
+        UserError: the output is missing or not whole.
+    """
+    counts = _label_counts(directory).values()
+    return sum(words for _, words in counts) / max(sum(documents for documents, _ in counts), 1)
+
+
+def _label_counts(directory: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
     found = manifest.read(directory, "labelcount")
-    documents: dict[str, int] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for path in manifest.part_paths(directory, found):
         with open(path, "rb") as file:
             for line in file:
-                name, count, _ = line.split(b"\t", 2)
-                documents[name.decode("utf-8", "surrogateescape")] = int(count)
-    return dict(sorted(documents.items()))
+                name, documents, words, _ = line.split(b"\t", 3)
+                counts[name.decode("utf-8", "surrogateescape")] = int(documents), int(words)
+    return dict(sorted(counts.items()))
 
 
 def _integers(fields: Sequence[bytes]) -> Array:
     return np.array(fields, "S").astype(np.int64)
 
 
-def idf(counts: FeatureCounts) -> Array:
-    """Inverse document frequency, ln((1 + N) / (1 + df)) + 1, float64 [features].
+IDF_FORMULAS: dict[str, Callable[[Array, Array], Array]] = {
+    "tensorflow_transform": lambda n, df: np.log((n + 1) / (df + 1)) + 1,
+    "keras": lambda n, df: np.log(1 + n / (1 + df)),
+    "spark": lambda n, df: np.log((n + 1) / (df + 1)),
+}
 
-    The formula of scikit-learn's TfidfTransformer(smooth_idf=True). Others differ: Keras has ln(1 + N / (1 + df)),
-    Spark ln((N + 1) / (df + 1)). N counts documents. The idea is that of Sparck Jones (1972), "A statistical
-    interpretation of term specificity and its application in retrieval".
+
+def idf(counts: FeatureCounts, formula: str = "tensorflow_transform") -> Array:
+    """Inverse document frequency, float64 [features]; n counts documents, df those that hold the feature.
+
+    The idea is that of Sparck Jones (1972), "A statistical interpretation of term specificity and its application in
+    retrieval"; the formulas in use differ:
+
+    - "tensorflow_transform": ln((n + 1) / (df + 1)) + 1, of tft.tfidf, also of scikit-learn's TfidfTransformer;
+    - "keras": ln(1 + n / (1 + df)), of TextVectorization(output_mode="tf_idf");
+    - "spark": ln((n + 1) / (df + 1)), of pyspark.ml.feature.IDF.
+
+    Raises:
+        UserError: there is no such formula.
     """
-    total = counts.documents.sum()
-    found: Array = np.log((1 + total) / (1 + counts.document_frequency)) + 1
+    if formula not in IDF_FORMULAS:
+        raise UserError(f"idf: formula is one of {', '.join(IDF_FORMULAS)}. Received: {formula!r}")
+    found: Array = IDF_FORMULAS[formula](counts.documents.sum(), counts.document_frequency)
     return found
 
 

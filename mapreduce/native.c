@@ -9,6 +9,10 @@
  * Functions return a negative number on failure: one of the three below, or minus an errno.
  */
 
+#if defined(__linux__)
+#define _DEFAULT_SOURCE /* madvise */
+#include <sys/mman.h>
+#endif
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -412,13 +416,28 @@ static slot *slot_at(const table *t, size_t index)
     return (slot *)(t->slots + index * t->stride);
 }
 
+/* Zeroed slots. A large table is looked up all over, so large pages are asked for where the system has them. */
+static uint8_t *new_slots(size_t capacity, size_t stride)
+{
+    uint8_t *slots = calloc(capacity, stride);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const size_t page = (size_t)1 << 21;
+    size_t size = capacity * stride;
+    if (slots && size >= 2 * page) {
+        size_t skip = (page - ((uintptr_t)slots & (page - 1))) & (page - 1);
+        madvise(slots + skip, (size - skip) & ~(page - 1), MADV_HUGEPAGE); /* advice: it may fail */
+    }
+#endif
+    return slots;
+}
+
 static int table_init(table *t, size_t stride, size_t limit)
 {
     memset(t, 0, sizeof *t);
     t->stride = stride;
     t->capacity = 1 << 11;
     t->limit = limit;
-    t->slots = calloc(t->capacity, stride);
+    t->slots = new_slots(t->capacity, stride);
     return t->slots ? 0 : NO_MEMORY;
 }
 
@@ -440,14 +459,14 @@ static void table_free(table *t)
 static int table_grow(table *t)
 {
     size_t capacity = t->capacity * 2;
-    if (capacity * (t->stride * 3 / 2 + 16) + t->arena.size > t->limit) {
+    if (capacity * (t->stride * 3 / 2 + 20) + t->arena.size > t->limit) {
         t->full = 1;
         if (t->used < t->capacity / 8 * 7)
             return 0;
     }
     if (capacity > (size_t)1 << 31)
         return NO_MEMORY;
-    uint8_t *slots = calloc(capacity, t->stride);
+    uint8_t *slots = new_slots(capacity, t->stride);
     if (!slots)
         return NO_MEMORY;
     for (size_t i = 0; i < t->capacity; i++) {
@@ -494,10 +513,10 @@ static int insert(table *t, slot *s, const item *it)
             s->length = 0;
             return NO_MEMORY;
         }
-        if (t->capacity * (t->stride + 16) + t->arena.size > t->limit)
+        if (t->capacity * (t->stride + 20) + t->arena.size > t->limit)
             t->full = 1;
     }
-    if (++t->used > t->capacity / 2)
+    if (++t->used > t->capacity / 8 * 5)
         return table_grow(t);
     return 0;
 }

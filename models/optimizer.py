@@ -17,8 +17,8 @@ from keras import ops
 class LazyAdam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015) whose moments of a row stand still while no batch holds the row.
 
-    Where every batch holds every row once it is equal to Adam. The arguments are those of keras.optimizers.Adam, without
-    `amsgrad`.
+    Where every batch holds every row once it is equal to Adam. The arguments are those of keras.optimizers.Adam,
+    without `amsgrad`.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

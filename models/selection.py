@@ -39,6 +39,7 @@ class Candidate:
         rate: learning rate; it falls linearly to 0.
         epochs, batch_size: of training.
         labels: the only number of labels it is for; None for any.
+        longest: the mean number of words in a document above which it is left out; None for any.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Candidate:
     epochs: int = 15
     batch_size: int = 16
     labels: int | None = None
+    longest: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON-ready data."""
@@ -78,7 +80,10 @@ def _linear() -> list[Candidate]:
         idf,
         replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
         ratio,
-        replace(ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1),
+        # Parts of words say more where words are few.
+        replace(
+            ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1, longest=100.0
+        ),
     ]
 
 
@@ -96,15 +101,26 @@ _CANDIDATES = {"linear": _linear, "textcnn": _textcnn}
 MODELS = tuple(_CANDIDATES)
 
 
-def candidates(model: str, labels: int) -> list[Candidate]:
-    """The candidates of a model for a number of labels, at most eight; nothing else about the data decides.
+def candidates(model: str, labels: int | None = None, length: float | None = None) -> list[Candidate]:
+    """The candidates of a model, at most eight.
+
+    Args:
+        labels: the number of labels; None takes the candidates for any number.
+        length: the mean number of words in a document; None takes the candidates for any length.
+
+    Nothing else about the data decides what is tried.
 
     Raises:
         UserError: there is no such model.
     """
     if model not in _CANDIDATES:
         raise UserError(f"no model {model!r}; there are {', '.join(MODELS)}")
-    return [found for found in _CANDIDATES[model]() if found.labels in (None, labels)]
+    return [
+        found
+        for found in _CANDIDATES[model]()
+        if (labels is None or found.labels in (None, labels))
+        and (length is None or found.longest is None or length <= found.longest)
+    ]
 
 
 def keep(counts: FeatureCounts, minimum_df: int = 1, most: int = FEATURES) -> FeatureCounts:

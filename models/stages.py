@@ -18,7 +18,7 @@ from typing import Any
 
 import jobs
 from mapreduce import manifest
-from mapreduce.errors import UserError
+from mapreduce.errors import RecordError, UserError
 from mapreduce.specification import Specification
 from mapreduce.split import expand
 
@@ -95,7 +95,7 @@ class Stages:
         command += [str(part) for option in options.items() for part in option]
         print(f"{job}: {split} split", file=sys.stderr)
         code = subprocess.run([*command, *self.paths], stdout=subprocess.DEVNULL, env=_environment()).returncode
-        if code == UserError.exit_code:
+        if code in (UserError.exit_code, RecordError.exit_code):
             raise SystemExit(code)  # the job has said why
         if code:
             raise UserError(f"jobs/{job}.py ended with exit code {code}; run the command again to go on from here")

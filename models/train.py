@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,16 @@ def check_labels(counts: weights.FeatureCounts, paths: Sequence[str], split: str
     """Raises UserError where there is one label only, or one whose documents hold no token."""
     where = f"{paths[0]}, {split} split"
     if len(counts.labels) < 2:
-        raise UserError(f"{where}: one label only, {counts.labels[0]!r}; a classifier needs two or more")
+        raise one_label(counts.labels, where)
     seen = set(counts.label.tolist())
     empty = [name for i, name in enumerate(counts.labels) if i not in seen]
     if empty:
         raise UserError(f"{where}: no document of label {empty[0]!r} holds a token; remove the label or give it text")
+
+
+def one_label(labels: Iterable[str], where: str) -> UserError:
+    """The error of records that nothing can be told apart in."""
+    return UserError(f"{where}: one label only, {', '.join(map(repr, labels))}; a classifier needs two or more")
 
 
 def choose(stages: Stages, model: str, seed: int) -> tuple[Candidate, float, dict[str, float]]:
@@ -74,10 +79,13 @@ def choose(stages: Stages, model: str, seed: int) -> tuple[Candidate, float, dic
     Returns:
         The candidate of the best score, the scale that calibrates its logits, and all scores by name.
     """
-    first = selection.candidates(model, 0)[0]
+    first = selection.candidates(model)[0]
     every = weights.label_documents(stages.labelcount(first.specification, "all"))
-    documents = weights.label_documents(stages.labelcount(first.specification, "train")) if len(every) > 1 else {}
-    found = selection.candidates(model, len(every))
+    if len(every) < 2:
+        raise one_label(every, stages.paths[0])
+    counted_labels = stages.labelcount(first.specification, "train")
+    documents = weights.label_documents(counted_labels)
+    found = selection.candidates(model, len(every), weights.mean_length(counted_labels))
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
         return found[0], 1.0, {}
@@ -175,7 +183,7 @@ def train(
     """
     folder = Path(output)
     stages = Stages(paths, folder.with_name(folder.name + ".work"), runner=runner, reading=reading)
-    candidates = [candidate.to_json() for candidate in selection.candidates(model, 2)]
+    candidates = [candidate.to_json() for candidate in selection.candidates(model)]
     made_of = {"model": model, "seed": seed, "reading": stages.reading, "candidates": candidates}
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)

@@ -28,6 +28,12 @@ def test_naive_bayes_is_for_two_labels_alone() -> None:
     assert not any(one.weights == "naive_bayes" for one in selection.candidates("linear", 3))
 
 
+def test_parts_of_words_are_for_short_texts_alone() -> None:
+    short, long = (selection.candidates("linear", 2, length) for length in (20.0, 250.0))
+    assert any(one.specification.character_ngrams for one in short)
+    assert long and not any(one.specification.character_ngrams for one in long)
+
+
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(UserError, match="there are linear"):
         selection.candidates("quadratic", 2)

@@ -37,6 +37,11 @@ def test_counts_are_those_of_the_documents(counts: weights.FeatureCounts) -> Non
     assert row(counts, counts.document_frequency, b"film") == 3 and row(counts, counts.term_frequency, b"bad") == 3
 
 
+def test_labels_are_counted(counts: weights.FeatureCounts, tmp_path: Path) -> None:
+    assert weights.label_documents(tmp_path / "l") == {"a": 2, "b": 3}
+    assert weights.mean_length(tmp_path / "l") == 12 / 5
+
+
 def test_select_takes_features_in_the_order_given(counts: weights.FeatureCounts) -> None:
     order = np.array([counts.features.index(feature) for feature in (b"plot", b"film", b"bad")])
     chosen = counts.select(order)

@@ -1,0 +1,221 @@
+"""Training on small data of our own: what may see which records, the same accuracy twice, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+from mapreduce import manifest, records
+from models import selection, train
+from models.stages import Stages
+
+WORDS = {
+    "sport": "goal match team win".split(),
+    "money": "bank share price stock".split(),
+    "food": "bread soup".split(),
+}
+VALIDATION = records.SplitRule("validation")
+
+
+def documents(number: int, seed: int) -> list[tuple[str, str]]:
+    """(label, text) of three labels; one word in three is of the label."""
+    generator = random.Random(seed)
+    labels = list(WORDS)
+    found = []
+    for i in range(number):
+        label = labels[i % len(labels)]
+        words = [generator.choice(WORDS[label]) for _ in range(3)] + [f"w{generator.randrange(40)}" for _ in range(6)]
+        generator.shuffle(words)
+        found.append((label, " ".join(words)))
+    return found
+
+
+def write(path: Path, found: list[tuple[str, str]]) -> Path:
+    path.write_text("".join(f"{label}\t{text}\n" for label, text in found))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.tsv, test.tsv and `model`, trained by the command."""
+    folder = tmp_path_factory.mktemp("trained")
+    write(folder / "train.tsv", documents(150, 0))
+    write(folder / "test.tsv", [(label, f"{text} onlyintest") for label, text in documents(60, 1)])
+    assert run(folder) == 0
+    return folder
+
+
+def run(folder: Path, *more: str, output: str = "model", train_file: str = "train.tsv") -> int:
+    files = ["--train", str(folder / train_file), "--test", str(folder / "test.tsv")]
+    return train.main([*files, "--output", str(folder / output), *more])
+
+
+def scores(folder: Path) -> object:
+    return manifest.read(folder)["results"]["validation"]
+
+
+def test_the_last_line_is_the_accuracy_of_the_exported_model(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(trained) == 0
+    out, words = capfd.readouterr()
+    assert "up to date" in words and "candidate" not in words
+    pairs = [line.split("\t") for line in (trained / "test.tsv").read_text().splitlines()]
+    predicted = models.load(trained / "model").predict([text for _, text in pairs])
+    right = sum(a == b for (a, _), b in zip(pairs, predicted))
+    assert out == f"accuracy {right / len(pairs):.4f}\n"
+    assert right > 50
+
+
+def test_the_same_command_gives_the_same_model_twice(trained: Path) -> None:
+    assert run(trained, output="again") == 0
+    texts = [text for _, text in documents(30, 2)]
+    np.testing.assert_array_equal(models.load(trained / "model")(texts), models.load(trained / "again")(texts))
+    assert scores(trained / "again") == scores(trained / "model")
+
+
+def test_no_test_document_reaches_a_count(trained: Path) -> None:
+    outputs = list((trained / "model.work").rglob("part-*"))
+    assert len(outputs) > 5
+    for path in outputs:
+        assert b"onlyintest" not in path.read_bytes()
+    for folder in (trained / "model.work").glob("*/"):
+        assert all("test.tsv" not in one["path"] for one in manifest.read(folder)["inputs"])
+
+
+def relabelled(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The same documents, every label of the validation split changed to another."""
+    labels = list(WORDS)
+    return [
+        (labels[(labels.index(label) + 1) % 3] if text.encode() in VALIDATION else label, text) for label, text in found
+    ]
+
+
+def test_validation_labels_change_neither_counts_nor_weights_nor_candidates(tmp_path: Path) -> None:
+    found = documents(150, 0)
+    changed = relabelled(found)
+    assert 5 < sum(a != b for a, b in zip(found, changed)) < 40
+    seen = []
+    for name, pairs in (("as_is", found), ("changed", changed)):
+        stages = Stages([write(tmp_path / f"{name}.tsv", pairs)], tmp_path / name, runner="inline")
+        train.choose(stages, "linear", 0)
+        parts = {
+            str(path.relative_to(tmp_path / name)): path.read_bytes()
+            for path in (tmp_path / name).rglob("part-*")
+            if path.parent.name.startswith("train-")
+        }
+        weight = [
+            selection.scale(one, train.count(stages, one, "train").counts).tolist()  # type: ignore[union-attr]
+            for one in selection.candidates("linear", 3)
+        ]
+        accuracies = [one["accuracy"] for one in json.loads((tmp_path / name / "scores.json").read_bytes())]
+        seen.append((parts, weight, accuracies))
+    (parts, weight, accuracies), (other_parts, other_weight, other_accuracies) = seen
+    assert len(parts) > 3 and parts == other_parts  # counts, vocabulary and encoded documents, byte for byte
+    assert weight == other_weight
+    assert min(accuracies) > 0.8 and max(other_accuracies) < 0.2  # the labels were read, but to compare alone
+
+
+def test_an_interrupted_run_goes_on(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    work = trained / "model.work"
+    kept = {path.name: path.stat().st_mtime_ns for path in work.glob("train-*")}
+    for path in work.glob("all-*-shards"):
+        (path / manifest.SUCCESS).unlink()  # as if it was interrupted there
+    (trained / "model").rename(trained / "before")
+    assert run(trained) == 0
+    words = capfd.readouterr().err
+    assert "encode: all split" in words and "train split" not in words and "fit" not in words
+    assert {path.name: path.stat().st_mtime_ns for path in work.glob("train-*")} == kept
+    assert scores(trained / "before") == scores(trained / "model")
+
+
+def test_other_records_make_another_model(trained: Path) -> None:
+    write(trained / "more.tsv", documents(90, 0))
+    assert run(trained, output="replaced", train_file="more.tsv") == 0
+    write(trained / "more.tsv", documents(120, 0))
+    assert run(trained, output="replaced", train_file="more.tsv") == 0
+    assert manifest.read(trained / "replaced")["inputs"][0]["size"] == (trained / "more.tsv").stat().st_size
+
+
+def test_textcnn_trains_too(trained: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    full = selection.candidates("textcnn", 3)
+    monkeypatch.setitem(selection._CANDIDATES, "textcnn", lambda: full[:1])  # one is enough to see it work
+    assert run(trained, "--model", "textcnn", output="cnn") == 0
+    assert float(capfd.readouterr().out.split()[1]) > 0.5
+
+
+def test_a_label_that_was_never_trained_counts_as_wrong(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(trained / "other.tsv", [("sport", "goal match team"), ("music", "goal match team")])
+    files = ["--train", str(trained / "train.tsv"), "--test", str(trained / "other.tsv")]
+    assert train.main([*files, "--output", str(trained / "model")]) == 0
+    out, words = capfd.readouterr()
+    assert out == "accuracy 0.5000\n" and "count as wrong: 'music' (1)" in words
+
+
+def test_few_records_take_the_first_candidate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    few = [pair for pair in documents(40, 3) if pair[1].encode() not in VALIDATION][:9]
+    write(tmp_path / "train.tsv", few)
+    write(tmp_path / "test.tsv", documents(9, 4))
+    assert run(tmp_path) == 0
+    out, words = capfd.readouterr()
+    assert "the first candidate is taken" in words and out.startswith("accuracy ")
+
+
+def one_label(folder: Path) -> None:
+    write(folder / "train.tsv", [("sport", text) for _, text in documents(30, 0)])
+
+
+def empty_label(folder: Path) -> None:
+    write(folder / "train.tsv", [*documents(60, 0), *(("void", "!" * i) for i in range(1, 40))])
+
+
+def plain_text(folder: Path) -> None:
+    (folder / "train.tsv").write_text("no label here\nnor here\n")
+
+
+def no_train(folder: Path) -> None:
+    (folder / "train.tsv").unlink()
+
+
+def no_test(folder: Path) -> None:
+    (folder / "test.tsv").unlink()
+
+
+def occupied(folder: Path) -> None:
+    (folder / "model").mkdir()
+    (folder / "model" / "thesis.txt").write_text("years of work")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (one_label, "one label only, 'sport'"),
+        (empty_label, "no document of label 'void' holds a token"),
+        (plain_text, "tsv"),
+        (no_train, "no such input file"),
+        (no_test, "no such input file"),
+        (occupied, "not a whole model; remove it or give another --output"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], said: str
+) -> None:
+    write(tmp_path / "train.tsv", documents(60, 0))
+    write(tmp_path / "test.tsv", documents(9, 1))
+    spoil(tmp_path)
+    before = {path for path in tmp_path.rglob("*") if "model.work" not in path.parts}
+    try:
+        # TextCNN's first candidate turns punctuation to space, so that a text may hold no token.
+        code = run(tmp_path, "--model", "textcnn")
+    except SystemExit as error:  # the job has said why
+        code = int(str(error.code))
+    out, words = capfd.readouterr()
+    progress = ("labelcount:", "featurecount:", "encode:")
+    lines = [line for line in words.splitlines() if not (line.startswith(progress) and line.endswith(" split"))]
+    assert code in (2, 3) and out == "" and len(lines) == 1 and said in lines[0]
+    assert "Traceback" not in words
+    assert {p for p in tmp_path.rglob("*") if "model.work" not in p.relative_to(tmp_path).parts} - before <= set()

@@ -200,7 +200,7 @@ class TextJob(Job):
             )
         named = [path for path in paths if path != "-"]
         if options.format is None:
-            options.format = records.detect_format(named if "://" in "".join(named) else expand(named))
+            options.format = records.detect_format(self.files_behind(named))
         if self.LABELLED and options.format == "text":
             names = ", ".join(name for name in records.FORMATS if name != "text")
             raise UserError(f"{self.KIND} needs labelled records; the input looks like text; give --format ({names})")

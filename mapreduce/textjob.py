@@ -208,7 +208,7 @@ class TextJob(Job):
         if options.specification:
             settled += ["--specification", task_file(options.specification)]
         if options.format == "csv" and options.columns is None:
-            columns = records.csv_columns(expand(named), options.text_field, options.label_field)
+            columns = records.csv_columns(self.headers(named), options.text_field, options.label_field)
             options.columns = ",".join(map(str, columns))
         if options.columns is not None:
             settled += ["--columns", options.columns]

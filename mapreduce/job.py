@@ -167,6 +167,30 @@ class Job(MRJob):
             quiet = True
         super().set_up_logging(quiet=quiet, verbose=verbose, stream=stream)
 
+    def files_behind(self, paths: list[str]) -> list[str]:
+        """The files behind paths of the input; those on a cluster are looked for there."""
+        if self.options.runner not in ("hadoop", "spark") or "://" not in "".join(paths):
+            return expand(paths)
+        from mapreduce import remote
+
+        command = tuple(find_hadoop(shlex.split(self.options.hadoop_bin or "")))
+        there = tuple(path for path in paths if remote.is_remote(path))
+        found = remote.find_files(command, there, self.options.output_dir)
+        return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
+
+    def headers(self, paths: list[str]) -> list[str]:
+        """Files here that begin as the input does; of the files on a cluster the first one is looked into."""
+        files = self.files_behind(paths)
+        there = [file for file in files if "://" in file]
+        if not there:
+            return files
+        from mapreduce import remote
+
+        folder = tempfile.mkdtemp(prefix="header")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        command = find_hadoop(shlex.split(self.options.hadoop_bin or ""))
+        return [remote.header(there[0], folder, command), *(file for file in files if file not in there)]
+
     def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
         """Looks at the counters of all steps before the output is committed; raises to stop that."""
 

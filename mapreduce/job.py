@@ -6,8 +6,12 @@ many lines at once defines `map_blocks` instead of a mapper. Input formats and t
 
 from __future__ import annotations
 
+import atexit
 import os
+import shlex
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any

@@ -25,7 +25,8 @@ with compat.stand_ins():
 
 from mapreduce import failures, manifest, rejections
 from mapreduce.errors import UserError
-from mapreduce.split import Split, blocks
+from mapreduce.hdfs import find_hadoop
+from mapreduce.split import Split, blocks, expand
 
 __all__ = ["Job", "MRStep"]
 

@@ -148,9 +148,9 @@ class Hdfs:
         """Copies a file or folder to this machine."""
         self._call("-get", source, target)
 
-    def cat(self, path: str) -> Iterator[bytes]:
+    def cat(self, path: str, decompress: bool = False) -> Iterator[bytes]:
         """The bytes of all files that a glob matches, in order of their names."""
-        command, pipe = [*self.command, "fs", "-cat", path], subprocess.PIPE
+        command, pipe = [*self.command, "fs", "-text" if decompress else "-cat", path], subprocess.PIPE
         with subprocess.Popen(command, stdout=pipe, stderr=pipe) as run:
             assert run.stdout is not None and run.stderr is not None
             try:

@@ -11,9 +11,10 @@ import posixpath
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlparse
 
@@ -113,17 +114,8 @@ class RemoteRunner:
 
     def _list(self, remote: list[str]) -> None:
         """Finds the files behind paths on the cluster, and whether the output is there, in one call."""
-        asked = [*remote, self._wanted] if self._wanted and is_remote(self._wanted) else remote
-        files, missing = self._hdfs.list(asked)
-        for path in remote:
-            if path in missing:
-                raise UserError(f"{path}: no such input on the cluster")
-        if len(asked) > len(remote) and self._wanted not in missing:
-            raise UserError(f"{self._wanted}: output already exists; remove it or give another --output-dir")
-        self._files = [file for file in files if any(is_input(file.path, path) for path in remote)]
+        self._files = find_files(tuple(self.get_hadoop_bin()), tuple(remote), self._wanted)
         self._inputs = remote
-        if not self._files:
-            raise UserError(f"{remote[0]}: no files there to read (names with _ or . before them are left out)")
 
     def _upload(self) -> None:
         """Puts local files on the cluster in one call: folders of links, a second folder where two have one name."""
@@ -229,6 +221,45 @@ class RemoteRunner:
                 self._hdfs.remove(remains)
         except UserError as error:  # the job's own end, good or bad, matters more
             print(f"{self._label()}: {' and '.join(remains)} could not be removed: {error}", file=sys.stderr)
+
+
+@lru_cache(maxsize=None)
+def find_files(command: tuple[str, ...], paths: tuple[str, ...], output: str | None) -> list[File]:
+    """The files behind paths and globs on the cluster; looks at the output in the same call, and only once.
+
+    Raises:
+        UserError: a path is not there, or holds no file; or the output is there already.
+    """
+    asked = [*paths, output] if output and is_remote(output) else list(paths)
+    files, missing = Hdfs(list(command)).list(asked)
+    for path in paths:
+        if path in missing:
+            raise UserError(f"{path}: no such input on the cluster")
+    if len(asked) > len(paths) and output not in missing:
+        raise UserError(f"{output}: output already exists; remove it or give another --output-dir")
+    found = [file for file in files if any(is_input(file.path, path) for path in paths)]
+    if not found:
+        raise UserError(f"{paths[0]}: no files there to read (names with _ or . before them are left out)")
+    return found
+
+
+def describe(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """`path` and `size` of the files behind paths on the cluster, as manifests have them."""
+    found = find_files(tuple(find_hadoop()), tuple(paths), None)
+    return [{"path": file.path, "size": file.size} for file in found]
+
+
+def header(path: str, folder: str, command: Sequence[str]) -> str:
+    """A file in `folder` that holds the first line of a file on the cluster, and has its name."""
+    line = b""
+    for block in Hdfs(list(command)).cat(path, decompress=True):
+        line += block
+        if b"\n" in line:
+            break
+    target = os.path.join(folder, posixpath.basename(path).partition(".")[0] + ".csv")
+    with open(target, "wb") as file:
+        file.write(line.partition(b"\n")[0] + b"\n")
+    return target
 
 
 def is_remote(path: str | None) -> bool:

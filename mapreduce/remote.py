@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from urllib.parse import urlparse
 
@@ -223,7 +223,7 @@ class RemoteRunner:
             print(f"{self._label()}: {' and '.join(remains)} could not be removed: {error}", file=sys.stderr)
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_files(command: tuple[str, ...], paths: tuple[str, ...], output: str | None) -> list[File]:
     """The files behind paths and globs on the cluster; looks at the output in the same call, and only once.
 

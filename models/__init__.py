@@ -1,11 +1,14 @@
 """Models of text: the bridge from shards, architectures, training, export, and the use of what was exported.
 
-`load` reads an exported model. Nothing here imports TensorFlow before it is needed.
+`load` reads an exported model, `load_keras` the Keras file beside it. TensorFlow is imported when it
+is needed.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +19,7 @@ from mapreduce.errors import UserError
 from models.quiet import import_tensorflow
 
 BATCH = 512
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 18
 """The longest text of a batch times their number stays below this, so that one long text cannot exhaust memory."""
 
 
@@ -33,7 +36,10 @@ class LoadedModel:
         path = os.path.join(directory, "saved_model")
         if not os.path.isfile(os.path.join(path, "saved_model.pb")):
             raise UserError(f"{path}: no SavedModel; export the model again")
-        self.labels: list[str] = self.manifest["model"]["labels"]
+        try:
+            self.labels: list[str] = self.manifest["model"]["labels"]
+        except (KeyError, TypeError):
+            raise UserError(f"{directory}: its manifest names no labels; export the model again") from None
         import_tensorflow()
         import tensorflow as tf
 
@@ -83,3 +89,26 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
         (2, 20)
     """
     return LoadedModel(directory)
+
+
+def load_keras(directory: str | os.PathLike[str]) -> Any:
+    """Reads the Keras model beside the SavedModel, to go on with it: from strings [batch] to probabilities.
+
+    Imports the layers of ours that it may hold first, which `keras.models.load_model` alone would miss.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+    """
+    manifest.read(directory, "model")
+    path = os.path.join(directory, "model.keras")
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: no such file; export the model again")
+    import_tensorflow()
+    import keras
+
+    from models import architectures
+
+    importlib.import_module("models.encoder")
+    for module in pkgutil.iter_modules(architectures.__path__):
+        importlib.import_module(f"models.architectures.{module.name}")
+    return keras.models.load_model(path)

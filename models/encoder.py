@@ -150,4 +150,4 @@ class TextEncoder(keras.layers.Layer):
 
 # Keras finds the layer by its registered name, and names it by this one where that fails: the remedy reaches a user
 # whose process has never heard of this project.
-TextEncoder.__name__ = "TextEncoder (install featuremill and import models.encoder first, or load saved_model)"
+TextEncoder.__name__ = "TextEncoder (install featuremill and call models.load_keras(MODEL_DIR), or load saved_model)"

@@ -18,10 +18,11 @@ from mapreduce.encoding import Encoder
 from mapreduce.errors import UserError
 from mapreduce.specification import PRESETS, preset
 from mapreduce.tokenizer import Tokenizer
+from models.architectures.linear import linear
 from models.encoder import encode, lookup_table, write_tokens
 from models.export import export
 
-from .conftest import LABELS, WORDS, core
+from .conftest import LABELS, SPECIFICATION, WORDS, core
 
 HOSTILE = [
     *(
@@ -111,7 +112,22 @@ def test_keras_file_gives_the_same(model_directory: Path) -> None:
 def test_keras_file_without_the_project_names_the_remedy(one_model: Path) -> None:
     program = WITHOUT + f"import keras; keras.models.load_model({str(one_model / 'model.keras')!r})"
     lines = run(program, one_model.parent, code=1).stderr.splitlines()
-    assert any("install featuremill and import models.encoder first, or load saved_model" in line for line in lines)
+    assert any(
+        "install featuremill and call models.load_keras(MODEL_DIR), or load saved_model" in line for line in lines
+    )
+
+
+def test_keras_file_of_an_architecture_in_a_fresh_process(tmp_path: Path) -> None:
+    folder, made = tmp_path / "m", linear(len(WORDS), 2)
+    settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": ["a", "b"]}
+    export(made, kind="bag", directory=folder, manifest=manifest.build("model"), **settings)
+    program = (
+        f"import models; model = models.load_keras({str(folder)!r}); import tensorflow as tf\n"
+        "print(model(tf.constant(['rise'])).numpy().tolist())"
+    )
+    assert run(program, Path(__file__).parents[2]).stdout == "[[0.5, 0.5]]\n"
+    with pytest.raises(UserError, match="no such model output"):
+        models.load_keras(tmp_path / "none")
 
 
 def test_manifest_says_what_it_is(model_directory: Path) -> None:

@@ -53,14 +53,14 @@ class Specification:
         if self.level not in LEVELS or self.split not in SPLITS:
             raise UserError(
                 f"specification: level must be one of {LEVELS} and split one of {SPLITS}. "
-                f"Received: level={self.level!r}, split={self.split!r}"
+                f"Received: level={self.level!r:.60}, split={self.split!r:.60}"
             )
         for name in ("ngrams", "character_ngrams"):
             widths = getattr(self, name)
             if list(widths) != sorted(set(widths)) or not all(_is_count(n) and n > 0 for n in widths):
-                raise UserError(f"specification: {name} must be ascending widths of at least 1. Received: {widths!r}")
+                raise UserError(f"specification: {name} must be ascending widths of at least 1. Received: {widths!r:.60}")
         if not _is_count(self.head) or self.head < 0:
-            raise UserError(f"specification: head must be 0 or more. Received: {self.head!r}")
+            raise UserError(f"specification: head must be 0 or more. Received: {self.head!r:.60}")
         if not (self.ngrams or self.character_ngrams or self.head):
             raise UserError("specification: no features: give ngrams, character_ngrams or head")
         _check_table(self.level, self.table)

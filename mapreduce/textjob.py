@@ -87,7 +87,7 @@ class TextJob(Job):
             if isinstance(data, dict) and "specification" in data:  # the manifest of an output
                 data = data["specification"]
             return override(Specification.from_json(data), **parts)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{options.specification}: not a specification: {error}") from None
 
     @cached_property

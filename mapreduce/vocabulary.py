@@ -72,7 +72,7 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
     tokens, tf, df = [], [], []
     for number, line in enumerate(lines, 1):
         fields = line.split(b"\t")
-        if len(fields) != 3 or not fields[0] or not fields[1].isdigit() or not fields[2].isdigit():
+        if len(fields) != 3 or not fields[0] or not _is_count(fields[1]) or not _is_count(fields[2]):
             raise UserError(f"{os.fspath(path)}, line {number}: not `token TAB tf TAB df`. Received: {line[:60]!r}")
         tokens.append(fields[0])
         tf.append(int(fields[1]))
@@ -80,6 +80,10 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
     if len(set(tokens)) != len(tokens):
         raise UserError(f"{os.fspath(path)}: a token stands twice; make the vocabulary again")
     return Vocabulary(tokens, tf, df, fingerprint(tokens), specification)
+
+
+def _is_count(field: bytes) -> bool:
+    return field.isdigit() and len(field) < 20
 
 
 def write(

@@ -7,8 +7,10 @@ and order (`mapreduce.harness`), the number of reducers, manifest and commit. Sp
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import posixpath
+import re
 import shutil
 import sys
 import zipfile
@@ -29,6 +31,8 @@ JOBCONF = {
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.ui.enabled": "false",
 }
+
+_WORKER = re.compile(r"PythonException: (Traceback \(most recent call last\):\n(?:[ \t].*\n)*\S.*)")
 
 
 class SparkRunner(RemoteRunner, SparkMRJobRunner):
@@ -121,6 +125,12 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         path = str(self._output_dir) if step_num == self._num_steps() - 1 else self._remote(f"step-{step_num}")
         return f"file://{path}" if self._here and not is_remote(path) else path
 
+    def _spark_script_args(self, step_num: int, last_step_num: int | None = None) -> list[str]:
+        args: list[str] = super()._spark_script_args(step_num, last_step_num)
+        if "--steps-desc" in args:  # mrjob describes the steps to run alone, and its harness counts from the first
+            args[args.index("--steps-desc") + 1] = json.dumps(self._get_steps())
+        return args
+
     def _run_spark_submit(
         self, spark_submit_args: list[str], env: dict[str, str], record_callback: Callable[[Any], None]
     ) -> tuple[int, dict[str, Any]]:
@@ -133,10 +143,8 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         code, found = super()._run_spark_submit(spark_submit_args, env, hear)
         if code:
             said = "\n".join(words)
-            shown = failures.last_traceback(
-                "\n".join(line.lstrip() for line in said.split("\n") if "Traceback" in line)
-            )
-            shown = failures.last_traceback(said) or shown or said[-2000:]
+            found_traces = _WORKER.findall(said)
+            shown = found_traces[0] + "\n" if found_traces else failures.last_traceback(said) or said[-2000:]
             sys.stderr.write(shown)
             last = shown.strip().splitlines()[-1].strip() if shown.strip() else f"exit status {code}"
             raise TaskError(f"Spark failed: {last}; try it on a few lines with -r inline, or see more with -v")

@@ -64,6 +64,7 @@ class Job(MRJob):
         add = self.arg_parser.add_argument
         add("--sha256", action="store_true", help="put the sha256 of every input into the manifest")
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
+        add("--resume", action="store_true", help="go on from the completed steps in --step-output-dir")
         add("--sort-memory", type=memory_size, metavar="SIZE", help="what local tasks may take together, as 512M or 4G")
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -207,6 +208,11 @@ class Job(MRJob):
         """What a job adds to its manifest, any keyword of `manifest.build`; `parts` is the folder of its parts."""
         return {}
 
+    def arguments(self) -> dict[str, Any]:
+        """The job's own flags, those that its output depends on."""
+        own = self._passthru_arg_dests | self._file_arg_dests | getattr(self, "_driver_arg_dests", set())
+        return {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
+
     def describe(
         self, parts: str, inputs: list[dict[str, Any]], counters: list[dict[str, dict[str, int]]], seconds: float
     ) -> dict[str, Any]:
@@ -218,11 +224,9 @@ class Job(MRJob):
                     continue  # they are in a file of their own
                 for name, amount in names.items():
                     total.setdefault(group, {})[name] = total.get(group, {}).get(name, 0) + amount
-        own = self._passthru_arg_dests | self._file_arg_dests | getattr(self, "_driver_arg_dests", set())
-        arguments = {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
         return manifest.build(
             self.KIND,
-            arguments=arguments,
+            arguments=self.arguments(),
             inputs=inputs,
             counters=total,
             seconds=seconds,

@@ -29,6 +29,7 @@ from mapreduce.combiner import kind
 from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
 from mapreduce.progress import Progress
+from mapreduce.resume import KeptSteps
 from mapreduce.split import Split, expand, plan
 
 log = logging.getLogger(__name__)
@@ -115,9 +116,16 @@ class InlineRunner(SimMRJobRunner):
         parts = os.path.join(self._get_local_tmp_dir(), "output")
         self._output_dir = parts
         self._reduces = default_reduces(sum(map(os.path.getsize, self._inputs)))
-        for number, step in enumerate(self._get_steps()):
-            self._counters.append({})
-            self._run_step(step, number)
+        with KeptSteps(self._step_output_dir, self.job, self._inputs) as kept:
+            for number, step in enumerate(self._get_steps()):
+                is_last = number == self._num_steps() - 1
+                reduces = self._number("mapreduce.job.reduces", number, self._reduces)
+                found = None if is_last else kept.counters(number, reduces)
+                self._counters.append(found or {})
+                if found is None:
+                    self._run_step(step, number)
+                    if not is_last:
+                        kept.complete(number, reduces, self._counters[number])
         self._output_dir = wanted or parts
         self.job.check_counters(self.counters())
         options = self.job.options

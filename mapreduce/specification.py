@@ -58,7 +58,7 @@ class Specification:
         for name in ("ngrams", "character_ngrams"):
             widths = getattr(self, name)
             if list(widths) != sorted(set(widths)) or not all(_is_count(n) and n > 0 for n in widths):
-                raise UserError(f"specification: {name} must be ascending widths of at least 1. Received: {widths!r:.60}")
+                raise UserError(f"specification: {name} are ascending widths of at least 1. Received: {widths!r:.60}")
         if not _is_count(self.head) or self.head < 0:
             raise UserError(f"specification: head must be 0 or more. Received: {self.head!r:.60}")
         if not (self.ngrams or self.character_ngrams or self.head):

@@ -74,7 +74,7 @@ def _linear() -> list[Candidate]:
     idf = replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # Sentiment: the ratio of two labels. Rare n-grams of long texts are left out.
     ratio = Candidate("naive bayes", "linear", words, weights="naive_bayes", labels=2, minimum_df=2)
-    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=4.0, epochs=6)
+    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=2.0, epochs=5)
     return [
         igm,
         idf,

@@ -155,8 +155,8 @@ class Job(MRJob):
     @classmethod
     def run(cls) -> None:
         """Runs the script: the job, or on a node the task that its flags name."""
-        if failures.names_task(sys.argv):
-            failures.run_task(cls, sys.argv[1:])
+        if task.names_task(sys.argv):
+            task.run_task(cls, sys.argv[1:])
             return
         try:
             super().run()

@@ -23,7 +23,7 @@ with compat.stand_ins():
     from mrjob.protocol import StandardJSONProtocol
     from mrjob.step import MRStep
 
-from mapreduce import failures, manifest, rejections
+from mapreduce import manifest, rejections, task
 from mapreduce.errors import UserError
 from mapreduce.hdfs import find_hadoop
 from mapreduce.split import Split, blocks, expand

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from mapreduce import failures, hdfs, package
 from mapreduce.errors import TaskError, UserError
+from mapreduce.task import SIZES
 
 Counters = dict[str, dict[str, int]]
 RETRIES = 8  # of the client to reach YARN, a second each, before we say that it does not answer
@@ -180,4 +181,11 @@ class Client:
 
 def user_counters(counters: Counters) -> Counters:
     """The counters that the job's tasks have counted."""
-    return {group: names for group, names in counters.items() if not FRAMEWORK.fullmatch(group)}
+    return {group: names for group, names in counters.items() if not FRAMEWORK.fullmatch(group) and group != SIZES}
+
+
+def part_sizes(counters: Counters) -> dict[str, int] | None:
+    """The sizes of the parts as the tasks have counted them, where Hadoop's own count agrees."""
+    sizes = {f"part-{number}": size for number, size in sorted(counters.get(SIZES, {}).items())}
+    written = next((c for group, c in counters.items() if group.startswith("File Output Format Counters")), {})
+    return sizes if sizes and sum(sizes.values()) == written.get("Bytes Written") else None

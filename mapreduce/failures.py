@@ -1,137 +1,20 @@
 """Why a task failed: said by the task in one line of its stderr, read by the driver out of the cluster's logs.
 
-On a node `run_task` runs the task that the script's flags name, and where it raises finds the record. On the driver
-`explain` turns what Hadoop and the task have said into the traceback, the place and what to do. It starts no program.
+`explain` turns what Hadoop and the task have said into the traceback, the place and what to do. The task speaks in
+`mapreduce.task`, the logs are fetched in `mapreduce.client`; nothing is started here.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
-import threading
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from mapreduce.errors import UserError
 from mapreduce.package import NODE
 
 MARK = "mapreduce-failure: "
-TASKS = ("--mapper", "--combiner", "--reducer")
-SECONDS = 30.0
-"""Between reports of a task's status: Hadoop kills a task that is silent for ten minutes."""
-_SHOWN = 200  # bytes of a record
-
-
-class Watched:
-    """A task's input; remembers what was read last, whether as lines or as blocks."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._pieces: list[bytes] = []
-        self.before = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._stream:
-            self.before += len(self._pieces)
-            self._pieces = [line]
-            yield line
-
-    def read(self, size: int = -1) -> bytes:
-        """As of a stream; a block begins here."""
-        self.before += sum(piece.count(b"\n") for piece in self._pieces)
-        data: bytes = self._stream.read(size)
-        self._pieces = [data]
-        return data
-
-    def readline(self, size: int = -1) -> bytes:
-        """As of a stream; the block's last line ends here."""
-        data: bytes = self._stream.readline(size)
-        self._pieces.append(data)
-        return data
-
-    @property
-    def lines(self) -> list[bytes]:
-        """The line, or the lines of the block, read last."""
-        return b"".join(self._pieces).splitlines(True)
-
-
-def names_task(arguments: Iterable[str]) -> bool:
-    """Whether a script's arguments name a task, which they do on a node."""
-    return any(argument.partition("=")[0] in TASKS for argument in arguments)
-
-
-def run_task(job_class: Any, arguments: list[str]) -> None:
-    """Runs a task on a node; what it raises goes to stderr, in full and as one line for the driver.
-
-    Raises:
-        SystemExit: the task has failed.
-    """
-    threading.Thread(target=_report, daemon=True).start()
-    watched: Watched | None = None
-    job: Any = None
-    try:
-        job = job_class(arguments)
-        job._stdin = watched = Watched(job.stdin)
-        job.execute()
-    except Exception as error:
-        known = isinstance(error, UserError)
-        text = f"{error}\n" if known else traceback.format_exc()
-        what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
-        what.update(kind=type(error).__name__, traceback="" if known else text, **_place(job, watched))
-        sys.stderr.write(text)
-        sys.stderr.flush()
-        os.write(2, (MARK + json.dumps(what) + "\n").encode("ascii"))
-        sys.exit(1)
-
-
-def _report() -> None:
-    silent = threading.Event()
-    while not silent.wait(SECONDS):
-        os.write(2, b"reporter:status:running\n")
-
-
-def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
-    """The file and the record that the task was at."""
-    place: dict[str, Any] = {"node": os.uname().nodename}
-    for name in ("file", "start"):
-        place[name] = os.environ.get(f"mapreduce_map_input_{name}")
-    if watched is None or not watched.lines:
-        return place
-    lines, number = watched.lines, 0
-    if len(lines) > 1:
-        number, lines = _narrow(job, lines)
-    if len(lines) == 1:
-        record = lines[0][:_SHOWN].rstrip(b"\r\n").decode("utf-8", "replace")
-        place.update(number=watched.before + number + 1, record=record)
-    return place
-
-
-def _narrow(job: Any, lines: list[bytes]) -> tuple[int, list[bytes]]:
-    """Halves a block until one line is left that fails by itself; returns its number and it, or the whole block."""
-
-    def fails(some: list[bytes]) -> bool:
-        try:
-            for _ in job.map_blocks([b"".join(some)]):
-                pass
-        except Exception:
-            return True
-        return False
-
-    first, last = 0, len(lines)
-    if not hasattr(job, "map_blocks") or not fails(lines):
-        return 0, lines
-    while last - first > 1:
-        middle = (first + last) // 2
-        if fails(lines[first:middle]):
-            last = middle
-        elif fails(lines[middle:last]):
-            first = middle
-        else:
-            return 0, lines
-    return first, lines[first:last]
+"""Begins a line of a task's stderr that says why it failed."""
 
 
 def reports(words: str) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ import signal
 from typing import Any
 
 from mapreduce import package
-from mapreduce.client import Client, user_counters
+from mapreduce.client import Client, part_sizes, user_counters
 from mapreduce.errors import UserError
 from mapreduce.hdfs import STREAMING_JAR, find_streaming_jar
 from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
@@ -135,6 +135,9 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         counted = self._clients[-1].counters.get("Map-Reduce Framework", {})
         last = "Reduce output records" if "reducer" in self._get_step(self._num_steps() - 1) else "Map output records"
         return counted.get(last)
+
+    def _part_sizes(self) -> dict[str, int] | None:
+        return part_sizes(self._clients[-1].counters)
 
     def _cleanup_hadoop_tmp(self) -> None:
         self._remove_remains()

@@ -95,6 +95,10 @@ class RemoteRunner:
         """How many lines the output has, where the cluster has counted them."""
         return None
 
+    def _part_sizes(self) -> dict[str, int] | None:
+        """The sizes of the output's parts, where they are known without a look."""
+        return None
+
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
         if self._wanted and not is_remote(self._wanted):
@@ -176,8 +180,11 @@ class RemoteRunner:
         else:
             os.makedirs(folder)
             description = self._describe(folder)
-            parts, _ = self._hdfs.list([f"{self._output_dir}/part-*"])
-            names = [{"name": posixpath.basename(part.path), "size": part.size} for part in parts]
+            sizes = self._part_sizes()
+            if sizes is None:
+                parts, _ = self._hdfs.list([f"{self._output_dir}/part-*"])
+                sizes = {posixpath.basename(part.path): part.size for part in parts}
+            names = [{"name": name, "size": size} for name, size in sizes.items()]
             out = self._records_out()
             records = {**description.get("records", {}), **({} if out is None else {"out": out})}
             description.update(parts=names, records=records)

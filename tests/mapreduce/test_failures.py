@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import failures, package
+from mapreduce import failures, package, task
 from mapreduce.client import Client, user_counters
 from mapreduce.errors import UserError
 from mapreduce.hdfs import cause, find_hadoop
@@ -80,12 +80,12 @@ def test_a_block_is_remembered_and_narrowed_to_a_line() -> None:
         def map_blocks(self, blocks: list[bytes]) -> list[int]:
             return [int(line) for block in blocks for line in block.splitlines()]
 
-    watched = failures.Watched(io.BytesIO(b"1\n2\n3\nx\n5\n6\n"))
+    watched = task.Watched(io.BytesIO(b"1\n2\n3\nx\n5\n6\n"))
     watched.read(4)
     watched.read(5)  # "3\nx\n5"
     watched.readline()
     assert watched.before == 2
-    assert failures._narrow(Fails(), watched.lines) == (1, [b"x\n"])
+    assert task._narrow(Fails(), watched.lines) == (1, [b"x\n"])
 
 
 @pytest.mark.parametrize(

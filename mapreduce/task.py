@@ -1,0 +1,165 @@
+"""A task on a node: runs it, says that it is alive, counts what it writes, and where it fails says where and why.
+
+The driver reads what is said here out of the cluster's logs (`mapreduce.failures`) and counters. Local tasks do not
+come here (`mapreduce.attempt`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mapreduce.errors import UserError
+from mapreduce.failures import MARK
+
+TASKS = ("--mapper", "--combiner", "--reducer")
+SECONDS = 30.0
+"""Between reports of a task's status: Hadoop kills a task that is silent for ten minutes."""
+SIZES = "part sizes"
+"""The counter group of the bytes in each part of the output."""
+PARTS = 30  # at most; Hadoop allows 120 counters in a job, its own among them
+_SHOWN = 200  # bytes of a record
+
+
+class Watched:
+    """A task's input; remembers what was read last, whether as lines or as blocks."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._pieces: list[bytes] = []
+        self.before = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            self.before += len(self._pieces)
+            self._pieces = [line]
+            yield line
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a stream; a block begins here."""
+        self.before += sum(piece.count(b"\n") for piece in self._pieces)
+        data: bytes = self._stream.read(size)
+        self._pieces = [data]
+        return data
+
+    def readline(self, size: int = -1) -> bytes:
+        """As of a stream; the block's last line ends here."""
+        data: bytes = self._stream.readline(size)
+        self._pieces.append(data)
+        return data
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The line, or the lines of the block, read last."""
+        return b"".join(self._pieces).splitlines(True)
+
+
+class Written:
+    """A task's output; counts the bytes that Hadoop writes for it: a line without a tab gets one at its end."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """As of a stream; takes whole lines."""
+        self.size += len(data)
+        if data.count(b"\t") < 1 or data.count(b"\n") > 1:
+            self.size += sum(b"\t" not in line for line in data.split(b"\n")[:-1])
+        return int(self._stream.write(data))
+
+    def flush(self) -> None:
+        """As of a stream."""
+        self._stream.flush()
+
+
+def names_task(arguments: Iterable[str]) -> bool:
+    """Whether a script's arguments name a task, which they do on a node."""
+    return any(argument.partition("=")[0] in TASKS for argument in arguments)
+
+
+def run_task(job_class: Any, arguments: list[str]) -> None:
+    """Runs a task on a node; what it raises goes to stderr, in full and as one line for the driver.
+
+    Raises:
+        SystemExit: the task has failed.
+    """
+    threading.Thread(target=_report, daemon=True).start()
+    watched: Watched | None = None
+    job: Any = None
+    try:
+        job = job_class(arguments)
+        job._stdin = watched = Watched(job.stdin)
+        job._stdout = written = Written(job.stdout)
+        job.execute()
+        if _writes_part(job):
+            part = int(os.environ.get("mapreduce_task_partition", "0"))
+            job.increment_counter(SIZES, f"{part:05d}", written.size)
+    except Exception as error:
+        known = isinstance(error, UserError)
+        text = f"{error}\n" if known else traceback.format_exc()
+        what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
+        what.update(kind=type(error).__name__, traceback="" if known else text, **_place(job, watched))
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        os.write(2, (MARK + json.dumps(what) + "\n").encode("ascii"))
+        sys.exit(1)
+
+
+def _writes_part(job: Any) -> bool:
+    """Whether the task's output is a part of the job's, and one of not too many."""
+    options = job.options
+    few = int(os.environ.get("mapreduce_job_reduces", PARTS + 1)) <= PARTS
+    return bool(few and options.run_reducer and options.step_num == len(job.steps()) - 1)
+
+
+def _report() -> None:
+    silent = threading.Event()
+    while not silent.wait(SECONDS):
+        os.write(2, b"reporter:status:running\n")
+
+
+def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
+    """The file and the record that the task was at."""
+    place: dict[str, Any] = {"node": os.uname().nodename}
+    for name in ("file", "start"):
+        place[name] = os.environ.get(f"mapreduce_map_input_{name}")
+    if watched is None or not watched.lines:
+        return place
+    lines, number = watched.lines, 0
+    if len(lines) > 1:
+        number, lines = _narrow(job, lines)
+    if len(lines) == 1:
+        record = lines[0][:_SHOWN].rstrip(b"\r\n").decode("utf-8", "replace")
+        place.update(number=watched.before + number + 1, record=record)
+    return place
+
+
+def _narrow(job: Any, lines: list[bytes]) -> tuple[int, list[bytes]]:
+    """Halves a block until one line is left that fails by itself; returns its number and it, or the whole block."""
+
+    def fails(some: list[bytes]) -> bool:
+        try:
+            for _ in job.map_blocks([b"".join(some)]):
+                pass
+        except Exception:
+            return True
+        return False
+
+    first, last = 0, len(lines)
+    if not hasattr(job, "map_blocks") or not fails(lines):
+        return 0, lines
+    while last - first > 1:
+        middle = (first + last) // 2
+        if fails(lines[first:middle]):
+            last = middle
+        elif fails(lines[middle:last]):
+            first = middle
+        else:
+            return 0, lines
+    return first, lines[first:last]

@@ -83,7 +83,7 @@ def test_equal_for_random_specifications(specification: Specification, texts: li
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=4000)
+@settings(RELAXED, max_examples=2000)
 @given(SPECIFICATIONS, TEXTS)
 def test_equal_for_many_random_specifications(specification: Specification, texts: list[bytes]) -> None:
     both(specification, texts)

@@ -53,14 +53,19 @@ def csv_columns(paths: Iterable[str], text_field: str, label_field: str) -> tupl
     first = None
     for path in paths:
         line = first_line(path)
-        header = next(csv.reader([line.decode("utf-8", "surrogateescape")]), [])
+        try:
+            header = next(csv.reader([line.decode("utf-8", "surrogateescape").replace("\0", _NUL)]), [])
+        except csv.Error as error:
+            raise UserError(f"{path}, line 1: no CSV header: {error}") from None
         if first is None:
             first = (path, header)
         elif header != first[1]:
-            raise UserError(f"{path}, line 1: header {header} differs from that of {first[0]}, {first[1]}")
+            raise UserError(f"{path}, line 1: header {header!s:.200} differs from that of {first[0]}, {first[1]!s:.200}")
         for flag, field in (("--text-field", text_field), ("--label-field", label_field)):
             if header.count(field) != 1:
-                raise UserError(f"{path}, line 1: no one column {field!r} in the header {header}; name it with {flag}")
+                raise UserError(
+                    f"{path}, line 1: no one column {field!r} in the header {header!s:.200}; name it with {flag}"
+                )
     if first is None:
         raise UserError("no CSV file to read a header from; standard input has to be of another format")
     return first[1].index(text_field), first[1].index(label_field), len(first[1])

@@ -75,6 +75,9 @@ def test_csv_columns(tmp_path: Path) -> None:
         csv_columns([str(one), str(two)], "text", "label")
     with pytest.raises(UserError, match="--text-field"):
         csv_columns([str(one)], "body", "label")
+    one.write_bytes(b"a\rb,c\n")
+    with pytest.raises(UserError, match="no CSV header"):
+        csv_columns([str(one)], "text", "label")
 
 
 def test_formats_by_suffix() -> None:

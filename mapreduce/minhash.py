@@ -82,7 +82,9 @@ def propose(
         lines = []
         for _, text in block:
             name = record_hash(text).encode()
-            lines.append(b"%s\t%s\t%s\n" % (name, _encode({source(text): 1}), text))
+            # Hadoop streaming takes a lone CR in what a task writes for a line end; to the tokenizer it is a space.
+            shown = text.replace(b"\r", b" ")
+            lines.append(b"%s\t%s\t%s\n" % (name, _encode({source(text): 1}), shown))
             lines += [b"%s\t%s\n" % (band, name) for band in bands(shingles(text))]
         yield b"".join(lines)
 

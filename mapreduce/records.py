@@ -279,7 +279,7 @@ def _checked(label: bytes, text: bytes) -> tuple[bytes, bytes]:
     label = label.strip()
     if not label:
         raise Rejected("no label")
-    if b"\t" in label or b"\n" in label:
+    if b"\t" in label or b"\n" in label or b"\r" in label:  # at a CR Hadoop streaming would cut the line
         raise Rejected("tab or line end in the label")
     if not is_utf8(label):
         raise Rejected("label is not UTF-8")

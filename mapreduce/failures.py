@@ -120,5 +120,5 @@ def _remedy(report: dict[str, Any]) -> str:
     if kind == "MemoryError":
         return "give more memory: --jobconf mapreduce.map.memory.mb=2048"
     if kind == "UserError":
-        return "see the message"
+        return "run it again when that is mended"
     return "mend the job or the record, and try it on a few lines with -r inline"

@@ -67,7 +67,17 @@ class Written:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """As of a stream; takes whole lines."""
+        """As of a stream; takes whole lines.
+
+        Raises:
+            UserError: there is a carriage return in them.
+        """
+        if b"\r" in data:
+            place = data.index(b"\r")
+            raise UserError(
+                "the job writes a carriage return (byte 13), at which Hadoop streaming would cut the line; use a "
+                f"protocol that escapes it, as JSON does, or replace it. Received: {data[max(0, place - 40) : place + 9]!r}"
+            )
         self.size += len(data)
         if data.count(b"\t") < 1 or data.count(b"\n") > 1:
             self.size += sum(b"\t" not in line for line in data.split(b"\n")[:-1])

@@ -65,6 +65,17 @@ def test_a_record_in_a_block(tmp_path: Path, cluster: Path) -> None:
     assert "ValueError: invalid literal" in last and "line 901: 'x'" in last
 
 
+def test_a_carriage_return_in_the_output(tmp_path: Path, cluster: Path) -> None:
+    """Hadoop streaming would cut the line there, without a word."""
+    (tmp_path / "shout.py").write_text(
+        "from mapreduce.job import Job\n\n\nclass Copy(Job):\n    def map_blocks(self, blocks):\n"
+        "        for block in blocks:\n            yield b'k\\t' + block\n\n\nif __name__ == '__main__':\n    Copy.run()\n"
+    )
+    (tmp_path / "input.txt").write_bytes(b"a\rb\n")
+    _, last = fail(tmp_path, *IN_CLIENT_ONCE, "input.txt")
+    assert "carriage return" in last and "JSON" in last
+
+
 def test_an_import_error_on_the_node(own: Path, cluster: Path) -> None:
     words, last = fail(own, *IN_CLIENT_ONCE, "--fail", "import", "input.txt")
     assert "Traceback" in words

@@ -44,7 +44,10 @@ class Stages:
         runner: str = "local",
         reading: dict[str, str] | None = None,
     ) -> None:
-        self.paths = expand([os.fspath(path) for path in inputs])
+        self.paths = [os.fspath(path) for path in inputs]
+        self._remote = any(map(is_remote, self.paths))
+        if not self._remote:
+            self.paths = expand(self.paths)
         self.folder = Path(folder)
         self.runner = runner
         self.reading = reading or {}

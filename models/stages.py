@@ -55,6 +55,8 @@ class Stages:
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
         """What a manifest says about the inputs."""
+        if self._remote:
+            return describe(self.paths)
         return [manifest.describe_input(path) for path in self.paths]
 
     def featurecount(self, specification: Specification, split: str, minimum_df: int = 1) -> Path:

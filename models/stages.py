@@ -19,6 +19,7 @@ from typing import Any
 import jobs
 from mapreduce import manifest
 from mapreduce.errors import RecordError, UserError
+from mapreduce.remote import describe, is_remote
 from mapreduce.specification import Specification
 from mapreduce.split import expand
 

@@ -28,7 +28,7 @@ class Stages:
     """Job outputs over one list of input files, in one folder.
 
     Args:
-        inputs: record files.
+        inputs: record files; on a cluster (hdfs://...) for a runner there.
         folder: where outputs are kept, each under a name that says what it is.
         runner: "local" or "inline".
         reading: flags of the record reader, for example {"--format": "tsv"}.

@@ -30,7 +30,7 @@ class Stages:
     Args:
         inputs: record files; on a cluster (hdfs://...) for a runner there.
         folder: where outputs are kept, each under a name that says what it is.
-        runner: "local" or "inline".
+        runner: "local", "inline" or "hadoop".
         reading: flags of the record reader, for example {"--format": "tsv"}.
 
     Raises:

@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
     add("--output", required=True, metavar="DIR", help="where the model is written; job outputs go to DIR.work")
     add("--model", choices=selection.MODELS, default="linear", help="architecture (default: linear)")
-    add("--runner", choices=("local", "inline"), default="local", help="of the jobs (default: local)")
+    add("--runner", choices=("local", "inline", "hadoop"), default="local", help="of the jobs (default: local)")
     add("--seed", type=int, default=0, help="of weights, dropout and order (default: 0)")
     inputs.add_arguments(parser, "by suffix")
     options = parser.parse_args(arguments)

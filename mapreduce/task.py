@@ -73,10 +73,10 @@ class Written:
             UserError: there is a carriage return in them.
         """
         if b"\r" in data:
-            place = data.index(b"\r")
+            around = data[max(0, data.index(b"\r") - 40) :][:50]
             raise UserError(
                 "the job writes a carriage return (byte 13), at which Hadoop streaming would cut the line; use a "
-                f"protocol that escapes it, as JSON does, or replace it. Received: {data[max(0, place - 40) : place + 9]!r}"
+                f"protocol that escapes it, as JSON does, or replace it. Received: {around!r}"
             )
         self.size += len(data)
         if data.count(b"\t") < 1 or data.count(b"\n") > 1:

@@ -69,7 +69,8 @@ def test_a_carriage_return_in_the_output(tmp_path: Path, cluster: Path) -> None:
     """Hadoop streaming would cut the line there, without a word."""
     (tmp_path / "shout.py").write_text(
         "from mapreduce.job import Job\n\n\nclass Copy(Job):\n    def map_blocks(self, blocks):\n"
-        "        for block in blocks:\n            yield b'k\\t' + block\n\n\nif __name__ == '__main__':\n    Copy.run()\n"
+        "        for block in blocks:\n            yield b'k\\t' + block\n\n\n"
+        "if __name__ == '__main__':\n    Copy.run()\n"
     )
     (tmp_path / "input.txt").write_bytes(b"a\rb\n")
     _, last = fail(tmp_path, *IN_CLIENT_ONCE, "input.txt")

@@ -646,7 +646,7 @@ typedef struct counter {
     reference *sorted;
     size_t drained;
     buffer label_bytes;
-    uint64_t label_begin[65536]; /* of label i; i + 1 ends it */
+    uint64_t *label_begin; /* of label i; i + 1 ends it */
     uint32_t labels;
 } counter;
 
@@ -663,6 +663,7 @@ API void fm_counter_free(counter *c)
     free(c->edges);
     free(c->sorted);
     free(c->label_bytes.data);
+    free(c->label_begin);
     free(c);
 }
 
@@ -685,10 +686,17 @@ API counter *fm_counter_new(const tokenizer *t, int mode, uint64_t limit)
 /* Returns the number of the label, which is new. */
 API int64_t fm_counter_label(counter *c, const uint8_t *label, uint64_t size)
 {
-    if (c->labels == 65535)
+    if (c->labels == UINT32_MAX)
         return UNSUPPORTED;
     if (append(&c->label_bytes, label, (size_t)size))
         return NO_MEMORY;
+    if (!(c->labels & (c->labels + 1))) { /* 0, 1, 3, 7, ...: space for twice as many */
+        uint64_t *grown = realloc(c->label_begin, ((size_t)c->labels + 1) * 2 * sizeof *grown + sizeof *grown);
+        if (!grown)
+            return NO_MEMORY;
+        grown[0] = 0;
+        c->label_begin = grown;
+    }
     c->label_begin[c->labels + 1] = c->label_bytes.size;
     return c->labels++;
 }
@@ -971,29 +979,31 @@ API uint64_t fm_counter_used(const counter *c)
 }
 
 /* The order of the labels' bytes. */
-static void rank_labels(const counter *c, uint32_t *rank)
+static void rank_labels(const counter *c, uint32_t *rank, reference *r)
 {
     for (uint32_t i = 0; i < c->labels; i++) {
-        rank[i] = 0;
-        for (uint32_t j = 0; j < c->labels; j++) {
-            const uint64_t *b = c->label_begin;
-            int order = compare_bytes(c->label_bytes.data + b[j], (size_t)(b[j + 1] - b[j]),
-                                      c->label_bytes.data + b[i], (size_t)(b[i + 1] - b[i]));
-            rank[i] += order < 0;
-        }
+        r[i].key = c->label_bytes.data + c->label_begin[i];
+        r[i].length = (uint32_t)(c->label_begin[i + 1] - c->label_begin[i]);
+        r[i].prefix = prefix_at(r[i].key, r[i].length, 0);
+        r[i].order = r[i].index = i;
     }
+    radix_sort(r, c->labels, 0, 56);
+    for (uint32_t i = 0; i < c->labels; i++)
+        rank[r[i].index] = i;
 }
 
 static int sort_table(counter *c)
 {
     table *t = &c->table;
     uint32_t *rank = calloc(c->labels + 1, sizeof *rank);
-    c->sorted = malloc((t->used + 1) * sizeof *c->sorted);
+    c->sorted = malloc((t->used + c->labels + 1) * sizeof *c->sorted);
     if (!c->sorted || !rank) {
         free(rank);
+        free(c->sorted);
+        c->sorted = NULL;
         return NO_MEMORY;
     }
-    rank_labels(c, rank);
+    rank_labels(c, rank, c->sorted);
     size_t n = 0;
     for (size_t i = 0; i < t->capacity; i++) {
         const slot *s = slot_at(t, i);
@@ -1332,7 +1342,9 @@ static int group_members(group *g)
     }
     if (!error) {
         out->size = g->begin;
-        for (size_t i = 0; i < (labelled ? kept : n) && total >= g->minimum && !error; i++) {
+        if (labelled && total < g->minimum)
+            kept = 0;
+        for (size_t i = 0; i < (labelled ? kept : n) && !error; i++) {
             error = append(out, g->spare.data, g->key_size);
             error = error ? error : append(out, "\t", 1);
             error = error ? error : append(out, m[i].label, m[i].size);

@@ -56,6 +56,7 @@ def properties(home: Path, port: int) -> dict[str, dict[str, object]]:
             "yarn.nodemanager.resource.memory-mb": 2560,
             "yarn.nodemanager.resource.cpu-vcores": 4,
             "yarn.nodemanager.vmem-check-enabled": "false",
+            "yarn.nodemanager.resource.memory.enforced": "false",  # by cgroups, which are not there; by looking, then
             "yarn.nodemanager.disk-health-checker.enable": "false",
             "yarn.nodemanager.container-monitor.interval-ms": 500,
             "yarn.nodemanager.sleep-delay-before-sigkill.ms": 250,

@@ -39,8 +39,8 @@ def trouble(kind, line):
     if kind == "kill" or (kind == "kill-once" and first):
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "memory":
-        hoard = [b"x" * 10**6 for _ in range(3000)]
-        time.sleep(len(hoard))
+        hoard = [b"x" * 10**6 for _ in range(1500)]
+        time.sleep(len(hoard) // 25)
     if kind == "hang":
         os.kill(os.getpid(), signal.SIGSTOP)
     if kind == "sleep":

@@ -14,7 +14,7 @@ TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
 
 .SILENT:
 .DELETE_ON_ERROR:
-.PHONY: help install dev data train accuracy test test-slow test-data lint benchmark clean \
+.PHONY: help install dev data train accuracy test test-slow test-data check-faults lint benchmark clean \
   hadoop-up hadoop-down hadoop-status test-hadoop
 
 help:
@@ -80,6 +80,10 @@ hadoop-status:
 test-hadoop: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]' 1>&2
 	$(BIN)/python -m pytest -q -m hadoop tests/hadoop
+
+## make check-faults  what happens when disks are full, inputs vanish and drivers die: at most 8 minutes, best as root
+check-faults: .venv/dev
+	$(BIN)/python -m pytest -q -m "faults or slow or not slow" tests/jobs/test_faults.py tests/mapreduce/test_faults.py
 
 ## make lint         ruff and mypy
 lint: .venv/dev

@@ -30,7 +30,7 @@ from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
 from mapreduce.progress import Progress
 from mapreduce.resume import KeptSteps
-from mapreduce.split import Split, expand, plan
+from mapreduce.split import Split, expand, plan, states
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,13 @@ class InlineRunner(SimMRJobRunner):
 
     def _check_input_paths(self) -> None:
         self._inputs = expand(self._get_input_paths())
+        self._states = states(self._inputs)
+
+    def _refuse_changed(self) -> None:
+        """Raises UserError where an input is not what it was when the job began."""
+        for path, before, after in zip(self._inputs, self._states, states(self._inputs)):
+            if before != after:
+                raise UserError(f"{path}: changed while it was read; nothing was written; run the job again")
 
     def _get_local_tmp_dir(self) -> str:
         """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
@@ -115,7 +122,7 @@ class InlineRunner(SimMRJobRunner):
     def _run_steps(self, wanted: str) -> None:
         parts = os.path.join(self._get_local_tmp_dir(), "output")
         self._output_dir = parts
-        self._reduces = default_reduces(sum(map(os.path.getsize, self._inputs)))
+        self._reduces = default_reduces(sum(size for size, _ in self._states))
         with KeptSteps(self._step_output_dir, self.job, self._inputs) as kept:
             for number, step in enumerate(self._get_steps()):
                 is_last = number == self._num_steps() - 1
@@ -129,8 +136,10 @@ class InlineRunner(SimMRJobRunner):
         self._output_dir = wanted or parts
         self.job.check_counters(self.counters())
         options = self.job.options
-        if wanted or options.manifest:
-            committer.commit_job(parts, self._output_dir, self._describe(parts), self.job.side_files())
+        description = self._describe(parts) if wanted or options.manifest else None
+        self._refuse_changed()
+        if description:
+            committer.commit_job(parts, self._output_dir, description, self.job.side_files())
         if options.manifest:
             committer.copy_manifest(parts if not wanted else wanted, options.manifest)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -198,6 +199,9 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
         for name, types in _TYPES.items():
             if not isinstance(manifest[name], types):
                 raise ValueError(f"{name} is {str(manifest[name])[:40]}")
+        for name in ("specification_fingerprint", "vocabulary_fingerprint"):
+            if manifest[name] is not None and not re.fullmatch("[0-9a-f]{16}", manifest[name]):
+                raise ValueError(f"{name} is {manifest[name][:40]}")
         for name, values in [*manifest["counters"].items(), (RECORDS, manifest["records"])]:
             _numbers(name, {key: value for key, value in values.items() if key != "rejected"})
         _numbers("rejected", manifest["records"].get("rejected", {}))
@@ -208,7 +212,7 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
             if not name or name.startswith("/") or {"", ".", ".."} & set(name.split("/")) or "\0" in name:
                 raise ValueError(f"part {name[:60]!r}")  # outside the folder
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{where}/{NAME}: damaged ({error}); {_AGAIN}") from None
+        raise UserError(f"{where}/{NAME}: damaged ({error!s:.120}); {_AGAIN}") from None
     if kind and manifest["kind"] != kind:
         raise UserError(f"{where}: holds {manifest['kind']} output, not {kind} output")
     return manifest

@@ -60,7 +60,7 @@ def csv_columns(paths: Iterable[str], text_field: str, label_field: str) -> tupl
         if first is None:
             first = (path, header)
         elif header != first[1]:
-            raise UserError(f"{path}, line 1: header {header!s:.200} differs from that of {first[0]}, {first[1]!s:.200}")
+            raise UserError(f"{path}, line 1: header {header!s:.200} is not that of {first[0]}, {first[1]!s:.200}")
         for flag, field in (("--text-field", text_field), ("--label-field", label_field)):
             if header.count(field) != 1:
                 raise UserError(

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import lzma
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from glob import glob
@@ -37,6 +38,12 @@ class Split:
 
         Lines of more than `longest` bytes may come cut, but no shorter than that.
         """
+        try:
+            yield from self._blocks(longest)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise UserError(f"{self.path}: damaged or unreadable: {error}") from None
+
+    def _blocks(self, longest: int | None) -> Iterator[bytes]:
         end = self.start + self.length
         with open_input(self.path) as file:
             if is_compressed(self.path):
@@ -143,6 +150,22 @@ def plan(paths: list[str], maps: int) -> list[Split]:
         edges = [size * i // pieces for i in range(pieces + 1)]
         splits += [Split(path, a, b - a) for a, b in zip(edges, edges[1:])]
     return splits
+
+
+def states(paths: list[str]) -> list[tuple[int, int]]:
+    """Size and time of the last change, in ns, of files: two calls tell whether one was changed between them.
+
+    Raises:
+        UserError: one is not there.
+    """
+    found = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror or error}; nothing was written") from None
+        found.append((status.st_size, status.st_mtime_ns))
+    return found
 
 
 def expand(patterns: list[str]) -> list[str]:

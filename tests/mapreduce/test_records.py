@@ -71,7 +71,7 @@ def test_csv_columns(tmp_path: Path) -> None:
     two.write_text("id,label,text\n")
     bom.write_bytes(b"\xef\xbb\xbfid,text,label\r\n")
     assert csv_columns([str(one), str(bom)], "text", "label") == (1, 2, 3)
-    with pytest.raises(UserError, match="differs"):
+    with pytest.raises(UserError, match="is not that of"):
         csv_columns([str(one), str(two)], "text", "label")
     with pytest.raises(UserError, match="--text-field"):
         csv_columns([str(one)], "body", "label")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import signal
+import threading
 from typing import Any
 
 from mapreduce import package
@@ -76,7 +77,8 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         """They go to the cluster in `_run`."""
 
     def _run(self) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         self._create_setup_wrapper_scripts()
         if self._local:
             self._upload()

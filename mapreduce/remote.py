@@ -101,6 +101,10 @@ class RemoteRunner:
 
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
+        if self.job.options.resume or self.job.options.step_output_dir:
+            raise UserError(
+                "--resume and --step-output-dir are for local runs: on a cluster steps are kept for one job"
+            )
         if self._wanted and not is_remote(self._wanted):
             committer.refuse_existing(self._wanted)
         paths = self._get_input_paths()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,16 @@ def inputs(cluster: Path, hadoop: Hadoop, tmp_path_factory: pytest.TempPathFacto
 def parts(folder: Path) -> dict[str, bytes]:
     """The part files of an output."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith("part-")}
+
+
+def find_python(*versions: str) -> str:
+    """A Python of one of these versions that runs, on the PATH or of pyenv; skips the test where there is none."""
+    for version in versions:
+        found = [
+            shutil.which(f"python{version}"),
+            *glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python")),
+        ]
+        for path in filter(None, found):
+            if subprocess.run([path, "-V"], capture_output=True).returncode == 0:  # pyenv's shims may not run
+                return path
+    pytest.skip(f"no Python {' or '.join(versions)} on this machine")

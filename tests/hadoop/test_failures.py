@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, Run
 from tests.hadoop import cluster as practice
-from tests.hadoop.conftest import IN_CLIENT, Hadoop
+from tests.hadoop.conftest import IN_CLIENT, Hadoop, find_python
 
 IN_CLIENT_ONCE = (*IN_CLIENT, "--jobconf", "mapreduce.map.maxattempts=1")
 ONCE = ("--jobconf", "mapreduce.map.maxattempts=1", "--jobconf", "mapreduce.job.reduces=1")
@@ -89,12 +89,7 @@ def test_no_python_on_the_nodes(own: Path, cluster: Path) -> None:
 
 
 def test_an_old_python_on_the_nodes(own: Path, cluster: Path) -> None:
-    old = next(
-        (path for name in ("python3.8", "python3.7", "python3.6", "python2.7") if (path := shutil.which(name))), ""
-    )
-    old = os.environ.get("OLD_PYTHON", old)
-    if not old:
-        pytest.skip("no Python before 3.9; name one with OLD_PYTHON")
+    old = find_python("3.8", "3.7", "3.6", "2.7")
     _, last = fail(own, *IN_CLIENT_ONCE, "--task-python-bin", old, "input.txt")
     assert "is Python 3." in last or "is Python 2." in last
     assert "3.9 or later" in last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 
 from mapreduce import manifest
 from tests.conftest import ROOT, Run
-from tests.hadoop.conftest import Hadoop
+from tests.hadoop.conftest import Hadoop, find_python
 from tests.hadoop.test_jobs import JOBS, check_same, flags
 
 
@@ -76,10 +75,7 @@ def test_counts_are_those_of_hadoops_own_wordcount(hadoop: Hadoop, cluster: Path
 
 
 def test_an_older_python_on_the_nodes(inputs: dict[str, str], tmp_path: Path, run_job: Run) -> None:
-    python = os.environ.get("NODE_PYTHON_39", "python3.9")
-    if not shutil.which(python):
-        pytest.skip("no Python 3.9; name one with NODE_PYTHON_39")
-    more = ("--task-python-bin", shutil.which(python))
+    more = ("--task-python-bin", find_python("3.9"))
     for runner, flag in (("local", ()), ("hadoop", more)):
         run_job(
             "labelcount", "-r", runner, *flag, "--max-rejected", "1.0", "--output-dir", tmp_path / runner, inputs["tsv"]

@@ -200,7 +200,7 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
             if not isinstance(manifest[name], types):
                 raise ValueError(f"{name} is {str(manifest[name])[:40]}")
         for name in ("specification_fingerprint", "vocabulary_fingerprint"):
-            if manifest[name] is not None and not re.fullmatch("[0-9a-f]{16}", manifest[name]):
+            if manifest[name] is not None and not re.fullmatch("[0-9a-f]{1,64}", manifest[name]):
                 raise ValueError(f"{name} is {manifest[name][:40]}")
         for name, values in [*manifest["counters"].items(), (RECORDS, manifest["records"])]:
             _numbers(name, {key: value for key, value in values.items() if key != "rejected"})

@@ -8,12 +8,12 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pytest
-from tests.conftest import Run
 
 from mapreduce import manifest, vocabulary
 from mapreduce.hashing import bucket
 from mapreduce.partitioner import hash_partition
 from mapreduce.records import record_hash
+from tests.conftest import Run
 
 LABELLED = {"featurecount", "labelcount", "encode"}
 JOBS = ("wordcount", "featurecount", "labelcount", "vocabulary", "encode")

@@ -1,4 +1,4 @@
-"""A job of several steps goes on from the completed ones, on either executor; without a folder for them none is left."""
+"""A job of several steps goes on from the completed ones, on either executor; without a folder none is left."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def normalize(specification: Specification, texts: tf.Tensor) -> tf.Tensor:
         if units:
             pattern = "[" + "".join(f"\\x{unit:02x}" for unit in units) + "]"
             texts = tf.strings.regex_replace(texts, pattern, rewrite)
-    return tf.strings.lower(texts) if ord("A") in table and len(table[ord("A")]) == 1 else texts
+    return tf.strings.lower(texts) if table.get(ord("A")) == "a" else texts
 
 
 def _is_plain(table: dict[int, str]) -> bool:

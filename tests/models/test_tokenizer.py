@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mapreduce.specification import PRESETS, Specification, preset
@@ -78,6 +78,8 @@ def both(specification: Specification, texts: list[bytes]) -> None:
 
 @settings(RELAXED, max_examples=40)
 @given(SPECIFICATIONS, TEXTS)
+@example(Specification(table=((65, " "),)), [b"aAzZ"])
+@example(Specification(table=((32, ""), (33, " ! "), (65, "a"))), [b"A !b C"])
 def test_equal_for_random_specifications(specification: Specification, texts: list[bytes]) -> None:
     both(specification, texts)
 

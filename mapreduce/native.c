@@ -742,8 +742,10 @@ static int look_up_batch(counter *c)
     for (int i = 0; i < n; i++) {
         const slot *s = find(&c->table, &c->batch[i], 0, 0);
         uint64_t id = s->length ? s->tf : 1;
+        uint8_t *to = c->ids.data + c->ids.size;
         for (int k = 0; k < 4; k++)
-            c->ids.data[c->ids.size++] = (uint8_t)(id >> (8 * k));
+            to[k] = (uint8_t)(id >> (8 * k));
+        c->ids.size += 4;
     }
     return 0;
 }
@@ -1106,6 +1108,16 @@ static uint64_t rotate(uint64_t x, int n)
     return x >> n | x << (64 - n);
 }
 
+#define MIX(a, b, c, d, x, y)            \
+    v[a] += v[b] + (x);                  \
+    v[d] = rotate(v[d] ^ v[a], 32);      \
+    v[c] += v[d];                        \
+    v[b] = rotate(v[b] ^ v[c], 24);      \
+    v[a] += v[b] + (y);                  \
+    v[d] = rotate(v[d] ^ v[a], 16);      \
+    v[c] += v[d];                        \
+    v[b] = rotate(v[b] ^ v[c], 63);
+
 /* BLAKE2b (RFC 7693) with a digest of 8 bytes. */
 static uint64_t blake2b_8(const uint8_t *data, size_t size, const uint8_t *key, size_t key_size)
 {
@@ -1117,68 +1129,83 @@ static uint64_t blake2b_8(const uint8_t *data, size_t size, const uint8_t *key, 
         {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
         {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
         {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
-    static const uint8_t at[8][4] = {{0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15},
-                                     {0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14}};
     uint64_t h[8], done = 0;
     int with_key = key_size > 0;
     memcpy(h, iv, sizeof h);
     h[0] ^= 0x01010008u ^ (uint64_t)key_size << 8;
     for (int last = 0; !last;) {
-        uint8_t block[128] = {0};
+        uint8_t padded[128];
+        const uint8_t *block = padded;
         if (with_key) {
-            memcpy(block, key, key_size);
+            memset(padded, 0, sizeof padded);
+            memcpy(padded, key, key_size);
             done += 128;
             with_key = 0;
             last = size == 0;
         } else {
             size_t n = size < 128 ? size : 128;
-            if (n)
-                memcpy(block, data, n);
+            if (n == 128) {
+                block = data;
+            } else {
+                memset(padded, 0, sizeof padded);
+                if (n)
+                    memcpy(padded, data, n);
+            }
             data += n;
             size -= n;
             done += n;
             last = size == 0;
         }
-        uint64_t m[16] = {0}, v[16];
-        for (int i = 0; i < 128; i++)
-            m[i / 8] |= (uint64_t)block[i] << (i % 8 * 8);
+        uint64_t m[16], v[16];
+        for (int i = 0; i < 16; i++) {
+            m[i] = 0;
+            for (int k = 7; k >= 0; k--) /* little-endian; compilers make a load of it */
+                m[i] = m[i] << 8 | block[8 * i + k];
+        }
         memcpy(v, h, sizeof h);
         memcpy(v + 8, iv, sizeof iv);
         v[12] ^= done;
         if (last)
             v[14] = ~v[14];
-        for (int round = 0; round < 12; round++)
-            for (int g = 0; g < 8; g++) {
-                const uint8_t *w = at[g];
-                const uint8_t *s = sigma[round % 10] + 2 * g;
-                v[w[0]] += v[w[1]] + m[s[0]];
-                v[w[3]] = rotate(v[w[3]] ^ v[w[0]], 32);
-                v[w[2]] += v[w[3]];
-                v[w[1]] = rotate(v[w[1]] ^ v[w[2]], 24);
-                v[w[0]] += v[w[1]] + m[s[1]];
-                v[w[3]] = rotate(v[w[3]] ^ v[w[0]], 16);
-                v[w[2]] += v[w[3]];
-                v[w[1]] = rotate(v[w[1]] ^ v[w[2]], 63);
-            }
+        for (int round = 0; round < 12; round++) {
+            const uint8_t *s = sigma[round % 10];
+            MIX(0, 4, 8, 12, m[s[0]], m[s[1]])
+            MIX(1, 5, 9, 13, m[s[2]], m[s[3]])
+            MIX(2, 6, 10, 14, m[s[4]], m[s[5]])
+            MIX(3, 7, 11, 15, m[s[6]], m[s[7]])
+            MIX(0, 5, 10, 15, m[s[8]], m[s[9]])
+            MIX(1, 6, 11, 12, m[s[10]], m[s[11]])
+            MIX(2, 7, 8, 13, m[s[12]], m[s[13]])
+            MIX(3, 4, 9, 14, m[s[14]], m[s[15]])
+        }
         for (int i = 0; i < 8; i++)
             h[i] ^= v[i] ^ v[i + 8];
     }
     return h[0];
 }
 
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static uint8_t pairs[4096][2]; /* two digits for 12 bits */
+
+static void make_pairs(void)
+{
+    for (int i = 0; i < 4096; i++) {
+        pairs[i][0] = (uint8_t)digits[i >> 6];
+        pairs[i][1] = (uint8_t)digits[i & 63];
+    }
+}
+
 static int put_base64(buffer *out, const uint8_t *data, size_t size)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     if (reserve(out, size / 3 * 4 + 8))
         return NO_MEMORY;
     uint8_t *p = out->data + out->size;
     size_t i = 0;
     for (; i + 3 <= size; i += 3) {
         uint32_t x = (uint32_t)data[i] << 16 | (uint32_t)data[i + 1] << 8 | data[i + 2];
-        *p++ = (uint8_t)digits[x >> 18];
-        *p++ = (uint8_t)digits[x >> 12 & 63];
-        *p++ = (uint8_t)digits[x >> 6 & 63];
-        *p++ = (uint8_t)digits[x & 63];
+        memcpy(p, pairs[x >> 12], 2);
+        memcpy(p + 2, pairs[x & 4095], 2);
+        p += 4;
     }
     if (i < size) {
         uint32_t x = (uint32_t)data[i] << 16 | (i + 1 < size ? (uint32_t)data[i + 1] << 8 : 0);
@@ -1199,6 +1226,8 @@ API int64_t fm_encode(counter *c, const uint8_t *data, const uint64_t *sizes, co
 {
     buffer *out = &c->out;
     out->size = 0;
+    if (!pairs[0][0])
+        make_pairs();
     for (uint64_t i = 0; i < count; i++) {
         size_t size = (size_t)sizes[i], hashed_size = (size_t)hashed_sizes[i], label_size = (size_t)label_sizes[i];
         uint64_t hash = blake2b_8(hashed, hashed_size, key, (size_t)key_size);

@@ -61,7 +61,7 @@ def scikit_learn(train_file: Path, test_file: Path) -> tuple[float, float]:
     from sklearn.svm import LinearSVC
 
     (x, y), (test_x, test_y) = (
-        zip(*[(text.decode(), label) for block in inputs.read([str(path)]) for label, text in block])
+        zip(*[(text.decode(), label.decode()) for block in inputs.read([str(path)]) for label, text in block])
         for path in (train_file, test_file)
     )
     started = time.monotonic()

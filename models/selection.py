@@ -74,7 +74,7 @@ def _linear() -> list[Candidate]:
     idf = replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # Sentiment: the ratio of two labels. Rare n-grams of long texts are left out.
     ratio = Candidate("naive bayes", "linear", words, weights="naive_bayes", labels=2, minimum_df=2)
-    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=2.0, epochs=5)
+    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=3.0, epochs=4)
     return [
         igm,
         idf,
@@ -89,11 +89,11 @@ def _linear() -> list[Candidate]:
 
 def _textcnn() -> list[Candidate]:
     base = Candidate("words", "textcnn", preset("words"), minimum_df=2, features=30_000, optimizer="adam")
-    base = replace(base, loss="cross-entropy", rate=1e-3, epochs=8, batch_size=50)
+    base = replace(base, loss="cross-entropy", rate=1e-3, epochs=6, batch_size=50)
     return [
         base,
         replace(base, name="words, longer", epochs=16),
-        replace(base, name="sentences", specification=preset("sentences"), minimum_df=1),
+        replace(base, name="sentences", specification=preset("sentences"), minimum_df=1, epochs=16, longest=100.0),
     ]
 
 

@@ -54,7 +54,6 @@ class Job(MRJob):
 
     KIND = "job"
     EXAMPLE = ""
-    READS_PARTS = False  # whether `manifest_fields` looks into the parts: from a cluster they are fetched for it
     # mrjob's default is whichever JSON library is installed, and their outputs differ.
     INTERNAL_PROTOCOL = StandardJSONProtocol
     OUTPUT_PROTOCOL = StandardJSONProtocol

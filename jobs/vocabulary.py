@@ -22,7 +22,6 @@ from mapreduce.selection import SelectionJob
 class BuildVocabulary(SelectionJob):
     __doc__ = __doc__
     KIND = "vocabulary"
-    READS_PARTS = True
     EXAMPLE = "python jobs/vocabulary.py -r local --top-k 20000 --output-dir vocabulary train.tsv"
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -178,20 +178,16 @@ class RemoteRunner:
 
     def _commit_remote(self, folder: str) -> None:
         """Writes side files, manifest and _SUCCESS into a folder here and puts them beside the parts, in that order."""
-        if self.job.READS_PARTS:
-            self._fetch(folder)
-            description = manifest.complete(self._describe(folder), folder)
-        else:
-            os.makedirs(folder)
-            description = self._describe(folder)
-            sizes = self._part_sizes()
-            if sizes is None:
-                parts, _ = self._hdfs.list([f"{self._output_dir}/part-*"])
-                sizes = {posixpath.basename(part.path): part.size for part in parts}
-            names = [{"name": name, "size": size} for name, size in sizes.items()]
-            out = self._records_out()
-            records = {**description.get("records", {}), **({} if out is None else {"out": out})}
-            description.update(parts=names, records=records)
+        os.makedirs(folder)
+        description = self._describe(folder)
+        sizes = self._part_sizes()
+        if sizes is None:
+            parts, _ = self._hdfs.list([f"{self._output_dir}/part-*"])
+            sizes = {posixpath.basename(part.path): part.size for part in parts}
+        names = [{"name": name, "size": size} for name, size in sizes.items()]
+        out = self._records_out()
+        records = {**description.get("records", {}), **({} if out is None else {"out": out})}
+        description.update(parts=names, records=records)
         data = manifest.encode(description)
         files = {**self.job.side_files(), manifest.NAME: data, manifest.SUCCESS: manifest.success(data)}
         for name, content in files.items():

@@ -15,6 +15,7 @@ from mapreduce.flags import count_or_share
 from mapreduce.textjob import TextJob, task_file
 
 _LARGEST = 10**18
+_GROUP = "vocabulary"  # of counters
 
 
 class SelectionJob(TextJob):
@@ -60,6 +61,7 @@ class SelectionJob(TextJob):
         self._left = self.options.top_k if self.options.top_k is not None else _LARGEST
         self._taken: list[tuple[bytes, bytes]] = []
         self._bounds: tuple[float, float] = (0, 0)
+        self._fingerprint = vocabulary.Fingerprint()
 
     def select(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """The reducer: takes tokens (token, tf TAB df), rank by rank, until there are enough."""
@@ -78,17 +80,24 @@ class SelectionJob(TextJob):
                 if options.keep_list:  # these came first and have to go to their places
                     self._taken.append((token, tf + b"\t" + df))
                 else:
+                    self._fingerprint.add(token)
                     yield token, tf + b"\t" + df
 
     def select_final(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yields what `select` has held back, in order."""
+        """Yields what `select` has held back, in order; sends the vocabulary's fingerprint as the name of a counter."""
         column = ("tf", "df").index(self.options.rank_by)
-        yield from sorted(self._taken, key=lambda pair: (int(pair[1].split(b"\t")[column]), pair[0]), reverse=True)
+        held = sorted(self._taken, key=lambda pair: (int(pair[1].split(b"\t")[column]), pair[0]), reverse=True)
+        for token, counts in held:
+            self._fingerprint.add(token)
+            yield token, counts
+        self.increment_counter(_GROUP, str(self._fingerprint))
 
-    def manifest_fields(self, parts: str) -> dict[str, Any]:
-        """The vocabulary's fingerprint."""
-        tokens = vocabulary.read(f"{parts}/part-00000").tokens
-        return {**super().manifest_fields(parts), "vocabulary_fingerprint": vocabulary.fingerprint(tokens)}
+    def describe(self, parts: str, inputs: Any, counters: list[dict[str, dict[str, int]]], seconds: float) -> Any:
+        """The manifest, with the fingerprint that the reducer has sent: the part may be on a cluster."""
+        sent = [name for step in counters for name in step.get(_GROUP, {})]
+        others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
+        described = super().describe(parts, inputs, others, seconds)
+        return {**described, "vocabulary_fingerprint": sent[0] if sent else vocabulary.fingerprint([])}
 
 
 def read_list(path: str | None) -> frozenset[bytes]:

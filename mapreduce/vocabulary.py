@@ -43,12 +43,26 @@ class Vocabulary:
         return {token: i for i, token in enumerate(self.tokens, FIRST)}
 
 
+class Fingerprint:
+    """16 hexadecimal digits of tokens that come one by one."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, token: bytes) -> None:
+        """Takes the next token."""
+        self._digest.update(token + b"\n")
+
+    def __str__(self) -> str:
+        return self._digest.hexdigest()[:16]
+
+
 def fingerprint(tokens: Iterable[bytes]) -> str:
     """16 hexadecimal digits of a list of tokens."""
-    digest = hashlib.sha256()
+    found = Fingerprint()
     for token in tokens:
-        digest.update(token + b"\n")
-    return digest.hexdigest()[:16]
+        found.add(token)
+    return str(found)
 
 
 def read(path: str | os.PathLike[str]) -> Vocabulary:

@@ -38,7 +38,7 @@ def test_hostile_input(
     beside = [call for call in calls if not call.startswith("jar ")]
     steps = {"vocabulary": 2, "duplicates": 3}.get(job, 1)
     assert len(calls) - len(beside) == steps
-    assert len(beside) <= (4 if job == "vocabulary" else 3), beside
+    assert len(beside) <= 3, beside
     hadoop("fs", "-get", there, tmp_path / "hadoop")
     check_same(job, tmp_path / "local", tmp_path / "hadoop")
 

@@ -166,15 +166,15 @@ class Client:
         raise TaskError(f"{self.job} failed: {line}")
 
     def _log(self) -> str:
-        """The stderr of the job's tasks; a job that runs inside the client mixes it with the client's own words."""
+        """What the job's tasks and its master said; a job that runs inside the client mixes that with its own words."""
         if not self.application:
             return "\n".join(self._words)
         log = ""
         for seconds in LOG_WAIT:
             time.sleep(seconds)
-            arguments = ("-applicationId", self.application, "-log_files", "stderr", "-size", "-100000")
+            arguments = ("-applicationId", self.application, "-log_files", "stderr,syslog", "-size", "-100000")
             log = hdfs.run(self.command, "org.apache.hadoop.yarn.client.cli.LogsCLI", *arguments).stdout
-            if failures.MARK in log or package.NODE in log or "Traceback" in log:
+            if any(mark in log for mark in (failures.MARK, package.NODE, "Traceback", failures.DIAGNOSTICS)):
                 break
         return log
 

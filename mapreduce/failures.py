@@ -16,6 +16,9 @@ from mapreduce.package import NODE
 MARK = "mapreduce-failure: "
 """Begins a line of a task's stderr that says why it failed."""
 
+DIAGNOSTICS = "Diagnostics report from attempt_"
+"""Begins what the job's master wrote down of an attempt; the client does not always show it."""
+
 
 def reports(words: str) -> Iterator[dict[str, Any]]:
     """What failed tasks have said for the driver, in a log."""
@@ -43,12 +46,13 @@ def explain(diagnostics: str, log: str) -> tuple[str, str]:
 
     Args:
         diagnostics: what Hadoop's client said of the failed attempts.
-        log: the stderr of the failed attempts, as far as it could be had.
+        log: what the tasks and the job's master said, as far as it could be had.
 
     Returns:
         What to show before, of many lines or empty; and the one line: cause, place and what to do.
     """
     said = list(reports(log))
+    diagnostics = "\n".join([diagnostics, *re.findall(DIAGNOSTICS + r"\w+: (.*)", log)])
     lack = lacking(log)
     if lack is None and (found := re.search(r"Cannot run program \"([^\"]+)\"", diagnostics)):
         lack = f"there is no {found[1]} on a node"

@@ -168,7 +168,7 @@ def without_yarn(cluster: Path) -> Iterator[None]:
     assert found
     os.kill(found, signal.SIGKILL)
     yield
-    practice.up()
+    subprocess.run([sys.executable, practice.HERE / "cluster.py", "up"], check=True)
 
 
 def test_yarn_does_not_answer(own: Path, without_yarn: None) -> None:

@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Path:
 def restored(cluster: Path) -> Iterator[None]:
     """Afterwards the whole cluster runs again."""
     yield
-    practice.up()
+    subprocess.run([sys.executable, practice.HERE / "cluster.py", "up"], check=True)
 
 
 def expected(own: Path) -> bytes:

@@ -80,7 +80,7 @@ _CAUSES = (
         "--jobconf mapreduce.reduce.memory.mb=2048",
     ),
     (
-        r"Timed out after \d+ sec|failed to report status for",
+        r"Timed out after \d+ sec|failed to report status for|taskTimedOut: true",
         "killed after saying nothing for mapreduce.task.timeout; a process was stopped or hangs: look for an endless "
         "loop, or allow more: --jobconf mapreduce.task.timeout=3600000",
     ),

@@ -58,6 +58,7 @@ def test_yarn_that_does_not_answer_is_given_up() -> None:
     [
         ("Container is running 1B beyond the 'PHYSICAL' memory limit. Killing container.", "memory.mb=2048"),
         ("AttemptID:attempt_1 Timed out after 600 secs", "mapreduce.task.timeout"),
+        ("AttemptID:attempt_1 task timeout set: 15s, taskTimedOut: true", "mapreduce.task.timeout"),
         ("Error: Java heap space", "map.java.opts"),
         ('Cannot run program "python3": error=2, No such file', "there is no python3"),
         ("subprocess failed with code 139", "MAPREDUCE_NATIVE=0"),

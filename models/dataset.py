@@ -221,7 +221,10 @@ def to_numpy(
     index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels)}
     rows, y = [], []
     for label, encoded in _records(directory, manifest.read(directory, "encode")):
-        rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4"))
+        try:
+            rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4"))
+        except ValueError:
+            raise UserError(f"{directory}: not base64 of int32: {encoded[:60]!r}; encode again") from None
         y.append(index.get(label, -1))
     return rows, np.array(y, np.int32)
 
@@ -230,5 +233,7 @@ def _records(directory: str | os.PathLike[str], found: dict[str, Any]) -> Iterat
     for path in manifest.part_paths(directory, found):
         with open(path, "rb") as file:
             for line in file:
-                _, label, encoded = line.rstrip(b"\n").split(b"\t")
-                yield label, encoded
+                fields = line.rstrip(b"\n").split(b"\t")
+                if len(fields) != 3:
+                    raise UserError(f"{path}: not `hash TAB label TAB base64`: {line[:60]!r}; encode again")
+                yield fields[1], fields[2]

@@ -108,9 +108,16 @@ def load(features: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Fe
         new = np.fromiter(map(ne, keys, [None, *keys[:-1]]), bool, len(keys))  # a part is in the order of its keys
         try:
             label = np.fromiter(map(index.__getitem__, fields[1::4]), np.int64, len(keys))
+            tf, df = _integers(fields[2::4]), _integers(fields[3::4])
         except KeyError as error:
-            raise UserError(f"{path}: label {error} is not in {labels}; count both from the same records") from None
-        columns.append((np.cumsum(new) - 1 + len(tokens), label, _integers(fields[2::4]), _integers(fields[3::4])))
+            raise UserError(
+                f"{path}: label {error!s:.60} is not in {labels}; count both from the same records"
+            ) from None
+        except (ValueError, OverflowError, MemoryError):
+            raise UserError(f"{path}: not lines of `feature TAB label TAB tf TAB df`; count again") from None
+        if not len(keys) == len(label) == len(tf) == len(df):
+            raise UserError(f"{path}: not lines of `feature TAB label TAB tf TAB df`; count again")
+        columns.append((np.cumsum(new) - 1 + len(tokens), label, tf, df))
         tokens += compress(keys, new)
     columns = columns or [(np.zeros(0, np.int64),) * 4]
     feature, label, tf, df = (np.concatenate(column) for column in zip(*columns))
@@ -142,8 +149,10 @@ def _label_counts(directory: str | os.PathLike[str]) -> dict[str, tuple[int, int
     for path in manifest.part_paths(directory, found):
         with open(path, "rb") as file:
             for line in file:
-                name, documents, words, _ = line.split(b"\t", 3)
-                counts[name.decode("utf-8", "surrogateescape")] = int(documents), int(words)
+                fields = line.split(b"\t", 3)
+                if len(fields) != 4 or not all(field.isdigit() and len(field) < 19 for field in fields[1:3]):
+                    raise UserError(f"{path}: not `label TAB documents TAB words TAB ...`: {line[:60]!r}; count again")
+                counts[fields[0].decode("utf-8", "surrogateescape")] = int(fields[1]), int(fields[2])
     return dict(sorted(counts.items()))
 
 

@@ -152,7 +152,8 @@ def ready() -> bool:
 
 def up() -> None:
     """Starts what does not run yet and waits until all of it answers."""
-    if not all(map(pid, DAEMONS)):
+    complete = all(map(pid, DAEMONS))
+    if not complete:
         if not any(map(pid, DAEMONS)):
             check_ports()
         java_home()
@@ -179,7 +180,8 @@ def up() -> None:
         if time.monotonic() > deadline:
             raise Trouble(f"no answer after {WAIT} s ({state()}); see {HOME}/logs, or make hadoop-down and up again")
         time.sleep(0.5)
-    subprocess.run([HOME / "bin/hadoop", "fs", "-mkdir", "-p", "/tmp"], env=environment(), check=True)
+    if not complete:
+        subprocess.run([HOME / "bin/hadoop", "fs", "-mkdir", "-p", "/tmp"], env=environment(), check=True)
     print(f"export HADOOP_HOME={HOME}\nexport PATH=$HADOOP_HOME/bin:$PATH")
 
 

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 LOG4J = """log4j.rootLogger=${hadoop.root.logger}
 hadoop.root.logger=INFO,console
+log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
 log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.target=System.err
 log4j.appender.console.layout=org.apache.log4j.PatternLayout

@@ -98,9 +98,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("input", nargs="?", type=Path, help="a folder of class folders, a .tab file, or lines")
-    made.add_argument(
-        "--per-line", nargs="+", metavar="LABEL=FILE", help="a file per class, a document per line"
-    )
+    made.add_argument("--per-line", nargs="+", metavar="LABEL=FILE", help="a file per class, a document per line")
     made.add_argument("--separator", help="between label and text: space, tab or characters")
     made.add_argument("--labels", nargs="+", default=[], help="class folders to take (default: every one)")
     made.add_argument("--label-until", metavar="CHARS", help="cut labels there: with :, DESC:manner to DESC")

@@ -227,9 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(DATA_SETS)}")
     parser.add_argument("--output", type=Path, default=Path("data/raw"), help="a folder (default: data/raw)")
-    parser.add_argument(
-        "--list", action="store_true", help="print name, file, sha256 and title of each, get nothing"
-    )
+    parser.add_argument("--list", action="store_true", help="print name, file, sha256 and title of each, get nothing")
     options = parser.parse_args(arguments)
     if options.list:
         for name, data_set in DATA_SETS.items():

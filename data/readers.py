@@ -47,9 +47,7 @@ def read_file(path: Path, encoding: str, counts: Counter[str]) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read"
-        ) from None
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read") from None
     return decode(data, encoding, str(path), counts)
 
 

@@ -1,7 +1,7 @@
 """The practice cluster: a real HDFS and YARN on this machine, from Maven Central's jars.
 
-`up` fetches the jars once, starts a NameNode, two DataNodes, a ResourceManager and two NodeManagers on loopback,
-waits until they answer and prints the lines to export. `down` stops what `up` started and nothing else. `status`
+`up` fetches the jars once, starts a NameNode, two DataNodes, a ResourceManager, two NodeManagers and a history server
+on loopback, waits until they answer and prints the lines to export. `down` stops what `up` started and nothing else. `status`
 says what runs. All its files are in `.cluster` beside this file. It is for practice and tests: no security, one disk.
 """
 
@@ -25,7 +25,7 @@ import configuration
 HERE = Path(__file__).resolve().parent
 HOME = HERE / ".cluster"
 PORT = int(os.environ.get("HADOOP_PORT", "19820"))
-PORTS = range(PORT, PORT + 7)
+PORTS = range(PORT, PORT + 10)
 MARK = f"-Dpractice.cluster={HOME}"
 WAIT = 180
 DAEMONS = {
@@ -33,6 +33,8 @@ DAEMONS = {
     "datanode-1": ["datanode", f"-Ddfs.datanode.data.dir={HOME}/data/disk-1"],
     "datanode-2": ["datanode", f"-Ddfs.datanode.data.dir={HOME}/data/disk-2"],
     "resourcemanager": ["resourcemanager"],
+    # Whom clients ask how a job ended when its master is gone, as it may be after a node has died.
+    "historyserver": ["org.apache.hadoop.mapreduce.v2.hs.JobHistoryServer"],
     **{
         f"nodemanager-{n}": [
             "nodemanager",
@@ -147,6 +149,10 @@ def state() -> dict[str, object]:
 
 def ready() -> bool:
     """Whether everything answers."""
+    try:
+        socket.create_connection(("127.0.0.1", PORT + 7)).close()
+    except OSError:
+        return False
     return state() == {"datanodes": 2, "safe": False, "nodemanagers": 2}
 
 

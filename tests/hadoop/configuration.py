@@ -19,7 +19,7 @@ log4j.appender.console.layout.ConversionPattern=%d{yy/MM/dd HH:mm:ss} %p %c{2}: 
 
 
 def properties(home: Path, port: int) -> dict[str, dict[str, object]]:
-    """File name to properties. Ports `port` to `port` + 6 are used; all others are free ones."""
+    """File name to properties. Ports `port` to `port` + 9 are used; all others are free ones."""
     classpath = f"{home}/conf,{home}/lib/*"
     anywhere = "127.0.0.1:0"
     return {
@@ -79,6 +79,9 @@ def properties(home: Path, port: int) -> dict[str, dict[str, object]]:
             "mapreduce.reduce.java.opts": "-Xmx256m -XX:+UseSerialGC",
             "mapreduce.task.io.sort.mb": 64,
             "mapreduce.shuffle.port": 0,
+            "mapreduce.jobhistory.address": f"127.0.0.1:{port + 7}",
+            "mapreduce.jobhistory.webapp.address": f"127.0.0.1:{port + 8}",
+            "mapreduce.jobhistory.admin.address": f"127.0.0.1:{port + 9}",
         },
         "capacity-scheduler.xml": {
             "yarn.scheduler.capacity.root.queues": "default",

@@ -1,8 +1,8 @@
 """The practice cluster: a real HDFS and YARN on this machine, from Maven Central's jars.
 
 `up` fetches the jars once, starts a NameNode, two DataNodes, a ResourceManager, two NodeManagers and a history server
-on loopback, waits until they answer and prints the lines to export. `down` stops what `up` started and nothing else. `status`
-says what runs. All its files are in `.cluster` beside this file. It is for practice and tests: no security, one disk.
+on loopback, waits until they answer and prints the lines to export. `down` stops what `up` started and nothing else.
+`status` says what runs. All files are in `.cluster` beside this one. It is for practice and tests: no security.
 """
 
 from __future__ import annotations

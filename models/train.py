@@ -22,7 +22,7 @@ import models
 from mapreduce import manifest, records, vocabulary
 from mapreduce.errors import UserError
 from mapreduce.split import expand
-from models import evaluate, inputs, selection, weights
+from models import checks, evaluate, inputs, selection, weights
 from models.quiet import import_tensorflow
 from models.selection import Candidate
 from models.stages import Stages
@@ -235,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--model", choices=selection.MODELS, default="linear", help="architecture (default: linear)")
     add("--runner", choices=("local", "inline", "hadoop"), default="local", help="of the jobs (default: local)")
     add("--seed", type=int, default=0, help="of weights, dropout and order (default: 0)")
+    add("--forbid-leaks", action="store_true", help="fail (4) where test records are in the training set; else warn")
     inputs.add_arguments(parser, "by suffix")
     options = parser.parse_args(arguments)
     given = {"format": options.format, "text_field": options.text_field, "label_field": options.label_field}
@@ -243,6 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
+        if "://" not in "".join(options.train):
+            checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
         train(options.train, options.output, reading=flags, **settings)
         if options.test:
             print(f"accuracy {test(options.output, options.test, **given).accuracy:.4f}")

@@ -11,6 +11,7 @@ import pytest
 
 from mapreduce.errors import LeakError
 from models.checks import check, typing_errors, warnings
+from models.train import main
 
 
 def write(path: Path, records: dict[str, list[str]]) -> str:
@@ -86,6 +87,13 @@ def test_many_labels_take_no_time() -> None:
 def test_no_tensorflow() -> None:
     code = "import models.checks, sys; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_training_fails_where_leaks_are_forbidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 9), "neg": numbered("b", 9)})
+    output = tmp_path / "model"
+    assert main(["--train", train, "--test", train, "--output", str(output), "--forbid-leaks"]) == 4
+    assert "18 of 18 test records" in capsys.readouterr().err and not output.exists()
 
 
 @pytest.mark.data

@@ -65,6 +65,8 @@ def properties(home: Path, port: int) -> dict[str, dict[str, object]]:
             "yarn.scheduler.minimum-allocation-mb": 128,
             "yarn.nm.liveness-monitor.expiry-interval-ms": 30000,  # 10 minutes unless lowered
             "yarn.am.liveness-monitor.expiry-interval-ms": 120000,  # a busy machine starts one in half a minute
+            "yarn.client.nodemanager-connect.max-wait-ms": 10000,  # a job's master waits 3 minutes for a dead node
+            "yarn.client.nodemanager-connect.retry-interval-ms": 2000,
             "yarn.application.classpath": classpath,
             "yarn.log-aggregation-enable": "true",  # so that `yarn logs` shows a failed task's words
         },

@@ -30,7 +30,7 @@ from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
 from mapreduce.progress import Progress
 from mapreduce.resume import KeptSteps
-from mapreduce.split import Split, expand, plan, states
+from mapreduce.split import Split, expand, plan, refuse_changed, states
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +89,6 @@ class InlineRunner(SimMRJobRunner):
         self._inputs = expand(self._get_input_paths())
         self._states = states(self._inputs)
 
-    def _refuse_changed(self) -> None:
-        """Raises UserError where an input is not what it was when the job began."""
-        for path, before, after in zip(self._inputs, self._states, states(self._inputs)):
-            if before != after:
-                raise UserError(f"{path}: changed while it was read; nothing was written; run the job again")
-
     def _get_local_tmp_dir(self) -> str:
         """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
         if not self._local_tmp_dir:
@@ -137,7 +131,7 @@ class InlineRunner(SimMRJobRunner):
         self.job.check_counters(self.counters())
         options = self.job.options
         description = self._describe(parts) if wanted or options.manifest else None
-        self._refuse_changed()
+        refuse_changed(self._inputs, self._states)
         if description:
             committer.commit_job(parts, self._output_dir, description, self.job.side_files())
         if options.manifest:

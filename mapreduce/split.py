@@ -168,6 +168,13 @@ def states(paths: list[str]) -> list[tuple[int, int]]:
     return found
 
 
+def refuse_changed(paths: list[str], before: list[tuple[int, int]]) -> None:
+    """Raises UserError where the state of a file is not what `states` found before."""
+    for path, then, now in zip(paths, before, states(paths)):
+        if then != now:
+            raise UserError(f"{path}: changed while it was read; nothing was written; run the job again")
+
+
 def expand(patterns: list[str]) -> list[str]:
     """The local files behind paths, globs and folders, sorted within each; names with _ or . before them are left
     out of folders and globs, as on Hadoop.

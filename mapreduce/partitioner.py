@@ -30,6 +30,9 @@ def _partition(key: bytes, start: int, reduces: int) -> int:
     if reduces == 1:
         return 0
     code = start
-    for byte in key:
-        code = (31 * code + (byte if byte < 128 else byte - 256)) & 0xFFFFFFFF
+    signed = key if key.isascii() else memoryview(key).cast("b")
+    for begin in range(0, len(key), 12):  # a few bytes at a time, so that the numbers stay small
+        for byte in signed[begin : begin + 12]:
+            code = 31 * code + byte
+        code &= 0xFFFFFFFF
     return (code & 0x7FFFFFFF) % reduces

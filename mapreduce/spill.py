@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from mapreduce import native
-from mapreduce.combiner import key_of
+from mapreduce.combiner import add_lines, key_of
 from mapreduce.partitioner import seed_of
 
 Combine = Callable[[Iterable[bytes]], Iterator[bytes]]
@@ -113,23 +114,26 @@ class Spill:
             self._spill()
 
     def _sorted_lines(self) -> Iterator[bytes]:
+        if self._sort_values:
+            return iter(sorted(chain.from_iterable(self._groups.values())))
+        return chain.from_iterable(self._groups[key] for key in sorted(self._groups))
+
+    def _added(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys in order, each with its one line."""
         for key in sorted(self._groups):
             group = self._groups[key]
-            if self._sort_values:
-                group.sort()
-            yield from group
+            yield key, group[0] if len(group) == 1 else next(add_lines(group))
 
     def _spill(self) -> None:
-        lines: Iterable[bytes] = self._sorted_lines()
-        if self._combine is not None:
-            lines = self._combine(lines)
         reduces = len(self.runs)
         partitions: list[list[bytes]] = [[] for _ in range(reduces)]
-        if reduces == 1:
-            partitions[0] = list(lines)
+        if self._combine is add_lines:
+            for key, line in self._added():
+                partitions[self._partition(key, reduces)].append(line)
         else:
+            lines = self._sorted_lines()
             last_key, target = None, partitions[0]
-            for line in lines:
+            for line in self._combine(lines) if self._combine is not None else lines:
                 key = key_of(line)
                 if key != last_key:
                     last_key, target = key, partitions[self._partition(key, reduces)]

@@ -88,6 +88,8 @@ def _normalizer(specification: Specification) -> Callable[[bytes], bytes]:
         else:
             longer[bytes([unit])] = text.encode("ascii")
     table_256, delete = bytes(single), bytes(deleted)
+    if not specification.table:
+        return lambda text: text
     if not longer:
         return lambda text: text.translate(table_256, delete)
     if any(single[unit] != unit and bytes([single[unit]]) in longer for unit in range(128)):

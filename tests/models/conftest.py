@@ -17,12 +17,6 @@ WORDS = [b"rise", b"fall", b"west", b"east rise"]
 SPECIFICATION = preset("keras", ngrams=2)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keras 3.15 converts a variable to an array in a way that NumPy 2 warns of, whenever it saves one."""
-    for item in items:
-        item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
-
-
 def core(kind: str, tokens: int, labels: int) -> keras.Model:
     """A linear model on ids or on a bag: token i speaks for label i modulo the number of labels."""
     ids = keras.Input((None,), dtype="int32", name="ids")

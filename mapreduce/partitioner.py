@@ -6,6 +6,11 @@ So a local run writes the same keys into part-00000, part-00001, ... as a cluste
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import mul
+
+_PIECE = 16
+# By the number of bytes: what each of them is multiplied with.
+_POWERS = [[31 ** (n - 1 - i) for i in range(n)] for n in range(_PIECE + 1)]
 
 
 def hash_partition(key: bytes, reduces: int) -> int:
@@ -31,8 +36,7 @@ def _partition(key: bytes, start: int, reduces: int) -> int:
         return 0
     code = start
     signed = key if key.isascii() else memoryview(key).cast("b")
-    for begin in range(0, len(key), 12):  # a few bytes at a time, so that the numbers stay small
-        for byte in signed[begin : begin + 12]:
-            code = 31 * code + byte
-        code &= 0xFFFFFFFF
+    for begin in range(0, len(key), _PIECE):
+        piece = signed[begin : begin + _PIECE]
+        code = (code * 31 ** len(piece) + sum(map(mul, piece, _POWERS[len(piece)]))) & 0xFFFFFFFF
     return (code & 0x7FFFFFFF) % reduces

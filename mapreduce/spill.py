@@ -60,7 +60,7 @@ class Spill:
         self._sort_values, self._memory = sort_values, memory
         self._pieces: list[bytes] = []
         self._pending = 0
-        self._groups: dict[bytes, list[bytes]] = {}
+        self._groups: dict[bytes, bytes | list[bytes]] = {}  # a line that is alone needs no list
         self._used = 0
         self._sorter: native.Sorter | None = None
         if kind is not None and (library := native.load()):
@@ -105,24 +105,27 @@ class Spill:
         groups = self._groups
         for line in lines:
             key = line.partition(b"\t")[0]
-            if key in groups:
-                groups[key].append(line)
+            if key not in groups:
+                groups[key] = line
+            elif isinstance(group := groups[key], list):
+                group.append(line)
             else:
-                groups[key] = [line]
+                groups[key] = [group, line]
         self._used += sum(map(len, lines)) + OVERHEAD * len(lines)
         if self._used > self._memory:
             self._spill()
 
     def _sorted_lines(self) -> Iterator[bytes]:
-        if self._sort_values:
-            return iter(sorted(chain.from_iterable(self._groups.values())))
-        return chain.from_iterable(self._groups[key] for key in sorted(self._groups))
+        keys = self._groups if self._sort_values else sorted(self._groups)
+        groups = map(self._groups.__getitem__, keys)
+        lines = chain.from_iterable([group] if isinstance(group, bytes) else group for group in groups)
+        return iter(sorted(lines)) if self._sort_values else lines
 
     def _added(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys in order, each with its one line."""
         for key in sorted(self._groups):
             group = self._groups[key]
-            yield key, group[0] if len(group) == 1 else next(add_lines(group))
+            yield key, group if isinstance(group, bytes) else next(add_lines(group))
 
     def _spill(self) -> None:
         reduces = len(self.runs)

@@ -111,6 +111,7 @@ class RecordReader:
     Attributes:
         lines: lines seen so far; `records` of them are no CSV headers. Each of these is counted once more, in
             `used`, in `left_out` (it is of the other split) or in `rejected`.
+        invalid_utf8: how many of the used are not UTF-8; the specification says what becomes of their bytes.
         rejected: how many were rejected, by cause.
         samples: the first rejections: (number of the line, from 1, and cause).
     """
@@ -129,7 +130,7 @@ class RecordReader:
     ) -> None:
         self.format = format
         self.rule = rule
-        self.lines = self.headers = self.used = self.left_out = 0
+        self.lines = self.headers = self.used = self.left_out = self.invalid_utf8 = 0
         self.rejected: Counter[str] = Counter()
         self.samples: list[tuple[int, str]] = []
         self._text_field, self._label_field, self._columns = text_field, label_field, columns
@@ -153,6 +154,8 @@ class RecordReader:
             lines = block.count(b"\n")
             self.lines += lines
             self.used += lines
+            if not is_utf8(block):
+                self.invalid_utf8 += sum(not is_utf8(line) for line in block.split(b"\n"))
         return whole
 
     def _is_suspect(self, block: bytes) -> bool:
@@ -184,6 +187,8 @@ class RecordReader:
                 self.left_out += 1
         self.lines += len(lines)
         self.used += len(records)
+        if not is_utf8(block):
+            self.invalid_utf8 += sum(not is_utf8(text) for _, text in records)
         return records
 
     def _check_line(self, line: bytes) -> None:
@@ -264,6 +269,8 @@ def explain(format: str, rejected: Counter[str], records: int) -> str:
 
 def is_utf8(data: bytes) -> bool:
     """Whether the bytes are valid UTF-8."""
+    if data.isascii():
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -135,6 +135,7 @@ class TextJob(Job):
     def count_records(self, reader: records.RecordReader) -> None:
         """Sends what a task's reader has counted, and its samples of rejected lines, to the driver."""
         counts = {"in": reader.records, "used": reader.used, "other split": reader.left_out, "headers": reader.headers}
+        counts["used; invalid UTF-8"] = reader.invalid_utf8
         counts.update({REJECTED + cause: n for cause, n in reader.rejected.items()})
         for name, amount in counts.items():
             if amount:

@@ -136,3 +136,12 @@ def test_expand(tmp_path: Path) -> None:
     for wrong in (f"{tmp_path}/none", "hdfs://host/x", f"{tmp_path}/*.md"):
         with pytest.raises(UserError):
             expand([wrong])
+
+
+def test_invalid_utf8_is_used_and_counted() -> None:
+    block = b"a\xff\nb\n\xc3\n\xc3\xa9\n"
+    reader = RecordReader("text")
+    assert reader.takes_whole(block) and (reader.used, reader.invalid_utf8) == (4, 2)
+    reader = RecordReader("tsv")
+    reader.read(b"x\ta\xff\nx\t\xc3\xa9\nx\tb\n")
+    assert (reader.used, reader.invalid_utf8) == (3, 1)

@@ -14,7 +14,7 @@ TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
 
 .SILENT:
 .DELETE_ON_ERROR:
-.PHONY: help install dev data train accuracy test test-slow test-data check-faults lint benchmark clean \
+.PHONY: help install dev data train accuracy test test-slow test-data check-faults lint fuzz benchmark clean \
   hadoop-up hadoop-down hadoop-status test-hadoop
 
 help:
@@ -23,7 +23,7 @@ help:
 ## make install      the project into .venv
 install: .venv/installed
 
-.venv/installed: setup.cfg pyproject.toml
+.venv/installed: setup.cfg setup.py pyproject.toml mapreduce/native.c
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
 	  "make: Python 3.10 to 3.13 is needed and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv 1>&2 || \
@@ -84,6 +84,10 @@ test-hadoop: .venv/dev
 ## make check-faults  what happens when disks are full, inputs vanish and drivers die: at most 8 minutes, best as root
 check-faults: .venv/dev
 	$(BIN)/python -m pytest -q -m "faults or slow or not slow" tests/jobs/test_faults.py tests/mapreduce/test_faults.py
+
+## make fuzz         the native library under sanitizers, two minutes
+fuzz: .venv/dev
+	$(BIN)/python -m pytest -q -m slow tests/mapreduce/test_native_fuzz.py
 
 ## make lint         ruff and mypy
 lint: .venv/dev

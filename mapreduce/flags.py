@@ -26,3 +26,8 @@ def widths(text: str) -> tuple[int, ...]:
     """
     first, dash, last = text.partition("-")
     return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))
+
+
+def up_to_or_widths(text: str) -> int | tuple[int, ...]:
+    """Parses "3" as 3, which means widths 1 to 3, and "3-3" or "1,3" as `widths` does."""
+    return int(text) if text.isdigit() else widths(text)

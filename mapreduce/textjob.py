@@ -16,7 +16,7 @@ from typing import Any
 
 from mapreduce import compat, records, rejections
 from mapreduce.errors import RecordError, UserError
-from mapreduce.flags import count_or_share, widths
+from mapreduce.flags import count_or_share, up_to_or_widths, widths
 from mapreduce.job import Job
 from mapreduce.manifest import RECORDS, REJECTED
 from mapreduce.specification import PRESETS, Specification, override, preset
@@ -63,7 +63,7 @@ class TextJob(Job):
         self.add_driver_arg("--specification", help="in place of a preset: a JSON file, or an output's manifest")
         add("--punctuation", choices=("delete", "space", "keep", "leave"), help="what becomes of ASCII punctuation")
         add("--case", choices=("fold", "keep"), help="A to Z become a to z, or stay")
-        add("--ngrams", type=widths, help="word n-grams: 2 (words and pairs) or 1-3")
+        add("--ngrams", type=up_to_or_widths, help="word n-grams: 2 (words and pairs), 1-3, or 2-2 (pairs alone)")
         add("--character-ngrams", type=widths, help="character n-grams within words, for example 3-5")
         add("--head", type=int, help="count the first n words once more, as features of their own")
 
@@ -75,8 +75,7 @@ class TextJob(Job):
     def specification(self) -> Specification:
         """What a token is, by the flags."""
         options = self.options
-        ngrams = options.ngrams if options.ngrams is None or len(options.ngrams) > 1 else options.ngrams[0]
-        parts = {"ngrams": ngrams, "character_ngrams": options.character_ngrams, "head": options.head}
+        parts = {"ngrams": options.ngrams, "character_ngrams": options.character_ngrams, "head": options.head}
         if options.specification is None:
             return preset(options.tokenizer or "keras", punctuation=options.punctuation, case=options.case, **parts)
         if options.tokenizer or options.punctuation or options.case:

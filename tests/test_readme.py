@@ -36,7 +36,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for label, words in (("pos", good), ("neg", bad))
     ]
     (folder / "my" / "train.tsv").write_text("\n".join(lines[:160]) + "\n")
-    (folder / "my" / "test.tsv").write_text("\n".join(lines[160:]) + "\n")
+    for name in ("test.tsv", "today.tsv"):
+        (folder / "my" / name).write_text("\n".join(lines[160:]) + "\n")
     (folder / "lines.txt").write_text("a superb film\nsad and dull\n")
     if (ROOT / ".venv").exists():
         (folder / ".venv").symlink_to(ROOT / ".venv")

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,7 +25,6 @@ from mrjob.sim import SimMRJobRunner
 from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
 from mapreduce import attempt, committer, executor, native
-from mapreduce.attempt import Counters
 from mapreduce.combiner import kind
 from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
@@ -240,7 +240,8 @@ class InlineRunner(SimMRJobRunner):
         with Progress(label, size, quiet=self.job.options.quiet) as progress:
             results = self._executor()(tasks, attempts, progress.update)
         for result in results:
-            _add_counters(self._counters[settings.step], result["counters"])
+            for group, names in result["counters"].items():
+                self._counters[settings.step].setdefault(group, Counter()).update(names)
         return results
 
     def _prepare(self, kind: str, step_num: int, number: int, attempt_number: int, what: Any) -> tuple[str, Any]:
@@ -294,9 +295,3 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _add_counters(total: Counters, more: Counters) -> None:
-    for group, names in more.items():
-        for name, amount in names.items():
-            total.setdefault(group, {})[name] = total.get(group, {}).get(name, 0) + amount

@@ -27,7 +27,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in files.decode().split("\0")[:-1]:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name)  # with its time, or make would install the copy
     (folder / "my").mkdir()
     good, bad = "great fine superb good lovely".split(), "awful bad poor dull sad".split()
     lines = [

@@ -142,11 +142,6 @@ class RecordReader:
         """Lines seen so far, headers left out."""
         return self.lines - self.headers
 
-    @property
-    def whole_blocks(self) -> bool:
-        """Whether a block of lines, none too long, is a block of texts just as it is: nothing to parse or reject."""
-        return self.format == "text" and self.rule.split == "all" and not self._strict
-
     def takes_whole(self, block: bytes) -> bool:
         """Counts the lines of a block where it is texts just as it is; else it has to be `read`."""
         whole = self.format == "text" and self.rule.split == "all" and not self._is_suspect(block)
@@ -255,16 +250,21 @@ class RecordReader:
     def check(self) -> None:
         """Raises RecordError where lines were read and not one of them was a record."""
         if self.records and self.records == sum(self.rejected.values()):
-            raise RecordError(explain(self.format, self.rejected, self.records))
+            raise RecordError(self.explain())
+
+    def explain(self) -> str:
+        """One line on what was rejected, and what to do about it."""
+        return (
+            f"{explain(self.format, self.rejected, self.records)}; "
+            "see data/README.md for the formats, and give --format where the suffix says too little"
+        )
 
 
 def explain(format: str, rejected: Counter[str], records: int) -> str:
-    """One line on what was rejected, the most common causes first."""
-    causes = ", ".join(f"{cause} ({n})" for cause, n in rejected.most_common(3))
-    return (
-        f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}; "
-        "see data/README.md for the formats, and give --format where the suffix says too little"
-    )
+    """One line on what was rejected, the three most common causes first."""
+    most = sorted(rejected.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
+    causes = ", ".join(f"{cause} ({n})" for cause, n in most)
+    return f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}"
 
 
 def is_utf8(data: bytes) -> bool:

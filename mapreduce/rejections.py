@@ -86,14 +86,11 @@ def encode(located: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(entry, sort_keys=True).encode("ascii") + b"\n" for entry in located)
 
 
-def explain(format: str, rejected: Counter[str], records: int, located: Iterable[dict[str, Any]] = ()) -> str:
-    """One line on what was rejected, the three most common causes first, and where the first one is."""
-    most = sorted(rejected.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
-    causes = ", ".join(f"{cause} ({n})" for cause, n in most)
+def where(located: Iterable[dict[str, Any]]) -> str:
+    """Where the first rejected line is, to stand behind `records.explain`; "" where nothing was located."""
     first = next(iter(located), None)
     line = f", line {first['line']}" if first and "line" in first else ""
-    where = f"; the first: {first['file']}{line}" if first else ""
-    return f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}{where}"
+    return f"; the first: {first['file']}{line}" if first else ""
 
 
 def check(format: str, found: dict[str, int], rejected: Counter[str], most: float, line: str) -> None:

@@ -156,7 +156,7 @@ class TextJob(Job):
             keep = max(1, self.options.keep_rejected)
             self._located = rejections.locate(counters[0].get(rejections.GROUP, {}), files, keep)
         format = self.options.format or "text"
-        line = rejections.explain(format, rejected, found.get("in", 0), self._located)
+        line = records.explain(format, rejected, found.get("in", 0)) + rejections.where(self._located)
         rejections.check(format, found, rejected, self.options.max_rejected, line)
         if rejected and not self.options.quiet:
             print(f"{self.KIND}: {line}", file=sys.stderr)

@@ -64,4 +64,4 @@ def _blocks(files: Sequence[str], reader: records.RecordReader) -> Iterator[list
                 stream.close()
     reader.check()
     if reader.rejected:
-        print(records.explain(reader.format, reader.rejected, reader.records), file=sys.stderr)
+        print(reader.explain(), file=sys.stderr)

@@ -46,8 +46,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(command: str, folder: Path) -> str:
     """Runs one line in a shell with this Python first on the path; returns its stdout."""
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the make that runs the tests: a user's make has none above it
     env = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in outer},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(folder),
     }

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from mapreduce import native
@@ -82,7 +82,7 @@ class Settings:
 def run_map(settings: Settings, split: Split, number: int, folder: str, report: Report) -> dict[str, Any]:
     """Runs a map task; returns its counters and, for each partition, the paths of its sorted runs."""
     counters = CounterStream()
-    split = Split(split.path, split.start, split.length, report)
+    split = replace(split, report=report)
     if not settings.reduces:
         _write_part(settings, "mapper", split, number, folder, counters)
         return {"counters": counters.counters, "runs": []}

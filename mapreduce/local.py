@@ -160,7 +160,8 @@ class InlineRunner(SimMRJobRunner):
                 asked[f"jobconf {name}"] = value is not None and str(value) != str(jobconf_from_dict(own, name))
         for what, is_asked in asked.items():
             if is_asked:
-                raise UserError(f"the local runner does not do {what}; use -r hadoop")
+                other = "derive the job from mrjob.job.MRJob itself" if what == "mapper_raw" else "use -r hadoop"
+                raise UserError(f"the local runner does not do {what}; {other}")
 
     def _describe(self, parts: str) -> dict[str, Any]:
         from_stdin = self._stdin_path
@@ -178,7 +179,7 @@ class InlineRunner(SimMRJobRunner):
         self._create_dist_cache_dir(step_num)
         settings = self._settings(step, step_num, output)
         paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
-        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()))
+        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()), marked=step_num == 0)
         names = [f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})" for i, s in enumerate(splits)]
         maps = self._run_tasks("mapper", settings, dict(zip(names, splits)), sum(s.length for s in splits))
         if settings.has_reducer:

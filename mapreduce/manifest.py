@@ -209,8 +209,8 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
             _numbers("size", {"size": entry["size"]})
         for part in manifest["parts"]:
             name = part["name"]
-            if not name or name.startswith("/") or {"", ".", ".."} & set(name.split("/")) or "\0" in name:
-                raise ValueError(f"part {name[:60]!r}")  # outside the folder
+            if not name.isprintable() or len(name) > 200 or {"", ".", ".."} & set(name.split("/")):
+                raise ValueError(f"part {name[:60]!r}")  # outside the folder, or no name that we give
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{where}/{NAME}: damaged ({error!s:.120}); {_AGAIN}") from None
     if kind and manifest["kind"] != kind:

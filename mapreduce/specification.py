@@ -22,6 +22,8 @@ LEVELS = ("byte", "codepoint")
 SPLITS = ("whitespace", "character")
 ALONE = " {} "
 """In a packed table: each unit of a run becomes a word of its own."""
+UNITS = 1 << 18
+"""At most in a packed table; Unicode has 155 thousand characters so far."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,14 @@ def _packed(table: Iterable[tuple[int, str]]) -> dict[str, str | int]:
 
 
 def _unpacked(packed: dict[str, str | int]) -> Iterator[tuple[int, str]]:
+    left = UNITS
     for key, text in packed.items():
         first, dash, last = key.partition("-")
-        for unit in range(int(first), min(int(last) if dash else int(first), 0x10FFFF) + 1):
+        units = range(int(first), min(int(last) if dash else int(first), 0x10FFFF) + 1)
+        left -= len(units)
+        if left < 0:
+            raise UserError(f"specification: a table of more than {UNITS} units, by {key[:20]!r}; name fewer")
+        for unit in units:
             if isinstance(text, int):
                 yield unit, chr(unit + text)
             else:

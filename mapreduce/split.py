@@ -1,7 +1,8 @@
 """Input splits: byte ranges of files, cut at line ends, and the blocks of whole lines that are read from them.
 
 A range owns the lines that begin in it, so nothing is copied or split on disk. Compressed files are one split
-each. A UTF-8 byte order mark at the start of a file is dropped, as Hadoop's TextInputFormat does. Lines end at LF.
+each. A UTF-8 byte order mark at the start of an input file is dropped, as Hadoop's TextInputFormat does. Lines end
+at LF.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Split:
     path: str
     start: int
     length: int
+    marked: bool = True
+    """Whether a byte order mark at the start of the file is none of its text; in what a job has written it is."""
     report: Callable[[int], None] | None = field(default=None, compare=False)
     """Is told of the bytes that were read."""
 
@@ -47,7 +50,7 @@ class Split:
         end = self.start + self.length
         with open_input(self.path) as file:
             if is_compressed(self.path):
-                yield from blocks(file, longest)
+                yield from blocks(file, longest, self.marked)
                 self._report(self.length)
                 return
             position = self.start
@@ -59,7 +62,7 @@ class Split:
                 if not block:
                     return  # the file has become shorter
                 block, skipped = _finish(block, file, longest)
-                drop = len(_BOM) if position == 0 and block.startswith(_BOM) else 0
+                drop = len(_BOM) if self.marked and position == 0 and block.startswith(_BOM) else 0
                 position += len(block) + skipped
                 self._report(len(block) + skipped)
                 if len(block) > drop:
@@ -75,14 +78,13 @@ class Split:
             yield from block.split(b"\n")[:-1]
 
 
-def blocks(stream: IO[bytes], longest: int | None = None) -> Iterator[bytes]:
-    """The lines of a stream, in blocks of about 1 MiB that end at a line end; `longest` as in `Split.blocks`."""
-    start = True
+def blocks(stream: IO[bytes], longest: int | None = None, marked: bool = True) -> Iterator[bytes]:
+    """The lines of a stream, in blocks of about 1 MiB that end at a line end; the rest as in `Split`."""
     while block := stream.read(BLOCK):
         block, _ = _finish(block, stream, longest)
-        if start and block.startswith(_BOM):
+        if marked and block.startswith(_BOM):
             block = block[len(_BOM) :]
-        start = False
+        marked = False
         if block:
             yield _ended(block)
 
@@ -139,7 +141,7 @@ def first_line(path: str) -> bytes:
     return line[len(_BOM) if line.startswith(_BOM) else 0 :].rstrip(b"\r\n")
 
 
-def plan(paths: list[str], maps: int) -> list[Split]:
+def plan(paths: list[str], maps: int, marked: bool = True) -> list[Split]:
     """Cuts files into about `maps` splits, none smaller than 1 MiB; at least one, so that a job has a task."""
     sizes = [(os.path.abspath(path), os.path.getsize(path)) for path in paths]
     total = sum(size for _, size in sizes)
@@ -148,7 +150,7 @@ def plan(paths: list[str], maps: int) -> list[Split]:
     for path, size in sizes:
         pieces = 1 if is_compressed(path) else max(1, round(size / target))
         edges = [size * i // pieces for i in range(pieces + 1)]
-        splits += [Split(path, a, b - a) for a, b in zip(edges, edges[1:])]
+        splits += [Split(path, a, b - a, marked) for a, b in zip(edges, edges[1:])]
     return splits
 
 

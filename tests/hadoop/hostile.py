@@ -47,7 +47,9 @@ def write(folder: Path, labelled: bool) -> None:
     name("empty").write_bytes(b"")
     name("odd name, with ünicode").write_bytes(b"\n".join([*lines[1002:1500], *lines[:20], *empty]) + b"\n")
     members = [b"\n".join(lines[a : a + 250]) + b"\n" for a in range(1500, 3000, 250)]
-    name("members").with_suffix(f"{suffix}.gz").write_bytes(b"".join(map(gzip.compress, members[:3])))
+    name("members").with_suffix(f"{suffix}.gz").write_bytes(
+        gzip.compress(b"\xef\xbb\xbf" + members[0]) + b"".join(map(gzip.compress, members[1:3]))
+    )
     name("streams").with_suffix(f"{suffix}.bz2").write_bytes(b"".join(map(bz2.compress, members[3:])))
     (folder / "_hidden").write_bytes(b"hidden\thidden\n")
     (folder / ".hidden").write_bytes(b"hidden\thidden\n")

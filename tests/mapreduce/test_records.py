@@ -119,6 +119,14 @@ def test_every_line_belongs_to_one_split(tmp_path: Path, pieces: int) -> None:
     assert found == data[3:].split(b"\n")
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_the_mark_of_a_byte_order_in_what_a_job_has_written_is_text(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbfa\n") if suffix else b"\xef\xbb\xbfa\n")
+    assert [line for split in plan([str(path)], 1) for line in split] == [b"a"]
+    assert [line for split in plan([str(path)], 1, marked=False) for line in split] == [b"\xef\xbb\xbfa"]
+
+
 def test_a_line_longer_than_a_block(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"a" * 3_000_000 + b"\nb")

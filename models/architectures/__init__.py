@@ -1,5 +1,7 @@
-"""Architectures of text models: from integers to logits, each one function that returns a keras.Model.
+"""Architectures: from integers or pixels to logits, each one function that returns a keras.Model.
 
-A module says what its model reads, INPUT = "ids" or "bag", as `models.dataset.read` gives it. Architectures see no
-strings, no files and no labels' names; tokenizer and vocabulary are joined to a trained model by `models.export`.
+A module says what its model reads, INPUT = "ids", "bag" or "pixels", as `models.dataset.read` gives it, and has a
+function of its own name: `f(features, labels)` for texts, `f(shape, labels)` for images. Where OUTPUT = "pixels" the
+model gives images back and takes no labels. Architectures see no strings, no files and no labels' names; tokenizer
+and vocabulary are joined to a trained model by `models.export`.
 """

@@ -60,4 +60,4 @@ def textcnn(
         # An answer of relu is at least 0, so 0 takes a masked position out of the maximum.
         found.append(ops.max(answers * there, axis=1))
     joined = keras.layers.Dropout(dropout, name="dropout")(ops.concatenate(found, axis=-1))
-    return keras.Model(ids, keras.layers.Dense(labels, name="logits")(joined), name="textcnn")
+    return keras.Model(ids, keras.layers.Dense(labels, dtype="float32", name="logits")(joined), name="textcnn")

@@ -251,9 +251,9 @@ def find_files(command: tuple[str, ...], paths: tuple[str, ...], output: str | N
 
 
 def describe(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """`path` and `size` of the files behind paths on the cluster, as manifests have them; their crc32 is not known."""
+    """`path` and `size` of the files behind paths on the cluster, as manifests have them; their sums are not known."""
     found = find_files(tuple(find_hadoop()), tuple(paths), None)
-    return [{"path": file.path, "size": file.size, "crc32": None} for file in found]
+    return [{"path": file.path, "size": file.size} for file in found]
 
 
 def header(path: str, folder: str, command: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ class Stages:
         """What a manifest says about the inputs."""
         if self._remote:
             return describe(self.paths)
-        return [manifest.describe_input(path) for path in self.paths]
+        return [manifest.describe_input(path, sha256=True) for path in self.paths]
 
     def featurecount(self, specification: Specification, split: str, minimum_df: int = 1) -> Path:
         """The output of jobs/featurecount.py."""
@@ -97,7 +97,7 @@ class Stages:
         rules = self.folder / f"{specification.fingerprint}.json"
         rules.write_text(json.dumps(specification.to_json()), encoding="ascii")
         options = {"--specification": rules, "--split": split, "--output-dir": output, **self.reading, **(flags or {})}
-        command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner]
+        command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
         command += [str(part) for option in options.items() for part in option]
         print(f"{job}: {split} split", file=sys.stderr)
         code = subprocess.run([*command, *self.paths], stdout=subprocess.DEVNULL, env=_environment()).returncode
@@ -113,13 +113,9 @@ def _is_current(output: Path, kind: str, wanted: dict[str, Any], reading: dict[s
         found = manifest.read(output, kind)
     except UserError:
         return False
-    described = {
-        **found,
-        "inputs": [{key: one.get(key) for key in ("path", "size", "crc32")} for one in found["inputs"]],
-    }
     fields = {name.lstrip("-").replace("-", "_"): value for name, value in reading.items()}
     read = found["arguments"]
-    return all(described.get(name) == value for name, value in wanted.items()) and all(
+    return all(found.get(name) == value for name, value in wanted.items()) and all(
         read.get(name) == value for name, value in fields.items()
     )
 

@@ -172,11 +172,13 @@ def train(
     runner: str = "local",
     seed: int = 0,
     reading: dict[str, str] | None = None,
+    checked: dict[str, Any] | None = None,
 ) -> None:
     """Makes a model of record files, in `output`; job outputs stay beside it, in `output`.work.
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
-    is replaced. What an interrupted run has finished is not done again.
+    is replaced. What an interrupted run has finished is not done again. `checked` is what `models.checks` has found;
+    the manifest keeps it among the results.
 
     Raises:
         UserError: `output` is something else than a model, or the records do not make one.
@@ -192,7 +194,7 @@ def train(
             return
     started = time.monotonic()
     candidate, scale, scores = choose(stages, model, seed)
-    results = {"validation": scores, "candidate": candidate.to_json()}
+    results = {"validation": scores, "candidate": candidate.to_json(), **(checked or {})}
     refit(stages, candidate, folder, scale=scale, seed=seed, arguments=made_of, results=results, started=started)
 
 
@@ -244,9 +246,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
+        checked = None
         if "://" not in "".join(options.train):
-            checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
-        train(options.train, options.output, reading=flags, **settings)
+            checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
+        train(options.train, options.output, reading=flags, checked=checked, **settings)
         if options.test:
             print(f"accuracy {test(options.output, options.test, **given).accuracy:.4f}")
     except UserError as error:

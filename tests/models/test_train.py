@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -93,6 +94,17 @@ def test_no_test_document_reaches_a_count(trained: Path) -> None:
         assert b"onlyintest" not in path.read_bytes()
     for folder in (trained / "model.work").glob("*/"):
         assert all("test.tsv" not in one["path"] for one in manifest.read(folder)["inputs"])
+
+
+def test_manifests_name_the_inputs_by_sha256_and_what_the_checks_found(trained: Path) -> None:
+    data = (trained / "train.tsv").read_bytes()
+    sums = [{"path", "size", "crc32", "sha256"}, len(data), hashlib.sha256(data).hexdigest()]
+    for folder in [trained / "model", *(trained / "model.work").glob("*/")]:
+        (one,) = manifest.read(folder)["inputs"]
+        assert [set(one), one["size"], one["sha256"]] == sums, folder
+    results = manifest.read(trained / "model")["results"]
+    assert sum(results["labels"].values()) == data.count(b"\n") and len(results["labels"]) == 3
+    assert isinstance(results["leaks"], int)
 
 
 def relabelled(found: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""Turn collections of labelled text into record lines: `label TAB text`, UTF-8, one document a line.
+"""Turn collections of labelled text or images into record lines: `label TAB text`, UTF-8, one document a line.
 
-Read here: a folder per class with a file per document, one file per class with a document per line, lines
-that begin with their label, and Orange's .tab files. Not read here: CSV, JSON lines, fastText and TSV, which
-the jobs read as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
+Read here: a folder per class with a file per document or image, one file per class with a document per line, lines
+that begin with their label, Orange's .tab files, and IDX files of images. Not read here: CSV, JSON lines, fastText and
+TSV, which the jobs read as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
 line break or a tab inside a document becomes one space, since neither can stand inside a record line. What is
 changed or left out is counted on stderr. The output is written whole or not at all.
 """
@@ -21,13 +21,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from readers import DataError, Pair, folder_pairs, per_line_pairs, read_file, separated_pairs, tab_pairs
+from images import Shape, are_pictures, idx_pairs, picture_pairs
+from readers import (
+    DataError,
+    Pair,
+    folder_pairs,
+    per_line_pairs,
+    read_bytes,
+    read_file,
+    separated_pairs,
+    tab_pairs,
+)
 
 EXAMPLE = """\
 examples:
   python data/convert.py aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv
   python data/convert.py TREC_10.label --separator space --label-until : --encoding latin-1 --output trec.tsv
   python data/convert.py reviews.tab --text-field Content --label-field Category > reviews.tsv
+  python data/convert.py train-images-idx3-ubyte.gz --idx-labels train-labels-idx1-ubyte.gz > train.tsv
+  python data/convert.py pictures/ --size 32x32 --grey --output pictures.tsv
   python data/convert.py --per-line neg=rt-polarity.neg pos=rt-polarity.pos --encoding latin-1 --output mr.tsv
 """
 
@@ -74,12 +86,14 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 def left_out(counts: Counter[str]) -> str:
     """What was changed or left out, as the rest of a line: `; blank rows left out: 1`."""
-    return "".join(f"; {what}: {n}" for what, n in sorted(counts.items()) if n and what != "documents")
+    told = ("documents", "images")
+    return "".join(f"; {what}: {n}" for what, n in sorted(counts.items()) if n and what not in told)
 
 
 def report(name: str, labels: Counter[str], counts: Counter[str]) -> None:
-    """One line on stderr: documents, labels, and everything that was changed or left out."""
-    print(f"{name}: {counts['documents']} documents, {len(labels)} labels{left_out(counts)}", file=sys.stderr)
+    """One line on stderr: documents or images, labels, and everything that was changed or left out."""
+    what = "images" if counts["images"] else "documents"
+    print(f"{name}: {counts['documents']} {what}, {len(labels)} labels{left_out(counts)}", file=sys.stderr)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -93,11 +107,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line, as --help shows it."""
     made = OneLineParser(
         prog="convert.py",
-        description="Labelled text of many shapes to record lines, `label TAB text`.",
+        description="Labelled text or images of many shapes to record lines, `label TAB text`.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("input", nargs="?", type=Path, help="a folder of class folders, a .tab file, or lines")
+    made.add_argument("input", nargs="?", type=Path, help="a folder of class folders, a .tab or IDX file, or lines")
     made.add_argument("--per-line", nargs="+", metavar="LABEL=FILE", help="a file per class, a document per line")
     made.add_argument("--separator", help="between label and text: space, tab or characters")
     made.add_argument("--labels", nargs="+", default=[], help="class folders to take (default: every one)")
@@ -108,9 +122,24 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--text-field", default="", help="the text column of a .tab file")
     made.add_argument("--label-field", default="", help="the label column of a .tab file")
+    made.add_argument("--idx-labels", type=Path, metavar="FILE", help="the labels of an IDX file of images")
+    made.add_argument("--size", type=height_and_width, metavar="HxW", help="resize PNG and JPEG files: 32x32")
+    made.add_argument("--grey", action="store_true", help="make one channel of the colours of PNG and JPEG files")
     made.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
     made.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: stdout)")
     return made
+
+
+def height_and_width(text: str) -> Shape:
+    """Parses 32x32.
+
+    Raises:
+        argparse.ArgumentTypeError: it is something else.
+    """
+    if not re.fullmatch("[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write height and width as 32x32")
+    height, width = text.split("x")
+    return int(height), int(width)
 
 
 def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
@@ -122,9 +151,14 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     if (options.input is None) == (options.per_line is None):
         raise DataError("give either one folder or file, or --per-line LABEL=FILE; see --help")
     kind = "lines" if options.per_line else "folder" if options.input.is_dir() else options.input.suffix
+    kind = "IDX" if options.idx_labels and kind not in ("lines", "folder") else kind
+    pictures = kind == "folder" and are_pictures(options.input)
     for flag, value, fits in (
         ("--labels", options.labels, kind == "folder"),
-        ("--separator", options.separator, kind not in ("lines", "folder")),
+        ("--idx-labels", options.idx_labels, kind == "IDX"),
+        ("--size", options.size, pictures),
+        ("--grey", options.grey, pictures),
+        ("--separator", options.separator, kind not in ("lines", "folder", "IDX")),
         ("--text-field", options.text_field, kind == ".tab" and not options.separator),
         ("--label-field", options.label_field, kind == ".tab" and not options.separator),
     ):
@@ -135,6 +169,11 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     path: Path = options.input
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; give one that is there")
+    if pictures:
+        return picture_pairs(path, options.labels, options.size, options.grey, counts)
+    if kind == "IDX":
+        names = (str(path), str(options.idx_labels))
+        return idx_pairs(read_bytes(path), read_bytes(options.idx_labels), names, counts)
     if path.is_dir():
         return folder_pairs(path, options.labels, options.encoding, counts)
     if options.separator:
@@ -143,7 +182,10 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     if path.suffix == ".tab":
         text = read_file(path, options.encoding, counts)
         return tab_pairs(text, str(path), counts, options.text_field, options.label_field)
-    raise DataError(f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator")
+    raise DataError(
+        f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator, "
+        "for an IDX file --idx-labels"
+    )
 
 
 def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:

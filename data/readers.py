@@ -42,13 +42,21 @@ def decode(data: bytes, encoding: str, name: str, counts: Counter[str]) -> str:
     return text
 
 
-def read_file(path: Path, encoding: str, counts: Counter[str]) -> str:
-    """The text of the file at `path`, see `decode`."""
+def read_bytes(path: Path) -> bytes:
+    """The bytes of the file at `path`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read") from None
-    return decode(data, encoding, str(path), counts)
+
+
+def read_file(path: Path, encoding: str, counts: Counter[str]) -> str:
+    """The text of the file at `path`, see `decode`."""
+    return decode(read_bytes(path), encoding, str(path), counts)
 
 
 def lines(text: str) -> list[str]:
@@ -63,13 +71,13 @@ def in_number_order(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(run), "") if at % 2 else (-1, run) for at, run in enumerate(runs)], name
 
 
-def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:
-    """(label, text) of every file in the class folders of `folder`: classes by name, files in number order.
+def class_files(folder: Path, labels: Sequence[str], counts: Counter[str]) -> Iterator[tuple[str, Path]]:
+    """(label, path) of every file in the class folders of `folder`: classes by name, files in number order.
 
     `labels` names the class folders to take; empty means every one. Names that begin with a dot are left out.
 
     Raises:
-        DataError: no class folder, an empty one, one of `labels` missing, or a file not in `encoding`.
+        DataError: no class folder, an empty one, or one of `labels` missing.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     found = [entry.name for entry in entries if entry.is_dir()]
@@ -89,8 +97,18 @@ def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Cou
         if not files:
             raise DataError(f"{folder / label}: an empty class folder; put its documents there or remove it")
         for path in sorted(files, key=lambda file: in_number_order(file.name)):
-            # A line break at the end is the end of the file, not a part of the document.
-            yield label, read_file(path, encoding, counts).removesuffix("\n").removesuffix("\r")
+            yield label, path
+
+
+def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:
+    """(label, text) of every file in the class folders of `folder`, see `class_files`.
+
+    Raises:
+        DataError: the folder is none of class folders, or a file is not in `encoding`.
+    """
+    for label, path in class_files(folder, labels, counts):
+        # A line break at the end is the end of the file, not a part of the document.
+        yield label, read_file(path, encoding, counts).removesuffix("\n").removesuffix("\r")
 
 
 def per_line_pairs(files: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:

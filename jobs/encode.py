@@ -1,7 +1,8 @@
 """Encodes records: every document becomes a line of its hash, its label and the ids of its features.
 
 Lines are ordered by hash, which shuffles them. The ids are little-endian int32 in web-safe base64, 0 for padding
-(never written), 1 for a token outside the vocabulary, i + 2 for the token on line i of the vocabulary.
+(never written), 1 for a token outside the vocabulary, i + 2 for the token on line i of the vocabulary. Images need no
+vocabulary: the array is that of their pixels, uint8, of the shape that the manifest names.
 
 Input:   pos	the cat
 Output:  5a30e2f7b5fb5f2c	pos	AgAAAAMAAAA=
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mapreduce.combiner import in_order
-from mapreduce.encoding import Encoder, EncodingJob
+from mapreduce.encoding import EncodingJob
 
 
 class Encode(EncodingJob):
@@ -30,7 +31,7 @@ class Encode(EncodingJob):
         return {**super().jobconf(), "mapreduce.job.reduces": str(self.options.shards)}
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return Encoder(self.tokenizer, self.vocabulary, self.salt).lines(self.documents(blocks))
+        return self.encoder.lines(self.documents(blocks))
 
     reducer = in_order
 

@@ -1,4 +1,4 @@
-"""Documents to shard lines: the hash, the label and the ids of a document, and the job class that has a vocabulary.
+"""Documents to shard lines: the hash, the label and the ids of a text or the pixels of an image; and the job class.
 
 A shard line is `hash TAB label TAB base64`. The bridge in `models.dataset` reads it; nothing here knows models.
 """
@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
-from mapreduce import manifest, native
+from mapreduce import images, manifest, native
 from mapreduce import vocabulary as vocabularies
 from mapreduce.errors import UserError
 from mapreduce.hashing import bucket
-from mapreduce.records import record_hash
+from mapreduce.records import FORMATS, record_hash
 from mapreduce.textjob import TextJob, task_file
 from mapreduce.tokenizer import Tokenizer
 from mapreduce.vocabulary import FIRST, OOV, Vocabulary
@@ -78,11 +78,29 @@ class Encoder:
         )
 
 
+class ImageEncoder:
+    """Writes shard lines of images; their texts hold the pixels as a shard line does."""
+
+    def __init__(self, salt: bytes = b"") -> None:
+        self._salt = salt
+
+    def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
+        """Blocks of shard lines, a block for each list of images (label, text)."""
+        for block in documents:
+            lines = [
+                b"%s\t%s\t%s\n" % (record_hash(text, self._salt).encode(), label, images.encoded(text))
+                for label, text in block
+            ]
+            yield b"".join(lines)
+
+
 class EncodingJob(TextJob):
-    """A job that turns features into ids, by a vocabulary or by hashing.
+    """A job that turns features of texts into ids, by a vocabulary or by hashing, and images into their pixels.
 
     It takes the vocabulary's own specification; flags may repeat it, not change it.
     """
+
+    READS = FORMATS
 
     def configure_args(self) -> None:
         super().configure_args()
@@ -97,7 +115,7 @@ class EncodingJob(TextJob):
             return
         found = manifest.read(folder, "vocabulary")
         specification = manifest.specification(found)
-        if self._names_specification():
+        if self.names_specification():
             if self.specification.fingerprint != specification.fingerprint:
                 raise UserError(
                     f"{folder}: made with specification {specification.fingerprint}, and the flags give "
@@ -107,31 +125,48 @@ class EncodingJob(TextJob):
             self.options.specification = os.path.join(folder, manifest.NAME)
         self.options.vocabulary = manifest.part_paths(folder, found)[0]
 
-    def _names_specification(self) -> bool:
-        names = ("tokenizer", "specification", "punctuation", "case", "ngrams", "character_ngrams", "head")
-        return any(getattr(self.options, name) is not None for name in names)
-
     @cached_property
     def vocabulary(self) -> Vocabulary | int:
         """The vocabulary that --vocabulary names, or the number of --hash-buckets."""
         return self.options.hash_buckets or vocabularies.read(self.options.vocabulary)
+
+    @cached_property
+    def encoder(self) -> Encoder | ImageEncoder:
+        """What writes the shard lines, by the format."""
+        if self.options.format == images.FORMAT:
+            return ImageEncoder(self.salt)
+        return Encoder(self.tokenizer, self.vocabulary, self.salt)
 
     @property
     def salt(self) -> bytes:
         """The salt of the records' hashes."""
         return bytes(self.options.salt.encode())
 
+    def _detect_format(self, named: list[str]) -> str:
+        found = super()._detect_format(named)
+        if found != "tsv" or self.options.vocabulary or self.options.hash_buckets:
+            return found
+        return images.FORMAT if any(map(images.holds_images, self.headers(named))) else found  # on a cluster too
+
     def _settle(self, paths: list[str]) -> list[Any]:
         path, buckets = self.options.vocabulary, self.options.hash_buckets
+        settled = super()._settle(paths)
+        if self.options.format == images.FORMAT:
+            if path is not None or buckets is not None:
+                raise UserError("images have no tokens: leave out --vocabulary and --hash-buckets")
+            return settled
         if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
             raise UserError(
-                f"{self.KIND}: name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give a number of "
-                f"--hash-buckets of at least 1. Received: {path} and {buckets}"
+                "name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give --hash-buckets, a number "
+                f"of at least 1; images (--format images) need neither. Received: {path} and {buckets}"
             )
-        return [*super()._settle(paths), *(["--vocabulary", task_file(path)] if path else [])]
+        return [*settled, *(["--vocabulary", task_file(path)] if path else [])]
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The vocabulary's fingerprint, and the dtype and shape of an example."""
+        if self.options.format == images.FORMAT:
+            shape = images.parse_shape(self.options.shape)
+            return {**super().manifest_fields(parts), "dtype": "uint8", "shape": list(shape)}
         fingerprint = self.vocabulary.fingerprint if isinstance(self.vocabulary, Vocabulary) else None
         fields = {"vocabulary_fingerprint": fingerprint, "dtype": "int32", "shape": [None]}
         return {**super().manifest_fields(parts), **fields}

@@ -1,7 +1,7 @@
 """The record reader: bytes of lines to records (label, text), or to a rejection with its cause.
 
-The only place that knows the input formats and the rule for splits: plain text, TSV, CSV, JSON lines and fastText.
-It reads no files (see `mapreduce.split`) and tokenizes nothing.
+The only place that knows the formats of lines and the rule for splits; the pixels of a line are `mapreduce.images`'s
+affair. It reads no files (see `mapreduce.split`) and tokenizes nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from mapreduce import images, rejections
 from mapreduce.errors import RecordError, UserError
+from mapreduce.rejections import Rejected
 from mapreduce.split import first_line
 
-FORMATS = ("text", "tsv", "csv", "jsonl", "fasttext")
+TEXTS = ("text", "tsv", "csv", "jsonl", "fasttext")
+FORMATS = (*TEXTS, images.FORMAT)
 SPLITS = ("train", "validation", "all")
 _SUFFIXES = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".ft": "fasttext"}
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -27,7 +30,8 @@ _NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no byte
 
 
 def detect_format(paths: Iterable[str]) -> str:
-    """The format of input files, from their suffixes (below .gz, .bz2 or .xz); text where none is known.
+    """The format of input files, from their suffixes (below .gz, .bz2 or .xz), text where none is known; a .tsv file
+    on this machine that begins with an image is of images.
 
     Raises:
         UserError: the files are of several formats.
@@ -37,7 +41,9 @@ def detect_format(paths: Iterable[str]) -> str:
         stem, suffix = os.path.splitext(path)
         if suffix in COMPRESSED:
             suffix = os.path.splitext(stem)[1]
-        found.setdefault(_SUFFIXES.get(suffix, "text"), path)
+        format = _SUFFIXES.get(suffix, "text")
+        format = images.FORMAT if format == "tsv" and images.holds_images(path) else format
+        found.setdefault(format, path)
     if len(found) > 1:
         names = ", ".join(f"{path} is {name}" for name, path in sorted(found.items()))
         raise UserError(f"input files of several formats: {names}; run them apart or give --format")
@@ -92,10 +98,6 @@ class SplitRule:
         return is_validation == (self.split == "validation")
 
 
-class Rejected(Exception):
-    """A line that is no record; the argument is the cause."""
-
-
 class RecordReader:
     """Reads blocks of whole lines.
 
@@ -103,6 +105,7 @@ class RecordReader:
         format: one of `FORMATS`.
         text_field, label_field: names of the fields in JSON lines and CSV.
         columns: for CSV, what `csv_columns` returned.
+        shape: of images, as "28x28x1"; None is that of the first one.
         rule: which split to keep.
         strict: reject lines that are not UTF-8.
         max_line: reject lines of more bytes than that.
@@ -123,6 +126,7 @@ class RecordReader:
         text_field: str = "text",
         label_field: str = "label",
         columns: tuple[int, int, int] | None = None,
+        shape: str | None = None,
         rule: SplitRule = SplitRule(),
         strict: bool = False,
         max_line: int = MAX_LINE,
@@ -135,6 +139,7 @@ class RecordReader:
         self.samples: list[tuple[int, str]] = []
         self._text_field, self._label_field, self._columns = text_field, label_field, columns
         self._strict, self._max_line, self._keep = strict, max_line, keep
+        self._image = images.ImageText(shape)
         self._parse = getattr(self, f"_parse_{format}")
 
     @property
@@ -201,6 +206,11 @@ class RecordReader:
             raise Rejected("no label" if line.strip() else "empty line")
         return _checked(label, text)
 
+    def _parse_images(self, line: bytes) -> tuple[bytes, bytes]:
+        label, text = self._parse_tsv(line)
+        self._image.check(text)
+        return label, text
+
     def _parse_fasttext(self, line: bytes) -> tuple[bytes, bytes]:
         label, _, text = line.strip().partition(b" ")
         if not label.startswith(b"__label__"):
@@ -255,16 +265,9 @@ class RecordReader:
     def explain(self) -> str:
         """One line on what was rejected, and what to do about it."""
         return (
-            f"{explain(self.format, self.rejected, self.records)}; "
+            f"{rejections.explain(self.format, self.rejected, self.records)}; "
             "see data/README.md for the formats, and give --format where the suffix says too little"
         )
-
-
-def explain(format: str, rejected: Counter[str], records: int) -> str:
-    """One line on what was rejected, the three most common causes first."""
-    most = sorted(rejected.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
-    causes = ", ".join(f"{cause} ({n})" for cause, n in most)
-    return f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}"
 
 
 def is_utf8(data: bytes) -> bool:

@@ -28,6 +28,10 @@ _CHUNK = 1 << 20
 _TEXT = 200  # bytes of a line that are shown
 
 
+class Rejected(Exception):
+    """A line that is no record; the argument is the cause."""
+
+
 def sample(path: str, start: int, number: int, cause: str) -> str:
     """The name of the counter for the line of that number, from 1, of the split of a file that begins at `start`."""
     return f"{_name(path)} {start} {number} {cause}"
@@ -86,8 +90,15 @@ def encode(located: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(entry, sort_keys=True).encode("ascii") + b"\n" for entry in located)
 
 
+def explain(format: str, rejected: Counter[str], records: int) -> str:
+    """One line on what was rejected, the three most common causes first."""
+    most = sorted(rejected.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
+    causes = ", ".join(f"{cause} ({n})" for cause, n in most)
+    return f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}"
+
+
 def where(located: Iterable[dict[str, Any]]) -> str:
-    """Where the first rejected line is, to stand behind `records.explain`; "" where nothing was located."""
+    """Where the first rejected line is, to stand behind `explain`; "" where nothing was located."""
     first = next(iter(located), None)
     line = f", line {first['line']}" if first and "line" in first else ""
     return f"; the first: {first['file']}{line}" if first else ""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from mapreduce import compat, records, rejections
+from mapreduce import compat, images, records, rejections
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flags import count_or_share, up_to_or_widths, widths
 from mapreduce.job import Job
@@ -33,10 +33,12 @@ class TextJob(Job):
 
     Attributes:
         LABELLED: whether the job cannot do without labels.
+        READS: the formats that it can read: those of texts, that of images, or both.
         input_files: the files behind the input's paths, where a runner has found them out.
     """
 
     LABELLED = False
+    READS: tuple[str, ...] = records.TEXTS
     input_files: list[str] | None = None
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
@@ -49,6 +51,7 @@ class TextJob(Job):
         add("--format", choices=records.FORMATS, help="input format; default: by suffix, else text")
         add("--text-field", default="text", help="field of the text in CSV and JSON lines (default: text)")
         add("--label-field", default="label", help="field of the label in CSV and JSON lines (default: label)")
+        add("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
         add("--columns", help="columns of a CSV file: text,label,count; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
@@ -104,6 +107,7 @@ class TextJob(Job):
             text_field=options.text_field,
             label_field=options.label_field,
             columns=columns,  # type: ignore[arg-type]
+            shape=options.shape,
             rule=rule,
             strict=options.strict,
             max_line=options.max_line,
@@ -156,7 +160,7 @@ class TextJob(Job):
             keep = max(1, self.options.keep_rejected)
             self._located = rejections.locate(counters[0].get(rejections.GROUP, {}), files, keep)
         format = self.options.format or "text"
-        line = records.explain(format, rejected, found.get("in", 0)) + rejections.where(self._located)
+        line = rejections.explain(format, rejected, found.get("in", 0)) + rejections.where(self._located)
         rejections.check(format, found, rejected, self.options.max_rejected, line)
         if rejected and not self.options.quiet:
             print(f"{self.KIND}: {line}", file=sys.stderr)
@@ -175,8 +179,13 @@ class TextJob(Job):
         return {**super().side_files(), **({rejections.NAME: rejections.encode(keep)} if keep else {})}
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
-        """The specification."""
-        return {"specification": self.specification}
+        """The specification, where there are texts."""
+        return {"specification": None if self.options.format == images.FORMAT else self.specification}
+
+    def names_specification(self) -> bool:
+        """Whether a flag says what a token is."""
+        names = ("tokenizer", "specification", "punctuation", "case", "ngrams", "character_ngrams", "head")
+        return any(getattr(self.options, name) is not None for name in names)
 
     def _non_option_kwargs(self) -> dict[str, Any]:
         """Adds to the tasks' arguments what the driver has found out about the input."""
@@ -200,9 +209,12 @@ class TextJob(Job):
             )
         named = [path for path in paths if path != "-"]
         if options.format is None:
-            options.format = records.detect_format(self.files_behind(named))
+            options.format = self._detect_format(named)
+        if options.format not in self.READS:
+            one, other = ("images", "texts") if options.format in records.TEXTS else ("texts", "images")
+            raise UserError(f"reads {one}, and the input holds {other}, by its format {options.format}")
         if self.LABELLED and options.format == "text":
-            names = ", ".join(name for name in records.FORMATS if name != "text")
+            names = ", ".join(name for name in self.READS if name != "text")
             raise UserError(f"{self.KIND} needs labelled records; the input looks like text; give --format ({names})")
         settled: list[Any] = ["--format", options.format]
         if options.specification:
@@ -212,7 +224,18 @@ class TextJob(Job):
             options.columns = ",".join(map(str, columns))
         if options.columns is not None:
             settled += ["--columns", options.columns]
+        if options.format == images.FORMAT:
+            if self.names_specification():
+                raise UserError("images have no tokens: leave out --vocabulary, --tokenizer, --ngrams and their like")
+            shape = options.shape or images.first_shape(self.headers(named))
+            options.shape = images.write_shape(images.parse_shape(shape))
+            settled += ["--shape", options.shape]
         return settled
+
+    def _detect_format(self, named: list[str]) -> str:
+        if self.READS == (images.FORMAT,):
+            return images.FORMAT
+        return records.detect_format(self.files_behind(named))
 
 
 def input_file() -> str:

@@ -8,6 +8,7 @@ TensorFlow is imported. This module tokenizes nothing and makes no ids; jobs/enc
 from __future__ import annotations
 
 import base64
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 WINDOW = 8192
 """Records that are held and shuffled at once; a set that is no larger is shuffled as a whole."""
 
-KINDS = ("ids", "bag")
+KINDS = ("ids", "bag", "pixels")
 
 
 def read(
@@ -50,6 +51,7 @@ def read(
         directory: the output of jobs/encode.py.
         kind: "ids": x is int32 [batch, length], 0 = padding. "bag": x is a dict of `ids` and `counts`, both int32
             [batch, unique], as `bag` makes them. Length is that of the longest record of the batch, at least 1.
+            "pixels": x is uint8 [batch, height, width, channels], for shards of images, whose shape is `shape`.
         labels: names in the order of the model's outputs; y, int32 [batch], indexes it, -1 for any other label.
         seed: None reads in the order of the files.
         epoch, epochs: the first epoch and how many follow each other, each in its own order.
@@ -97,8 +99,11 @@ def read(
 
         def batch(start: tf.Tensor) -> tuple[Any, tf.Tensor]:
             rows = 3 * order[start : start + batch_size]
-            ids = _decode(tf.gather(fields, rows + 2))
+            encoded = tf.gather(fields, rows + 2)
             y = index.lookup(tf.gather(fields, rows + 1))
+            if kind == "pixels":
+                return _decode_pixels(encoded, found["shape"]), y
+            ids = _decode(encoded)
             return (bag(ids) if kind == "bag" else ids), y
 
         return tf.data.Dataset.from_tensor_slices(starts).map(batch)
@@ -128,10 +133,11 @@ def _check(directory: str | os.PathLike[str], found: dict[str, Any], kind: str, 
             f"dataset: kind is one of {KINDS}, batch_size at least 1. Received: kind={kind!r}, "
             f"batch_size={batch_size!r}"
         )
-    if found.get("dtype") != "int32" or found.get("shape") != [None]:
-        raise UserError(
-            f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts first"
-        )
+    images = found.get("dtype") == "uint8" and len(found.get("shape") or []) == 3
+    texts = found.get("dtype") == "int32" and found.get("shape") == [None]
+    if not (images if kind == "pixels" else texts):
+        wanted = "uint8 [height, width, channels]; encode images" if kind == "pixels" else "int32 [null]; encode texts"
+        raise UserError(f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not {wanted} first")
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -141,6 +147,16 @@ def _decode(encoded: tf.Tensor) -> tf.Tensor:
     raw = tf.io.decode_base64(encoded)
     longest = tf.maximum(4, tf.reduce_max(tf.strings.length(raw)))
     return tf.io.decode_raw(raw, tf.int32, fixed_length=longest)
+
+
+def _decode_pixels(encoded: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Base64 of bytes [batch] as a uint8 tensor [batch, height, width, channels]."""
+    import tensorflow as tf
+
+    raw = tf.io.decode_base64(encoded)
+    size = math.prod(shape)
+    tf.debugging.assert_equal(tf.strings.length(raw), size, "an image of another shape than the manifest's")
+    return tf.reshape(tf.io.decode_raw(raw, tf.uint8, fixed_length=size), [-1, *shape])
 
 
 def bag(ids: tf.Tensor | tf.RaggedTensor) -> dict[str, tf.Tensor]:
@@ -186,6 +202,17 @@ def _count(directory: str | os.PathLike[str], found: dict[str, Any]) -> int:
     return sum(1 for _ in _records(directory, found)) if counted is None else int(counted)
 
 
+def shape(directory: str | os.PathLike[str]) -> tuple[int, ...]:
+    """The shape of the images in an output of jobs/encode.py, (height, width, channels).
+
+    Raises:
+        UserError: it is missing, not whole, or holds no images.
+    """
+    found = manifest.read(directory, "encode")
+    _check(directory, found, "pixels", 1)
+    return tuple(found["shape"])
+
+
 def label_counts(directory: str | os.PathLike[str]) -> dict[str, int]:
     """How many records each label has, by sorted label name."""
     found = Counter(label for label, _ in _records(directory, manifest.read(directory, "encode")))
@@ -214,17 +241,20 @@ def class_weights(directory: str | os.PathLike[str], labels: Sequence[str]) -> d
 def to_numpy(
     directory: str | os.PathLike[str], *, labels: Sequence[str]
 ) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-    """All records in file order, without TensorFlow: a list of int32 arrays of ids, and y int32 [records].
+    """All records in file order, without TensorFlow, and y int32 [records].
 
-    y indexes `labels`, -1 for any other label.
+    A record is an int32 array of ids, or a uint8 array of the image's shape. y indexes `labels`, -1 for any other.
     """
+    found = manifest.read(directory, "encode")
+    form = [-1] if found["dtype"] == "int32" else found["shape"]
     index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels)}
     rows, y = [], []
-    for label, encoded in _records(directory, manifest.read(directory, "encode")):
+    dtype = np.dtype(found["dtype"]).newbyteorder("<")
+    for label, encoded in _records(directory, found):
         try:
-            rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4"))
+            rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), dtype).reshape(form))
         except ValueError:
-            raise UserError(f"{directory}: not base64 of int32: {encoded[:60]!r}; encode again") from None
+            raise UserError(f"{directory}: not base64 of {found['dtype']}: {encoded[:60]!r}; encode again") from None
         y.append(index.get(label, -1))
     return rows, np.array(y, np.int32)
 

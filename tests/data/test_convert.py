@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.data.conftest import idx, picture
 
 CONVERT = Path(__file__).parents[2] / "data" / "convert.py"
 
@@ -195,6 +199,9 @@ def test_the_commands_that_help_shows_run_as_they_stand(tmp_path: Path) -> None:
         (tmp_path / "aclImdb" / "train" / label / "0_3.txt").write_text("text")
         (tmp_path / f"rt-polarity.{label}").write_text("text\n")
     (tmp_path / "TREC_10.label").write_text("NUM:dist How far ?\n")
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(bytes(4), 1, 2, 2)))
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(b"\7", 1)))
+    picture(tmp_path / "pictures" / "seven" / "1.png", np.zeros((40, 40, 3), np.uint8))
     (tmp_path / "reviews.tab").write_text("Category\tContent\nd\tstring\n\t\nx\tfine\n")
     for command in commands:
         program, script, *arguments = shlex.split(command)
@@ -204,6 +211,7 @@ def test_the_commands_that_help_shows_run_as_they_stand(tmp_path: Path) -> None:
         done = convert(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     made = {path.name: path.read_text() for path in tmp_path.rglob("*.tsv")}
+    assert made.pop("pictures.tsv").startswith("seven\t32x32x1:AAAA")
     assert made == {
         "imdb-train.tsv": "neg\ttext\npos\ttext\n",
         "trec.tsv": "NUM\tHow far ?\n",

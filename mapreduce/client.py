@@ -6,6 +6,7 @@ tasks' words. Files are moved in `mapreduce.hdfs`; causes are told apart in `map
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -13,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from mapreduce import failures, hdfs, package
 from mapreduce.errors import TaskError, UserError
-from mapreduce.task import SIZES
+from mapreduce.task import PARTS
 
 Counters = dict[str, dict[str, int]]
 RETRIES = 8  # of the client to reach YARN, a second each, before we say that it does not answer
@@ -181,11 +183,14 @@ class Client:
 
 def user_counters(counters: Counters) -> Counters:
     """The counters that the job's tasks have counted."""
-    return {group: names for group, names in counters.items() if not FRAMEWORK.fullmatch(group) and group != SIZES}
+    return {group: names for group, names in counters.items() if not FRAMEWORK.fullmatch(group) and group != PARTS}
 
 
-def part_sizes(counters: Counters) -> dict[str, int] | None:
-    """The sizes of the parts as the tasks have counted them, where Hadoop's own count agrees."""
-    sizes = {f"part-{number}": size for number, size in sorted(counters.get(SIZES, {}).items())}
+def parts(counters: Counters) -> list[dict[str, Any]] | None:
+    """The parts as the tasks have counted and summed what they wrote, where Hadoop's own count agrees."""
+    found: list[dict[str, Any]] = [
+        {"name": f"part-{name[:5]}", "size": size, "sha256": base64.urlsafe_b64decode(name[6:] + "=").hex()}
+        for name, size in sorted(counters.get(PARTS, {}).items())
+    ]
     written = next((c for group, c in counters.items() if group.startswith("File Output Format Counters")), {})
-    return sizes if sizes and sum(sizes.values()) == written.get("Bytes Written") else None
+    return found if found and sum(part["size"] for part in found) == written.get("Bytes Written") else None

@@ -13,10 +13,12 @@ import threading
 from typing import Any
 
 from mapreduce import package
-from mapreduce.client import Client, part_sizes, user_counters
-from mapreduce.errors import UserError
+from mapreduce.client import Client, parts, user_counters
+from mapreduce.errors import RecordError, UserError
 from mapreduce.hdfs import STREAMING_JAR, find_streaming_jar
+from mapreduce.manifest import RECORDS
 from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
+from mapreduce.resume import ClusterFolder, KeptSteps
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict
@@ -44,7 +46,9 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
             kwargs.get("output_dir"), posixpath.join(self._opts["hadoop_tmp_dir"], f"mapreduce.{self._job_key}")
         )
         self._upload_mgr = None  # Hadoop's client sends side files by itself
-        self._clients: list[Client] = []
+        self._client: Client | None = None
+        self._counted: list[Counters] = []
+        self._kept: ClusterFolder | None = None
 
     @classmethod
     def _default_opts(cls) -> dict[str, Any]:
@@ -71,6 +75,8 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         self.get_hadoop_streaming_jar()
         if self._uses_input_manifest():
             raise UserError("mapper_raw is not supported; derive the job from mrjob.job.MRJob itself")
+        if (kept := self.job.options.step_output_dir) and not is_remote(kept):
+            raise UserError(f"{kept}: steps on Hadoop are kept on the cluster; give --step-output-dir hdfs:///...")
         self._find_inputs()
 
     def _add_input_files_for_upload(self) -> None:
@@ -80,21 +86,42 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         self._create_setup_wrapper_scripts()
-        if self._local:
-            self._upload()
-        folder = os.path.join(self._get_local_tmp_dir(), "client")
-        os.makedirs(folder)
-        options = self.job.options
-        for number in range(self._num_steps()):
-            client = Client(self.get_hadoop_bin(), self._label(), quiet=options.quiet, verbose=options.verbose)
-            self._clients.append(client)
-            is_last = number == self._num_steps() - 1
-            self._tmp_used |= not (is_last and is_remote(self._wanted))
-            try:
-                client.run(self._args_for_streaming_step(number)[len(client.command) + 1 :], folder)
-            finally:
-                self._output_begun = is_last and client.submitted
+        os.makedirs(os.path.join(self._get_local_tmp_dir(), "client"))
+        wanted = self.job.options.step_output_dir
+        self._kept = ClusterFolder(wanted, self._hdfs) if wanted else None
+        with KeptSteps(self._kept, self.job, self._describe_inputs) as kept:
+            for number in range(self._num_steps()):
+                is_last = number == self._num_steps() - 1
+                given = str(jobconf_from_dict(self._jobconf_for_step(number), "mapreduce.job.reduces"))
+                reduces = int(given) if given.isdigit() else 0
+                found = None if is_last else kept.counters(number, reduces)
+                if found is None:
+                    found = self._run_client(number, is_last)
+                    if not is_last:
+                        kept.complete(number, reduces, found)
+                self._counted.append(found)
         self._commit()
+
+    def _run_client(self, number: int, is_last: bool) -> Counters:
+        """Runs a step; returns the counters that the job's own tasks have counted."""
+        if number == 0 and self._local:
+            self._upload()
+        self._tmp_used |= not is_remote(self._wanted) if is_last else self._kept is None
+        options = self.job.options
+        client = Client(self.get_hadoop_bin(), self._label(), quiet=options.quiet, verbose=options.verbose)
+        arguments = self._args_for_streaming_step(number)[len(client.command) + 1 :]
+        try:
+            client.run(arguments, os.path.join(self._get_local_tmp_dir(), "client"))
+        finally:
+            self._output_begun = is_last and client.submitted
+        self._client = client
+        counted = self._in_users_files(user_counters(client.counters))
+        if number == 0 and (found := counted.get(RECORDS)):
+            given = client.counters.get("Map-Reduce Framework", {}).get("Map input records")
+            read = found.get("in", 0) + found.get("headers", 0)
+            if given not in (None, read):
+                raise RecordError(f"Hadoop gave {given} lines and tasks have read {read}: some were lost; run it again")
+        return counted
 
     def _create_setup_wrapper_scripts(self) -> None:
         folder = os.path.join(self._get_local_tmp_dir(), "package")
@@ -127,19 +154,21 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         return self._inputs if step_num == 0 else [self._step_output_uri(step_num - 1)]
 
     def _step_output_uri(self, step_num: int) -> str:
-        return str(self._output_dir) if step_num == self._num_steps() - 1 else self._remote(f"step-{step_num}")
+        if step_num == self._num_steps() - 1:
+            return str(self._output_dir)
+        return self._kept.step(step_num) if self._kept else self._remote(f"step-{step_num}")
 
     def counters(self) -> list[Counters]:
         """The counters that the job's own tasks have counted, a step each."""
-        return [self._in_users_files(user_counters(client.counters)) for client in self._clients]
+        return self._counted
 
     def _records_out(self) -> int | None:
-        counted = self._clients[-1].counters.get("Map-Reduce Framework", {})
+        counted = self._client.counters.get("Map-Reduce Framework", {}) if self._client else {}
         last = "Reduce output records" if "reducer" in self._get_step(self._num_steps() - 1) else "Map output records"
         return counted.get(last)
 
-    def _part_sizes(self) -> dict[str, int] | None:
-        return part_sizes(self._clients[-1].counters)
+    def _parts(self) -> list[dict[str, Any]] | None:
+        return parts(self._client.counters) if self._client else None
 
     def _cleanup_hadoop_tmp(self) -> None:
         self._remove_remains()

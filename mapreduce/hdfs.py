@@ -163,6 +163,12 @@ class Hdfs:
         if run.returncode:
             raise UserError(f"{path}: cannot be read: {cause(words) or last(words)}")
 
+    def checksums(self, glob: str) -> dict[str, str]:
+        """What the file system itself has for a sum of each file that a glob matches, by the file's name."""
+        lines = self._call("-checksum", glob).stdout.splitlines()
+        fields = [line.rpartition("/")[2].split("\t") for line in lines if "\t" in line]
+        return {name: ":".join(filter(None, values)) for name, *values in fields}
+
     def remove(self, paths: Sequence[str]) -> None:
         """Removes files and folders with all that is in them; what is not there does not matter."""
         self._call("-rm", "-r", "-f", "-skipTrash", *paths)

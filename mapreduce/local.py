@@ -29,7 +29,7 @@ from mapreduce.combiner import kind
 from mapreduce.errors import UserError
 from mapreduce.manifest import describe_input
 from mapreduce.progress import Progress
-from mapreduce.resume import KeptSteps
+from mapreduce.resume import KeptSteps, LocalFolder
 from mapreduce.split import Split, expand, plan, refuse_changed, states
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,8 @@ class InlineRunner(SimMRJobRunner):
         parts = os.path.join(self._get_local_tmp_dir(), "output")
         self._output_dir = parts
         self._reduces = default_reduces(sum(size for size, _ in self._states))
-        with KeptSteps(self._step_output_dir, self.job, self._inputs) as kept:
+        folder = LocalFolder(self._step_output_dir) if self._step_output_dir else None
+        with KeptSteps(folder, self.job, lambda: list(map(describe_input, self._inputs))) as kept:
             for number, step in enumerate(self._get_steps()):
                 is_last = number == self._num_steps() - 1
                 reduces = self._number("mapreduce.job.reduces", number, self._reduces)

@@ -95,16 +95,12 @@ class RemoteRunner:
         """How many lines the output has, where the cluster has counted them."""
         return None
 
-    def _part_sizes(self) -> dict[str, int] | None:
-        """The sizes of the output's parts, where they are known without a look."""
+    def _parts(self) -> list[dict[str, Any]] | None:
+        """Name, size and sha256 of the output's parts, where they are known without a look."""
         return None
 
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
-        if self.job.options.resume or self.job.options.step_output_dir:
-            raise UserError(
-                "--resume and --step-output-dir are for local runs: on a cluster steps are kept for one job"
-            )
         if self._wanted and not is_remote(self._wanted):
             committer.refuse_existing(self._wanted)
         paths = self._get_input_paths()
@@ -180,14 +176,15 @@ class RemoteRunner:
         """Writes side files, manifest and _SUCCESS into a folder here and puts them beside the parts, in that order."""
         os.makedirs(folder)
         description = self._describe(folder)
-        sizes = self._part_sizes()
-        if sizes is None:
-            parts, _ = self._hdfs.list([f"{self._output_dir}/part-*"])
-            sizes = {posixpath.basename(part.path): part.size for part in parts}
-        names = [{"name": name, "size": size} for name, size in sizes.items()]
+        parts, glob = self._parts(), f"{self._output_dir}/part-*"
+        if parts is None:
+            parts = [{"name": posixpath.basename(f.path), "size": f.size} for f in self._hdfs.list([glob])[0]]
+        elif not self._tmp_used:  # else its removal is the third start of `hadoop`
+            sums = self._hdfs.checksums(glob)
+            parts = [{**part, "checksum": sums[part["name"]]} for part in parts]
         out = self._records_out()
         records = {**description.get("records", {}), **({} if out is None else {"out": out})}
-        description.update(parts=names, records=records)
+        description.update(parts=parts, records=records)
         data = manifest.encode(description)
         files = {**self.job.side_files(), manifest.NAME: data, manifest.SUCCESS: manifest.success(data)}
         for name, content in files.items():
@@ -195,13 +192,16 @@ class RemoteRunner:
                 file.write(content)
         self._hdfs.put([os.path.join(folder, name) for name in files], f"{self._output_dir}/")
 
-    def _describe(self, parts: str) -> dict[str, Any]:
+    def _describe_inputs(self) -> list[dict[str, Any]]:
         sha256 = self.job.options.sha256
         inputs = [manifest.describe_input(path, sha256=sha256) for path in self._local]
         for described in inputs:
             if described["path"] == self._stdin_path:
                 described["path"] = "-"
-        inputs += [{"path": file.path, "size": file.size} for file in self._files]
+        return inputs + [{"path": file.path, "size": file.size} for file in self._files]
+
+    def _describe(self, parts: str) -> dict[str, Any]:
+        inputs = self._describe_inputs()
         seconds = time.perf_counter() - self._started
         description: dict[str, Any] = self.job.describe(parts, inputs, self.counters(), seconds)
         return description

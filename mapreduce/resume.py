@@ -1,23 +1,131 @@
 """Completed steps of a job, kept in --step-output-dir, and how a later run goes on from them with --resume.
 
 Each kept step is an output of its own, with a manifest that says of which job, flags and inputs it is; a step that
-does not fit is run again. Without --step-output-dir nothing is kept. The steps themselves are the runners' business.
+does not fit is run again. Without --step-output-dir nothing is kept. The folder is one here for local runs and one on
+the cluster for those on Hadoop. The steps themselves are the runners' business.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from mapreduce import manifest
 from mapreduce.errors import UserError
+from mapreduce.hdfs import File, Hdfs
 
 Counters = dict[str, dict[str, int]]
+
+
+class Folder(Protocol):
+    """Where steps are kept: a folder each, by number."""
+
+    path: str
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+
+    def find(self, number: int) -> dict[str, Any] | None:
+        """The manifest of a step that is there and whole."""
+
+    def write(self, number: int, description: dict[str, Any]) -> None:
+        """Puts the manifest beside the parts of a step, and with it _SUCCESS."""
+
+    def remove(self, number: int) -> None:
+        """Removes what is there of a step."""
+
+
+class LocalFolder:
+    """A folder on this machine."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def _step(self, number: int) -> str:
+        return os.path.join(self.path, f"{number:04d}")
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        return not os.path.isdir(self.path) or not os.listdir(self.path)
+
+    def find(self, number: int) -> dict[str, Any] | None:
+        """The manifest of a step that is there and whole, by the sums of its parts."""
+        try:
+            return manifest.read(self._step(number))
+        except UserError:
+            return None
+
+    def write(self, number: int, description: dict[str, Any]) -> None:
+        """Puts the manifest beside the parts of a step, and with it _SUCCESS."""
+        manifest.write(self._step(number), description)
+
+    def remove(self, number: int) -> None:
+        """Removes what is there of a step."""
+        shutil.rmtree(self._step(number), ignore_errors=True)
+
+
+class ClusterFolder:
+    """A folder on a cluster; a look costs a start of `hadoop`, and so does every change."""
+
+    def __init__(self, path: str, hdfs: Hdfs) -> None:
+        self.path, self._hdfs = path.rstrip("/"), hdfs
+
+    def step(self, number: int) -> str:
+        """The path of a step."""
+        return f"{self.path}/{number:04d}"
+
+    @cached_property
+    def _files(self) -> list[File]:
+        return self._hdfs.list([self.path])[0]
+
+    @cached_property
+    def _manifests(self) -> dict[int, dict[str, Any]]:
+        if not any(posixpath.basename(file.path) == manifest.NAME for file in self._files):
+            return {}
+        text = b"".join(self._hdfs.cat(f"{self.path}/*/{manifest.NAME}")).decode("ascii", "replace")
+        found = [manifest.parse(one.encode(), self.path) for one in re.split(r"(?m)^(?=\{)", text) if one]
+        return {one["arguments"].get("step"): one for one in found}
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        return not self._files
+
+    def find(self, number: int) -> dict[str, Any] | None:
+        """The manifest of a step that is there and whole, by the sizes of its parts."""
+        start = f"/{number:04d}/"
+        sizes = {file.path.rpartition(start)[2]: file.size for file in self._files if start in file.path}
+        try:
+            found = self._manifests.get(number)
+        except UserError:
+            return None
+        parts = {part["name"]: part["size"] for part in found["parts"]} if found else {}
+        whole = manifest.SUCCESS in sizes and parts == {n: size for n, size in sizes.items() if n[:1] != "_"}
+        return found if whole else None
+
+    def write(self, number: int, description: dict[str, Any]) -> None:
+        """Puts the manifest beside the parts of a step, and with it _SUCCESS."""
+        files, _ = self._hdfs.list([f"{self.step(number)}/part-*"])
+        parts = [{"name": posixpath.basename(file.path), "size": file.size} for file in files]
+        data = manifest.encode({**description, "parts": parts})
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, name) for name in (manifest.NAME, manifest.SUCCESS)]
+            for path, content in zip(paths, (data, manifest.success(data))):
+                with open(path, "wb") as file:
+                    file.write(content)
+            self._hdfs.put(paths, f"{self.step(number)}/")
+
+    def remove(self, number: int) -> None:
+        """Removes what is there of a step."""
+        self._hdfs.remove([self.step(number)])
 
 
 class KeptSteps:
@@ -25,45 +133,43 @@ class KeptSteps:
     others are kept the error says how to go on.
 
     Args:
-        folder: --step-output-dir; None keeps nothing.
+        folder: that of --step-output-dir; None keeps nothing.
         job: whose steps they are.
-        inputs: paths of the input files.
+        inputs: describes the input files, as manifests have them.
 
     Raises:
         UserError: the folder holds something and --resume is not given, or that without a folder.
     """
 
-    def __init__(self, folder: str | None, job: Any, inputs: Sequence[str]) -> None:
-        self._folder, self._running = folder, ""
+    def __init__(self, folder: Folder | None, job: Any, inputs: Callable[[], list[dict[str, Any]]]) -> None:
+        self._folder = folder
+        self._running: int | None = None
         self._completed = 0
         if folder is None:
             if job.options.resume:
                 raise UserError("--resume goes on from the steps in --step-output-dir; name that folder")
             return
-        if not job.options.resume and os.path.isdir(folder) and os.listdir(folder):
-            raise UserError(f"{folder}: holds steps already; --resume goes on from them, or remove it")
+        if not job.options.resume and not folder.is_empty():
+            raise UserError(f"{folder.path}: holds steps already; --resume goes on from them, or remove it")
         specification = getattr(job, "specification", None)
         self._identity = {
             "job": type(job).__name__,
             "arguments": job.arguments(),
             "specification": specification and specification.fingerprint,
         }
-        described = [manifest.describe_input(path) for path in inputs]
-        self._inputs = [{"path": str(i), "size": d["size"], "crc32": d["crc32"]} for i, d in enumerate(described)]
+        # By number: the path of what came on standard input is another one each time.
+        self._inputs = [{**described, "path": str(number)} for number, described in enumerate(inputs())]
 
     def counters(self, number: int, reduces: int) -> Counters | None:
         """The counters of a step that is kept whole; None where it has to be run, with nothing in its place."""
         if self._folder is None:
             return None
-        step = os.path.join(self._folder, f"{number:04d}")
         wanted = self._describe(number, reduces, {})
-        try:
-            found = manifest.read(step)
-        except UserError:
-            found = {}
-        if any(found.get(name) != wanted[name] for name in ("arguments", "inputs")):
-            shutil.rmtree(step, ignore_errors=True)
-            self._running = step
+        found = self._folder.find(number)
+        if found is None or any(found[name] != wanted[name] for name in ("arguments", "inputs")):
+            if not self._folder.is_empty():
+                self._folder.remove(number)
+            self._running = number
             return None
         self._completed += 1
         return dict(found["counters"])
@@ -71,8 +177,8 @@ class KeptSteps:
     def complete(self, number: int, reduces: int, counters: Counters) -> None:
         """Says that a step is whole."""
         if self._folder is not None:
-            manifest.write(self._running, self._describe(number, reduces, counters))
-            self._running = ""
+            self._folder.write(number, self._describe(number, reduces, counters))
+            self._running = None
             self._completed += 1
 
     def _describe(self, number: int, reduces: int, counters: Counters) -> dict[str, Any]:
@@ -87,12 +193,12 @@ class KeptSteps:
     ) -> None:
         if error is None or self._folder is None:
             return
-        if self._running:
-            shutil.rmtree(self._running, ignore_errors=True)
+        if self._running is not None:
+            self._folder.remove(self._running)
         if not self._completed:
             return
         command = shlex.join(["python", *[part for part in sys.argv if part != "--resume"], "--resume"])
-        advice = f"{self._completed} completed steps are in {self._folder}; to go on from them: {command}"
+        advice = f"{self._completed} completed steps are in {self._folder.path}; to go on from them: {command}"
         if isinstance(error, UserError):
             error.args = (f"{error}; {advice}",)
         else:

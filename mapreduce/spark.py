@@ -67,6 +67,8 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
     def _check_input_paths(self) -> None:
         if not shutil.which(self.get_spark_submit_bin()[0]):
             raise UserError("no spark-submit on this machine: pip install -e '.[spark]', or set SPARK_HOME")
+        if self.job.options.resume or self.job.options.step_output_dir:
+            raise UserError("--resume and --step-output-dir are not for Spark, which keeps no steps; use -r hadoop")
         self._find_inputs()
 
     def _add_input_files_for_upload(self) -> None:

@@ -6,6 +6,8 @@ come here (`mapreduce.attempt`).
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -16,13 +18,14 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.failures import MARK
+from mapreduce.spill import with_tabs
 
 TASKS = ("--mapper", "--combiner", "--reducer")
 SECONDS = 30.0
 """Between reports of a task's status: Hadoop kills a task that is silent for ten minutes."""
-SIZES = "part sizes"
-"""The counter group of the bytes in each part of the output."""
-PARTS = 30  # at most; Hadoop allows 120 counters in a job, its own among them
+PARTS = "parts"
+"""The counter group of the output's parts: `NNNNN SHA256`, in base64 to fit into 64 characters, and their bytes."""
+MOST = 30  # parts that are counted; Hadoop allows 120 counters in a job, its own among them
 _SHOWN = 200  # bytes of a record
 
 
@@ -60,11 +63,21 @@ class Watched:
 
 
 class Written:
-    """A task's output; counts the bytes that Hadoop writes for it: a line without a tab gets one at its end."""
+    """A task's output; counts and sums the bytes that Hadoop writes for it: a line without a tab gets one at its end.
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.size = 0
+    Args:
+        stream: where it goes.
+        counts: whether it is a part.
+    """
+
+    def __init__(self, stream: Any, counts: bool) -> None:
+        self._stream, self._counts = stream, counts
+        self.size, self._sum = 0, hashlib.sha256()
+
+    @property
+    def sum(self) -> str:
+        """The sha256 in base64."""
+        return base64.urlsafe_b64encode(self._sum.digest()).rstrip(b"=").decode()
 
     def write(self, data: bytes) -> int:
         """As of a stream; takes whole lines.
@@ -78,9 +91,10 @@ class Written:
                 "the job writes a carriage return (byte 13), at which Hadoop streaming would cut the line; use a "
                 f"protocol that escapes it, as JSON does, or replace it. Received: {around!r}"
             )
-        self.size += len(data)
-        if data.count(b"\t") < 1 or data.count(b"\n") > 1:
-            self.size += sum(b"\t" not in line for line in data.split(b"\n")[:-1])
+        if self._counts:
+            lines = data if b"\t" in data and data.count(b"\n") == 1 else with_tabs(data)
+            self.size += len(lines)
+            self._sum.update(lines)
         return int(self._stream.write(data))
 
     def flush(self) -> None:
@@ -105,11 +119,12 @@ def run_task(job_class: Any, arguments: list[str]) -> None:
     try:
         job = job_class(arguments)
         job._stdin = watched = Watched(job.stdin)
-        job._stdout = written = Written(job.stdout)
+        counts = _writes_part(job)
+        job._stdout = written = Written(job.stdout, counts)
         job.execute()
-        if _writes_part(job):
+        if counts:
             part = int(os.environ.get("mapreduce_task_partition", "0"))
-            job.increment_counter(SIZES, f"{part:05d}", written.size)
+            job.increment_counter(PARTS, f"{part:05d} {written.sum}", written.size)
     except Exception as error:
         known = isinstance(error, UserError)
         text = f"{error}\n" if known else traceback.format_exc()
@@ -124,7 +139,7 @@ def run_task(job_class: Any, arguments: list[str]) -> None:
 def _writes_part(job: Any) -> bool:
     """Whether the task's output is a part of the job's, and one of not too many."""
     options = job.options
-    few = int(os.environ.get("mapreduce_job_reduces", PARTS + 1)) <= PARTS
+    few = int(os.environ.get("mapreduce_job_reduces", MOST + 1)) <= MOST
     return bool(few and options.run_reducer and options.step_num == len(job.steps()) - 1)
 
 

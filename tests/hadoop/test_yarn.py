@@ -41,6 +41,9 @@ def test_hostile_input(
     assert len(beside) <= 3, beside
     hadoop("fs", "-get", there, tmp_path / "hadoop")
     check_same(job, tmp_path / "local", tmp_path / "hadoop")
+    if steps == 1:  # the file system's own sums too
+        said = hadoop("fs", "-checksum", f"{there}/part-00000").stdout.split()[1:]
+        assert manifest.read(tmp_path / "hadoop")["parts"][0]["checksum"] == ":".join(said)
 
 
 def test_a_users_own_job_with_a_module_beside_it(counted: tuple[str, Path], hadoop: Hadoop, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mapreduce import failures, package, task
-from mapreduce.client import Client, user_counters
+from mapreduce.client import Client, parts, user_counters
 from mapreduce.errors import UserError
 from mapreduce.hdfs import cause, find_hadoop
 from mapreduce.remote import is_input
@@ -100,6 +101,23 @@ def test_a_block_is_remembered_and_narrowed_to_a_line() -> None:
 )
 def test_what_ails_a_cluster(words: str, expected: str) -> None:
     assert expected in (cause(words) or "")
+
+
+def test_parts_are_summed_as_hadoop_writes_them() -> None:
+    """The task's sums come back as names of counters, which are of 64 characters at most."""
+    written = task.Written(io.BytesIO(), counts=True)
+    for data in (b"a\tb\n", b"no tab\n\ny\tz\n", b"last\n"):
+        written.write(data)
+    expected = b"a\tb\nno tab\t\n\t\ny\tz\nlast\t\n"
+    name = f"00003 {written.sum}"
+    assert len(name) < 64
+    counters = {"parts": {name: written.size}, "File Output Format Counters ": {"Bytes Written": len(expected)}}
+    sha256 = hashlib.sha256(expected).hexdigest()
+    assert parts(counters) == [{"name": "part-00003", "size": len(expected), "sha256": sha256}]
+    counters["File Output Format Counters "]["Bytes Written"] += 1  # compressed, say
+    assert parts(counters) is None
+    with pytest.raises(UserError, match="carriage return"):
+        written.write(b"a\tb\rc\n")
 
 
 def test_no_hadoop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

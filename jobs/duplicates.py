@@ -11,11 +11,11 @@ Output:  88444d2eca528429	88444d2eca528429	1.0000	{"train.tsv":2}	{"train.tsv":2
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from mapreduce import minhash
+from mapreduce.hdfs import name_here
 from mapreduce.job import MRStep
 from mapreduce.records import SplitRule
 from mapreduce.specification import Specification, override
@@ -41,7 +41,7 @@ class Duplicates(TextJob):
         return set(self.tokenizer.features(text)) or {text}
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        options, file = self.options, os.path.basename(input_file())
+        options, file = self.options, name_here(input_file())
         validation = SplitRule("validation", options.validation, options.salt.encode())
 
         def source(text: bytes) -> str:

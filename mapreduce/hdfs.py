@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from mapreduce.errors import UserError
 
@@ -22,6 +23,20 @@ _SAID = re.compile(r"^(?:\w+: |Exception in thread \S+ |Caused by: )(?P<words>.+
 
 STREAMING_JAR = re.compile(r"hadoop-?(?:mapred-)?streaming(?:-(?P<version>\d[\d.]*\d)\S*)?\.jar$")
 _JAR_FOLDERS = ("/usr/lib/hadoop-mapreduce", "/usr/lib/hadoop/lib", "/home/hadoop/contrib")
+
+
+_UPLOADED = re.compile(r"/mapreduce\.[^/]+/input/\d+/[^/]+$")
+
+
+def name_there(name: str) -> str:
+    """What an uploaded file is called: a colon is not allowed there, and _ or . before the name would hide it."""
+    return re.sub(r"[%:]|^[_.]", lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def name_here(path: str) -> str:
+    """What the user calls a file that a task reads, of an uploaded one too."""
+    name = path.rpartition("/")[2]
+    return unquote(name, errors="surrogateescape") if _UPLOADED.search(path) else name
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from urllib.parse import urlparse
 
 from mapreduce import committer, compat, manifest, rejections
 from mapreduce.errors import UserError
-from mapreduce.hdfs import File, Hdfs, find_hadoop
+from mapreduce.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.split import expand
 
 with compat.stand_ins():
@@ -125,8 +125,7 @@ class RemoteRunner:
         """Puts local files on the cluster in one call: folders of links, a second folder where two have one name."""
         folder = os.path.join(self._get_local_tmp_dir(), "upload")
         for path in self._local:
-            # A colon is not allowed there, and _ or . would hide the file.
-            name = os.path.basename(path).replace(":", "-").lstrip("_.") or "input"
+            name = name_there(os.path.basename(path))
             number = 0
             while self._remote(f"input/{number}/{name}") in self._uploaded:
                 number += 1

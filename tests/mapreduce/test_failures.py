@@ -12,7 +12,7 @@ import pytest
 from mapreduce import failures, package, task
 from mapreduce.client import Client, parts, user_counters
 from mapreduce.errors import UserError
-from mapreduce.hdfs import cause, find_hadoop
+from mapreduce.hdfs import cause, find_hadoop, name_here, name_there
 from mapreduce.remote import is_input
 
 WORDS = """\
@@ -118,6 +118,15 @@ def test_parts_are_summed_as_hadoop_writes_them() -> None:
     assert parts(counters) is None
     with pytest.raises(UserError, match="carriage return"):
         written.write(b"a\tb\rc\n")
+
+
+@pytest.mark.parametrize("name", ["a:b.tsv", "_a.tsv", ".a", "100%.tsv", "%3A:%", "naïve 猫.txt", "a_b.c"])
+def test_an_uploaded_file_is_told_by_its_own_name(name: str) -> None:
+    there = name_there(name)
+    assert ":" not in there and there[0] not in "_."
+    assert name_here(f"hdfs://host:1/tmp/mapreduce.wordcount.me.1.2.3/input/0/{there}") == name
+    assert name_here(f"/home/me/{name}") == name
+    assert name_here("hdfs://host:1/input/0/100%25.tsv") == "100%25.tsv"  # the user's own
 
 
 def test_no_hadoop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

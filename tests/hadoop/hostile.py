@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import random
@@ -53,3 +54,17 @@ def write(folder: Path, labelled: bool) -> None:
     name("streams").with_suffix(f"{suffix}.bz2").write_bytes(b"".join(map(bz2.compress, members[3:])))
     (folder / "_hidden").write_bytes(b"hidden\thidden\n")
     (folder / ".hidden").write_bytes(b"hidden\thidden\n")
+
+
+def write_images(folder: Path) -> None:
+    """Writes records of images of 5 x 4 bytes, with a mark, CRLF, a compressed file and lines that are none."""
+    folder.mkdir(parents=True)
+    chance = random.Random(7)
+    lines = [
+        b"%d\t5x4x1:%s" % (number % 3, base64.urlsafe_b64encode(bytes(chance.randrange(256) for _ in range(20))))
+        for number in range(600)
+    ]
+    odd = [b"no label", b"1\t4x5x1:" + lines[0][8:], b"2\t5x4x1:AAAA", b"2\t", lines[1][:-3] + b"\xff==", b"", lines[0]]
+    (folder / "bom.tsv").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines[:200]) + b"\n")
+    (folder / "crlf.tsv").write_bytes(b"\r\n".join([*lines[200:400], *odd]))
+    (folder / "members.tsv.gz").write_bytes(gzip.compress(b"\n".join(lines[400:500]) + b"\n") * 2)

@@ -23,6 +23,7 @@ JOBS = {
     "vocabulary": ("text", ("--top-k", "500", "--min-df", "2", "--character-ngrams", "3")),
     "encode": ("tsv", ()),
     "duplicates": ("tsv", ()),
+    "imagestats": ("images", ("--shape", "5x4x1")),
 }
 """Job to kind of input and flags."""
 
@@ -77,6 +78,21 @@ def test_parts_are_the_same_bytes(
     assert {entry["path"].rpartition("/")[2] for entry in described["inputs"]} == {
         path.name for path in Path(inputs[kind]).iterdir() if not path.name.startswith(("_", "."))
     }
+
+
+def test_outputs_are_added_and_taken_out_again(
+    inputs: dict[str, str], cluster: Path, tmp_path: Path, run_job: Run
+) -> None:
+    reject = ("--max-rejected", "1.0", "--output-dir")
+    run_job("labelcount", "-r", "local", *reject, tmp_path / "a", f"{inputs['tsv']}/bom.tsv")
+    run_job("labelcount", "-r", "local", *reject, tmp_path / "b", f"{inputs['tsv']}/crlf.tsv")
+    for runner, more in (("local", ()), ("hadoop", IN_CLIENT)):
+        both = tmp_path / f"both-{runner}"
+        run_job("merge", "-r", runner, *more, "--output-dir", both, tmp_path / "a", tmp_path / "b")
+        left = tmp_path / f"left-{runner}"
+        run_job("merge", "-r", runner, *more, "--subtract", "--output-dir", left, both, tmp_path / "b")
+        assert parts(left) == parts(tmp_path / "a")
+    assert parts(tmp_path / "both-hadoop") == parts(tmp_path / "both-local")
 
 
 def test_local_input_and_local_output(inputs: dict[str, str], cluster: Path, tmp_path: Path, run_job: Run) -> None:

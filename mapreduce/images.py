@@ -148,4 +148,4 @@ def add_pixels(documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes
             values = values.translate(None, b"\0")  # they add nothing, and images have many
             total[2] += sum(values)
             total[3] += sum(values.translate(_LOW)) + 256 * sum(values.translate(_HIGH))
-    yield b"".join([b"%s\t%d\t%d\t%d\t%d\n" % (label, *totals[label]) for label in sorted(totals)])
+    yield b"".join([label + b"".join([b"\t%d" % n for n in totals[label]]) + b"\n" for label in sorted(totals)])

@@ -74,6 +74,12 @@ def test_own_data(command: str, clone: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("command", commands("sh data"))
+def test_commands_on_fetched_data(command: str, clone: Path) -> None:
+    run(command, clone)
+
+
+@pytest.mark.data
 @pytest.mark.parametrize("command", [c for c in commands("sh train") if "r8" in c])
 def test_training_commands(command: str, clone: Path) -> None:
     out = run(command, clone)

@@ -68,7 +68,7 @@ def idx_pairs(images: bytes, labels: bytes, names: tuple[str, str], counts: Coun
     """
     shape, pixels = read_idx(images, names[0])
     counted, numbers = read_idx(labels, names[1])
-    if len(shape) not in (3, 4) or len(counted) != 1 or shape[0] != counted[0]:
+    if len(shape) not in (3, 4) or len(counted) != 1 or shape[0] != counted[0] or 0 in shape:
         raise DataError(
             f"{names[0]} holds {written(shape)} values and {names[1]} {written(counted)}; "
             "give images of as many as there are labels"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest, vocabulary
+from mapreduce import images, manifest, vocabulary
 from mapreduce.errors import UserError
 from mapreduce.records import RecordReader, SplitRule, csv_columns, is_utf8
 from mapreduce.specification import PRESETS, Specification, preset
@@ -23,6 +24,7 @@ RECORDS = {
     "csv": b'id,label,text\n1,pos,"a ""good"" film, really"\r\n2,neg,a bad one\n',
     "jsonl": b'{"label": "pos", "text": "a good\\nfilm \\u00e9"}\n{"text": "b", "label": 3, "x": [1, {"y": null}]}\n',
     "fasttext": b"__label__pos a good film\n__label__neg a bad one\n",
+    "images": b"7\t2x2x1:AAH-_w==\n8\t1x1x1:AA==\r\n8\t2x2x1:____-w==\n",
 }
 
 
@@ -54,6 +56,11 @@ def test_records(examples: int, format: str, tmp_path: Path) -> None:
             assert is_utf8(label) and not {b"\t", b"\n"} & {label[i : i + 1] for i in range(len(label))}
             assert format == "text" or (label.strip() and text.strip())
             assert is_utf8(text) or not strict
+            if format == "images":  # one way of writing an image is read, and no other
+                height, width, channels = images.shape_of(text) or (0, 0, 0)
+                pixels = images.pixels(text)
+                assert len(pixels) == height * width * channels
+                assert text == b"%dx%dx%d:%s" % (height, width, channels, urlsafe_b64encode(pixels))
 
     fuzz(examples, RECORDS[format], attempt)
 

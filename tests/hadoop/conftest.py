@@ -45,12 +45,13 @@ def cluster() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def hadoop(cluster: Path) -> Hadoop:
-    """Runs `hadoop ARGS`."""
+    """Runs `hadoop ARGS`; what earlier runs of the tests have written is gone."""
 
     def run(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [cluster / "bin/hadoop", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=check)
 
+    run("fs", "-rm", "-r", "-f", "-skipTrash", "/out", "/kept")
     return run
 
 

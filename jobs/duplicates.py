@@ -16,7 +16,7 @@ from functools import cached_property
 
 from mapreduce import minhash
 from mapreduce.hdfs import name_here
-from mapreduce.job import MRStep
+from mapreduce.job import MRStep, in_blocks
 from mapreduce.records import SplitRule
 from mapreduce.specification import Specification, override
 from mapreduce.textjob import TextJob, input_file
@@ -63,7 +63,7 @@ class Duplicates(TextJob):
 
     def steps(self) -> list[MRStep]:
         return [
-            MRStep(mapper=self.block_mapper, reducer=self.collect),
+            MRStep(mapper=in_blocks(self.map_blocks), reducer=self.collect),
             MRStep(reducer=self.attach),
             MRStep(reducer=self.verify),
         ]

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from mapreduce import addition
-from mapreduce.job import Job, MRStep
+from mapreduce.job import Job, MRStep, in_blocks
 from mapreduce.local import default_reduces
 from mapreduce.textjob import TextJob, input_file
 
@@ -59,7 +59,7 @@ class Merge(Job):
 
     def steps(self) -> list[MRStep]:
         add = addition.ADDERS[self.options.kind or self.outputs.kind].__get__(self)
-        return [MRStep(mapper=self.block_mapper, reducer=self.subtract if self.options.subtract else add)]
+        return [MRStep(mapper=in_blocks(self.map_blocks), reducer=self.subtract if self.options.subtract else add)]
 
     def describe(self, parts: str, inputs: Any, counters: Any, seconds: float) -> dict[str, Any]:
         return self.outputs.describe(seconds)

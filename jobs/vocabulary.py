@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from mapreduce.combiner import add
 from mapreduce.counting import count_documents
-from mapreduce.job import MRStep
+from mapreduce.job import MRStep, in_blocks
 from mapreduce.selection import SelectionJob
 
 
@@ -29,10 +29,9 @@ class BuildVocabulary(SelectionJob):
 
     def steps(self) -> list[MRStep]:
         return [
-            MRStep(mapper=self.block_mapper, combiner=add.__get__(self), reducer=add.__get__(self)),
+            MRStep(mapper=in_blocks(self.map_blocks), combiner=add.__get__(self), reducer=add.__get__(self)),
             MRStep(
-                mapper_init=self.rank_init,
-                mapper=self.rank,
+                mapper=in_blocks(self.rank),
                 reducer_init=self.select_init,
                 reducer=self.select,
                 reducer_final=self.select_final,

@@ -91,7 +91,9 @@ def run_map(settings: Settings, split: Split, number: int, folder: str, report: 
     spill = Spill(
         folder, settings.reduces, partition, combine, settings.sort_values, settings.memory, settings.combiner_kind
     )
-    pairs = combine and PairCombiner.of(settings.job("mapper"), settings.job("combiner"), settings.step)
+    pairs = None
+    if combine and settings.combiner_kind is None:
+        pairs = PairCombiner.of(settings.job("mapper"), settings.job("combiner"), settings.step)
     if pairs:
         with redirect_stdout(sys.stderr):
             pairs.run(split, spill, counters, settings.memory)

@@ -133,7 +133,7 @@ class PairCombiner:
             return None
         if methods["combiner_init"] or methods["combiner_final"] or methods["mapper_raw"] or mapper.sort_values():
             return None
-        return None if mapper.maps_blocks(step) else cls(mapper, combiner, step)
+        return None if mapper.block_mapper(step) else cls(mapper, combiner, step)
 
     def run(self, lines: Iterable[bytes], output: Any, counters: Any, memory: int) -> None:
         """Runs the mapper over lines of input; writes lines."""

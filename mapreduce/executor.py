@@ -17,7 +17,8 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,22 +43,25 @@ class Task:
     command: Callable[[int], tuple[list[str], dict[str, str], str]]
 
 
-Executor = Callable[[list[Task], int, Report], list[Result]]
+Meanwhile = Callable[[], None]
+Executor = Callable[[list[Task], int, Report, Meanwhile], list[Result]]
 
 
-def run_inline(tasks: list[Task], attempts: int, report: Report) -> list[Result]:
+def run_inline(tasks: list[Task], attempts: int, report: Report, meanwhile: Meanwhile) -> list[Result]:
     """Runs the tasks one by one in this process; an exception passes through with its traceback."""
     try:
-        return [task.run(0, report) for task in tasks]
+        results = [task.run(0, report) for task in tasks]
+        meanwhile()
+        return results
     except OSError as error:
         raise full_disk(error) or error from None
 
 
 def in_children(processes: int) -> Executor:
-    """An executor with up to `processes` children at a time."""
+    """An executor with up to `processes` children at a time; the first of them run while `meanwhile` does."""
 
-    def run(tasks: list[Task], attempts: int, report: Report) -> list[Result]:
-        return _Children(tasks, attempts, report).run(processes)
+    def run(tasks: list[Task], attempts: int, report: Report, meanwhile: Meanwhile) -> list[Result]:
+        return _Children(tasks, attempts, report).run(processes, meanwhile)
 
     return run
 
@@ -99,11 +103,12 @@ class _Children:
         # The driver alone holds the write end: its death is the end of file that children wait for.
         self._lifeline, self._held = os.pipe()
 
-    def run(self, processes: int) -> list[Result]:
+    def run(self, processes: int, meanwhile: Meanwhile) -> list[Result]:
         try:
+            self._start_some(processes)
+            meanwhile()
             while self._waiting or self._children:
-                while self._waiting and len(self._children) < processes:
-                    self._start(*self._waiting.pop())
+                self._start_some(processes)
                 for key, _ in self._selector.select():
                     self._read(key.fd)
         finally:
@@ -115,6 +120,10 @@ class _Children:
             self._selector.close()
             os.close(self._lifeline)
         return self._results
+
+    def _start_some(self, processes: int) -> None:
+        while self._waiting and len(self._children) < processes:
+            self._start(*self._waiting.pop())
 
     def _start(self, number: int, attempt: int) -> None:
         read_end, write_end = os.pipe()
@@ -176,6 +185,19 @@ class _Children:
         else:
             why = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
         raise TaskError(f"{self._tasks[child.number].name} failed in all of {child.attempt + 1} attempts: {why}")
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """While the block runs SIGTERM ends it as Ctrl-C does, so that what it made is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _kill(pid: int) -> None:

@@ -141,7 +141,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
     def _hadoop_streaming_commands(self, step_num: int) -> tuple[str, str | None, str | None]:
         mapper, combiner, reducer = super()._hadoop_streaming_commands(step_num)
         # A mapper of blocks has added up already; a combiner would be one more process for every spill.
-        return mapper, None if self.job.maps_blocks(step_num) else combiner, reducer
+        return mapper, None if self.job.block_mapper(step_num) else combiner, reducer
 
     def _jobconf_for_step(self, step_num: int) -> dict[str, Any]:
         given = super()._jobconf_for_step(step_num)

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -28,9 +28,20 @@ from mapreduce.errors import UserError
 from mapreduce.hdfs import find_hadoop
 from mapreduce.split import Split, blocks, expand
 
-__all__ = ["Job", "MRStep"]
+__all__ = ["Job", "MRStep", "in_blocks"]
 
 LINES = 10_000  # in a block that is made of single lines
+BlockMapper = Callable[[Iterable[bytes]], Iterator[bytes]]
+
+
+def in_blocks(map_blocks: BlockMapper) -> Callable[[Any, bytes], Iterator[tuple[bytes, bytes]]]:
+    """The mapper of a step that works on blocks of whole lines, as `Job.map_blocks` does."""
+
+    def mapper(_: Any, line: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return _pairs(map_blocks([line + b"\n"]))
+
+    mapper.map_blocks = map_blocks  # type: ignore[attr-defined]
+    return mapper
 
 
 class Job(MRJob):
@@ -69,17 +80,13 @@ class Job(MRJob):
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.
 
-        Define it in place of `mapper`, or name `self.block_mapper` as the mapper of a step in `steps()`.
+        Define it in place of `mapper`, or name `in_blocks(self.map_blocks)` as the mapper of a step in `steps()`.
         """
         raise NotImplementedError
 
-    def block_mapper(self, _: Any, line: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The mapper that stands for `map_blocks` in a step."""
-        yield from _pairs(self.map_blocks([line + b"\n"]))
-
     @property
     def longest_line(self) -> int | None:
-        """`map_blocks` gets longer lines cut to so many bytes; None cuts none."""
+        """The first step's blocks hold longer lines cut to so many bytes; None cuts none."""
         return None
 
     def steps(self) -> list[MRStep]:
@@ -91,27 +98,31 @@ class Job(MRJob):
             for name in ("combiner", "reducer", "reducer_init", "reducer_final")
             if getattr(type(self), name) is not getattr(MRJob, name)
         }
-        return [MRStep(mapper=self.block_mapper, **defined)]
+        return [MRStep(mapper=in_blocks(self.map_blocks), **defined)]
 
-    def maps_blocks(self, step_num: int) -> bool:
-        """Whether the mapper of a step is `map_blocks`."""
+    def block_mapper(self, step_num: int) -> BlockMapper | None:
+        """What maps blocks in a step; None where the mapper takes single records."""
         mapper = self.steps()[step_num]["mapper"]
-        return getattr(mapper, "__func__", None) is Job.block_mapper
+        return getattr(mapper, "map_blocks", None)
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Runs the mapper of a step on stdin, in blocks where it can."""
-        if not self.maps_blocks(step_num):
+        map_blocks = self.block_mapper(step_num)
+        if map_blocks is None:
             super().run_mapper(step_num)
             return
-        longest = self.longest_line
-        source = self.stdin.blocks(longest) if isinstance(self.stdin, Split) else blocks(self.stdin, longest)
-        for block in self.map_blocks(source):
+        longest = self.longest_line if step_num == 0 else None
+        if isinstance(self.stdin, Split):
+            source = self.stdin.blocks(longest)
+        else:  # Hadoop has taken a byte order mark off already
+            source = blocks(self.stdin, longest, step_num == 0 and "mapreduce_map_input_start" not in os.environ)
+        for block in map_blocks(source):
             self.stdout.write(block)
 
     def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
-        """Maps decoded lines: what Spark calls. Lines are joined into blocks for `map_blocks`."""
-        if self.maps_blocks(step_num):
-            return _pairs(self.map_blocks(_joined(value for _, value in pairs)))
+        """Maps decoded lines: what Spark calls. Lines are joined into blocks for what maps blocks."""
+        if map_blocks := self.block_mapper(step_num):
+            return _pairs(map_blocks(_joined(value for _, value in pairs)))
         mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
         return mapped
 

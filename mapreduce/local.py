@@ -10,14 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mrjob.compat import jobconf_from_dict
@@ -75,6 +71,8 @@ class InlineRunner(SimMRJobRunner):
         self.job: Any = None  # set by Job.make_runner
         self._inputs: list[str] = []
         self._reduces = 1
+        self._writes_manifest = False
+        self._described: list[dict[str, Any]] = []
         self._started = time.perf_counter()
         self._lock = -1
 
@@ -107,13 +105,15 @@ class InlineRunner(SimMRJobRunner):
         if wanted:
             committer.refuse_existing(wanted)
         self._refuse()
-        with _terminated_as_interrupted():
+        with executor.terminated_as_interrupted():
             try:
                 self._run_steps(wanted)
             except OSError as error:
                 raise executor.full_disk(error) or error from None
 
     def _run_steps(self, wanted: str) -> None:
+        options = self.job.options
+        self._writes_manifest = bool(wanted or options.manifest)
         parts = os.path.join(self._get_local_tmp_dir(), "output")
         self._output_dir = parts
         self._reduces = default_reduces(sum(size for size, _ in self._states))
@@ -130,8 +130,7 @@ class InlineRunner(SimMRJobRunner):
                         kept.complete(number, reduces, self._counters[number])
         self._output_dir = wanted or parts
         self.job.check_counters(self.counters())
-        options = self.job.options
-        description = self._describe(parts) if wanted or options.manifest else None
+        description = self._describe(parts) if self._writes_manifest else None
         refuse_changed(self._inputs, self._states)
         if description:
             committer.commit_job(parts, self._output_dir, description, self.job.side_files())
@@ -165,14 +164,18 @@ class InlineRunner(SimMRJobRunner):
                 raise UserError(f"the local runner does not do {what}; {other}")
 
     def _describe(self, parts: str) -> dict[str, Any]:
-        from_stdin = self._stdin_path
-        inputs = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
-        for described in inputs:
-            if described["path"] == from_stdin:
-                described["path"] = "-"
         seconds = time.perf_counter() - self._started
-        description: dict[str, Any] = self.job.describe(parts, inputs, self.counters(), seconds)
+        description: dict[str, Any] = self.job.describe(parts, self._described, self.counters(), seconds)
         return description
+
+    def _describe_inputs(self) -> None:
+        """Reads the inputs for their checksums, while the last tasks run, which seldom need all cores."""
+        if not self._writes_manifest:
+            return
+        self._described = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
+        for described in self._described:
+            if described["path"] == self._stdin_path:
+                described["path"] = "-"
 
     def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
         output = self._output_dir_for_step(step_num)
@@ -238,9 +241,12 @@ class InlineRunner(SimMRJobRunner):
 
         tasks = [executor.Task(name, *task(number, what)) for number, (name, what) in enumerate(named.items())]
         attempts = self._number(f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, 4)
+        last = settings.step == self._num_steps() - 1 and (kind == "reducer" or not settings.has_reducer)
         label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"
         with Progress(label, size, quiet=self.job.options.quiet) as progress:
-            results = self._executor()(tasks, attempts, progress.update)
+            results = self._executor()(
+                tasks, attempts, progress.update, self._describe_inputs if last else lambda: None
+            )
         for result in results:
             for group, names in result["counters"].items():
                 self._counters[settings.step].setdefault(group, Counter()).update(names)
@@ -284,16 +290,3 @@ class LocalRunner(InlineRunner):
 
     def _executor(self) -> executor.Executor:
         return executor.in_children(self._num_cores())
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """While the block runs SIGTERM ends it as Ctrl-C does, so that what it made is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

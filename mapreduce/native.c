@@ -95,6 +95,58 @@ static size_t put_number(uint8_t *to, int64_t value)
     return size;
 }
 
+/* ---- looking at bytes: line ends, UTF-8 ---- */
+
+/* The size of the character that n >= 1 bytes begin with, 0 if it is none (Unicode 15, table 3-7). */
+static size_t character(const uint8_t *p, size_t n)
+{
+    uint8_t first = p[0], least = 0x80, most = 0xBF;
+    size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    if (size < 2 || size > n)
+        return size > n ? 0 : size;
+    if (first == 0xE0)
+        least = 0xA0; /* shorter forms are no characters, */
+    else if (first == 0xED)
+        most = 0x9F; /* nor are surrogates, */
+    else if (first == 0xF0)
+        least = 0x90;
+    else if (first == 0xF4)
+        most = 0x8F; /* nor what is above U+10FFFF */
+    if (p[1] < least || p[1] > most)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if (p[i] >> 6 != 2)
+            return 0;
+    return size;
+}
+
+/* The number of line ends, or where the bytes are not UTF-8 its complement. */
+API int64_t fm_scan(const uint8_t *data, uint64_t n)
+{
+    int64_t lines = 0;
+    for (uint64_t i = 0; i < n;) { /* in pieces, whose sum of up to 255 fits a byte: compilers know how to do that */
+        uint64_t end = n - i < 255 ? n : i + 255;
+        uint8_t found = 0;
+        for (; i < end; i++)
+            found = (uint8_t)(found + (data[i] == '\n'));
+        lines += found;
+    }
+    for (uint64_t i = 0; i < n;) {
+        uint64_t eight = 0;
+        if (n - i >= 8)
+            memcpy(&eight, data + i, 8);
+        if (n - i >= 8 && !(eight & 0x8080808080808080u)) {
+            i += 8;
+            continue;
+        }
+        size_t size = character(data + i, (size_t)(n - i));
+        if (!size)
+            return ~lines;
+        i += size;
+    }
+    return lines;
+}
+
 /* ---- tokenizer: the character table, words and features ---- */
 
 typedef struct {

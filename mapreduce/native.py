@@ -72,6 +72,7 @@ def _declare(library: Any) -> None:
     place = ctypes.POINTER(ctypes.c_void_p)
     functions: dict[str, tuple[Any, list[Any]]] = {
         "version": (flag, []),
+        "scan": (signed, [text, number]),
         "use_simd": (None, [flag]),
         "tokenizer_new": (pointer, [text, pointer, flag, pointer, small, pointer, small, small]),
         "tokenizer_free": (None, [pointer]),
@@ -131,6 +132,18 @@ def _check(result: int) -> int:
 
 def _place(numbers: array[int]) -> int:
     return numbers.buffer_info()[0]
+
+
+def scan(data: bytes) -> tuple[int, bool]:
+    """The number of line ends, and whether the bytes are valid UTF-8; in Python where there is no library."""
+    if library := load():
+        lines = int(library.fm_scan(data, len(data)))
+        return max(lines, ~lines), lines >= 0
+    try:
+        data.isascii() or data.decode()
+    except UnicodeDecodeError:
+        return data.count(b"\n"), False
+    return data.count(b"\n"), True
 
 
 class _Tokenizer:

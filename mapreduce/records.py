@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from mapreduce import images, rejections
+from mapreduce import images, native, rejections
 from mapreduce.errors import RecordError, UserError
 from mapreduce.rejections import Rejected
 from mapreduce.split import first_line
@@ -151,10 +151,10 @@ class RecordReader:
         """Counts the lines of a block where it is texts just as it is; else it has to be `read`."""
         whole = self.format == "text" and self.rule.split == "all" and not self._is_suspect(block)
         if whole:
-            lines = block.count(b"\n")
+            lines, valid = native.scan(block)
             self.lines += lines
             self.used += lines
-            if not is_utf8(block):
+            if not valid:
                 self.invalid_utf8 += sum(not is_utf8(line) for line in block.split(b"\n"))
         return whole
 
@@ -187,7 +187,7 @@ class RecordReader:
                 self.left_out += 1
         self.lines += len(lines)
         self.used += len(records)
-        if not is_utf8(block):
+        if not native.scan(block)[1]:
             self.invalid_utf8 += sum(not is_utf8(text) for _, text in records)
         return records
 

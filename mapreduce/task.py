@@ -158,26 +158,26 @@ def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
         return place
     lines, number = watched.lines, 0
     if len(lines) > 1:
-        number, lines = _narrow(job, lines)
+        number, lines = _narrow(job.block_mapper(job.options.step_num), lines)
     if len(lines) == 1:
         record = lines[0][:_SHOWN].rstrip(b"\r\n").decode("utf-8", "replace")
         place.update(number=watched.before + number + 1, record=record)
     return place
 
 
-def _narrow(job: Any, lines: list[bytes]) -> tuple[int, list[bytes]]:
+def _narrow(map_blocks: Any, lines: list[bytes]) -> tuple[int, list[bytes]]:
     """Halves a block until one line is left that fails by itself; returns its number and it, or the whole block."""
 
     def fails(some: list[bytes]) -> bool:
         try:
-            for _ in job.map_blocks([b"".join(some)]):
+            for _ in map_blocks([b"".join(some)]):
                 pass
         except Exception:
             return True
         return False
 
     first, last = 0, len(lines)
-    if not hasattr(job, "map_blocks") or not fails(lines):
+    if map_blocks is None or not fails(lines):
         return 0, lines
     while last - first > 1:
         middle = (first + last) // 2

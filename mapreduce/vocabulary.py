@@ -44,14 +44,14 @@ class Vocabulary:
 
 
 class Fingerprint:
-    """16 hexadecimal digits of tokens that come one by one."""
+    """16 hexadecimal digits of tokens that come by and by."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, token: bytes) -> None:
-        """Takes the next token."""
-        self._digest.update(token + b"\n")
+    def add(self, *tokens: bytes) -> None:
+        """Takes the next tokens."""
+        self._digest.update(b"".join([token + b"\n" for token in tokens]))
 
     def __str__(self) -> str:
         return self._digest.hexdigest()[:16]
@@ -60,8 +60,7 @@ class Fingerprint:
 def fingerprint(tokens: Iterable[bytes]) -> str:
     """16 hexadecimal digits of a list of tokens."""
     found = Fingerprint()
-    for token in tokens:
-        found.add(token)
+    found.add(*tokens)
     return str(found)
 
 

@@ -201,6 +201,8 @@ static void fuzz_shuffle(source *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     source s = {data, size};
+    int64_t lines = fm_scan(data, size);
+    check((lines < 0 ? ~lines : lines) <= (int64_t)size, "more lines than bytes");
     use_simd = take(&s) % 2;
     if (take(&s) % 2)
         fuzz_counting(&s);

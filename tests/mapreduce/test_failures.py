@@ -78,16 +78,15 @@ def test_a_foreign_traceback_is_found() -> None:
 
 
 def test_a_block_is_remembered_and_narrowed_to_a_line() -> None:
-    class Fails:
-        def map_blocks(self, blocks: list[bytes]) -> list[int]:
-            return [int(line) for block in blocks for line in block.splitlines()]
+    def fails(blocks: list[bytes]) -> list[int]:
+        return [int(line) for block in blocks for line in block.splitlines()]
 
     watched = task.Watched(io.BytesIO(b"1\n2\n3\nx\n5\n6\n"))
     watched.read(4)
     watched.read(5)  # "3\nx\n5"
     watched.readline()
     assert watched.before == 2
-    assert task._narrow(Fails(), watched.lines) == (1, [b"x\n"])
+    assert task._narrow(fails, watched.lines) == (1, [b"x\n"])
 
 
 @pytest.mark.parametrize(

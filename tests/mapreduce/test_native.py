@@ -99,6 +99,28 @@ def test_encodes_as_the_twin(specification: Specification, documents: list[tuple
     assert list(encoder.lines([documents])) == [encoder._lines(documents)]
 
 
+@settings(deadline=None, max_examples=300)
+@given(data=st.one_of(texts, st.text().map(lambda text: text.encode("utf-8", "surrogatepass")), st.binary()))
+def test_scans_as_python_does(data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        valid = False
+    else:
+        valid = True
+    assert native.scan(data) == (data.count(b"\n"), valid)
+
+
+def test_utf8_is_valid_where_python_says_so() -> None:
+    """All leading bytes with the bytes at the borders behind them, at every length."""
+    border = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF]
+    for first in range(256):
+        for tail in ([], *([a] for a in border), *([a, b] for a in border for b in border)):
+            for more in ([], [0x80], [0xBF], [0x80, 0x80]):
+                data = b"a line\n" + bytes([first, *tail, *more])
+                assert native.scan(data)[1] == (data == data.decode("utf-8", "ignore").encode()), data
+
+
 def test_keys_come_in_the_order_of_their_bytes() -> None:
     words = [
         b"a" * n + bytes([b]) * m for n in (0, 1, 7, 8, 9, 16, 17, 40) for b in (0, 1, 97, 98, 255) for m in (0, 1, 9)

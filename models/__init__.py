@@ -1,4 +1,4 @@
-"""Models of text: the bridge from shards, architectures, training, export, and the use of what was exported.
+"""Models of texts and images: the bridge from shards, architectures, training, export, and what was exported in use.
 
 `load` reads an exported model, `load_keras` the Keras file beside it. TensorFlow is imported when it
 is needed.
@@ -79,7 +79,7 @@ class LoadedModel:
 
 
 def load(directory: str | os.PathLike[str]) -> LoadedModel:
-    """Reads a model that `models.export` wrote.
+    """Reads a model that `models.export` or `models.export_images` wrote.
 
     Raises:
         UserError: there is none, or it is not whole.
@@ -88,11 +88,16 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
         >>> load("model")(["a text", "another"]).shape
         (2, 20)
     """
-    return LoadedModel(directory)
+    about = manifest.read(directory, "model").get("model") or {}
+    if about.get("input") != "pixels":
+        return LoadedModel(directory)
+    from models.loaded_images import LoadedAutoencoder, LoadedImageModel
+
+    return (LoadedAutoencoder if about.get("output") == "images" else LoadedImageModel)(directory)
 
 
 def load_keras(directory: str | os.PathLike[str]) -> Any:
-    """Reads the Keras model beside the SavedModel, to go on with it: from strings [batch] to probabilities.
+    """Reads the Keras model beside the SavedModel, to go on with it: from strings or pixels to probabilities.
 
     Imports the layers of ours that it may hold first, which `keras.models.load_model` alone would miss.
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from mapreduce import manifest
 from mapreduce.errors import UserError
 from models import inputs, train
+from models.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- accuracy -->\n", "<!-- /accuracy -->"
@@ -47,10 +48,10 @@ class Measured:
 
 def measure(train_file: Path, test_file: Path, output: Path, model: str, seed: int = 0) -> Measured:
     """Trains `model` (or takes the one that is there and up to date) and tests it."""
-    train.train([train_file], output, model=model, seed=seed)
+    train.train([train_file], output, model=model, settings=Settings(seed))
     found = manifest.read(output, "model")
     size = sum(path.stat().st_size for path in (output / "saved_model").rglob("*") if path.is_file())
-    accuracy = train.test(output, [str(test_file)]).accuracy
+    _, accuracy = train.test(output, [str(test_file)])
     return Measured(accuracy, found["results"]["candidate"]["name"], size / 1e6, found["seconds"])
 
 

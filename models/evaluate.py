@@ -1,4 +1,4 @@
-"""Measures a model on labelled texts: `python -m models.evaluate MODEL_DIR test.tsv`.
+"""Measures a model on labelled texts or images: `python -m models.evaluate MODEL_DIR test.tsv`.
 
 Accuracy, macro F1, a table of the classes and the confusion matrix. It reads the test split and changes nothing;
 choosing a model by it is what `models.selection` avoids.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import models
 from mapreduce.errors import UserError
 from models import inputs
+from models.loaded_images import LoadedAutoencoder
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m models.evaluate",
-        description="Writes accuracy, macro F1, a table of the classes and the confusion matrix.",
+        description="Writes accuracy, macro F1, a table of the classes and the confusion matrix; of an autoencoder the "
+        "reconstruction error.",
         epilog="Example: python -m models.evaluate MODEL_DIR test.tsv",
     )
     parser.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
@@ -119,9 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if not pairs:
             raise UserError(f"{options.input[0]}: no labelled record to evaluate on")
-        result = evaluate(
-            models.load(options.model), [text for _, text in pairs], [label.decode() for label, _ in pairs]
-        )
+        model, texts = models.load(options.model), [text for _, text in pairs]
+        if isinstance(model, LoadedAutoencoder):
+            print(f"reconstruction error {model.error(texts):.4f}")
+            return 0
+        result = evaluate(model, texts, [label.decode() for label, _ in pairs])
     except UserError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return error.exit_code

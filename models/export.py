@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,36 +55,49 @@ def export(
     Raises:
         UserError: a token cannot be written, or the numbers of labels and of logits differ.
     """
-    outputs = model.output_shape[-1]
-    if outputs != len(labels):
-        raise UserError(f"export: the model has {outputs} outputs for {len(labels)} labels")
-    folder = Path(directory)
-    temporary = folder.with_name(f"{folder.name}._temporary.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        asset = temporary / ASSET
+    check_outputs(model, labels)
+
+    def save(folder: Path) -> None:
+        asset = folder / ASSET
         if not isinstance(tokens, int):
             write_tokens(asset, tokens)
         lookup = tokens if isinstance(tokens, int) else str(asset)
         classifier = Classifier(model, kind, specification, lookup, labels, scale)
         tf.saved_model.save(
             classifier,
-            str(temporary / SAVED_MODEL),
+            str(folder / SAVED_MODEL),
             signatures={"serving_default": classifier.classify},
         )
-        string_model(model, kind, specification, lookup, scale).save(temporary / KERAS)
+        string_model(model, kind, specification, lookup, scale).save(folder / KERAS)
         asset.unlink(missing_ok=True)
-        size = {"hash_buckets": tokens} if isinstance(tokens, int) else {"tokens": len(tokens)}
-        found = {
-            **manifest,
-            "kind": "model",
-            "specification": specification.to_json(),
-            "specification_fingerprint": specification.fingerprint,
-            "vocabulary_fingerprint": None if isinstance(tokens, int) else vocabulary.fingerprint(tokens),
-            "model": {"input": kind, "labels": list(labels), "scale": scale, **size},
-        }
-        manifests.write(temporary, found)
+
+    size = {"hash_buckets": tokens} if isinstance(tokens, int) else {"tokens": len(tokens)}
+    found = {
+        **manifest,
+        "kind": "model",
+        "specification": specification.to_json(),
+        "specification_fingerprint": specification.fingerprint,
+        "vocabulary_fingerprint": None if isinstance(tokens, int) else vocabulary.fingerprint(tokens),
+        "model": {"input": kind, "labels": list(labels), "scale": scale, **size},
+    }
+    write_whole(Path(directory), save, found)
+
+
+def check_outputs(model: keras.Model, labels: Sequence[str]) -> None:
+    """Raises UserError where the numbers of labels and of logits differ."""
+    outputs = model.output_shape[-1]
+    if outputs != len(labels):
+        raise UserError(f"export: the model has {outputs} outputs for {len(labels)} labels")
+
+
+def write_whole(folder: Path, save: Callable[[Path], None], manifest: dict[str, Any]) -> None:
+    """Lets `save` write into a new folder, adds manifest and `_SUCCESS`, and puts it in the place of an earlier one."""
+    temporary = folder.with_name(f"{folder.name}._temporary.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        save(temporary)
+        manifests.write(temporary, manifest)
         old = folder.with_name(f"{folder.name}._old.{os.getpid()}")
         if folder.exists():
             folder.rename(old)

@@ -1,43 +1,31 @@
-"""Fits one candidate to encoded documents, and asks a fitted model for its logits.
+"""Fits one candidate to encoded records, epoch by epoch, each a function of (seed, epoch).
 
-The data come from `models.dataset`, the scale of the features from `models.selection`. This module chooses nothing and
-writes no files.
+The data come from `models.dataset`, candidates from `models.candidates`, what happens around an epoch from
+`models.epochs`. This module chooses nothing; the one file that it may write is a checkpoint.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from models import dataset
-from models.optimizer import LazyAdam
-from models.selection import Candidate
+from models import build, checkpoint, dataset
+from models.candidates import Candidate
+from models.checkpoint import State
+from models.epochs import Epochs, Report
+from models.fitted import Fitted, Interrupted
+from models.measure import Measure
+from models.settings import DEFAULT, Settings
 from models.weights import Array
 
 STEPS = 32
 """Steps that run in the graph before Keras is asked again."""
-
-
-def input_kind(candidate: Candidate) -> str:
-    """What the candidate's architecture reads, "ids" or "bag"."""
-    kind: str = importlib.import_module(f"models.architectures.{candidate.model}").INPUT
-    return kind
-
-
-def build(candidate: Candidate, features: int, labels: int, scale: Array | None = None) -> keras.Model:
-    """The candidate's model before training."""
-    architecture = getattr(importlib.import_module(f"models.architectures.{candidate.model}"), candidate.model)
-    given = {} if scale is None else {"scale": scale}
-    model: keras.Model = architecture(features, labels, **given, **candidate.architecture)
-    return model
 
 
 def fit(
@@ -45,102 +33,124 @@ def fit(
     directory: str | os.PathLike[str],
     *,
     labels: Sequence[str],
-    features: int,
+    size: int | tuple[int, ...],
     scale: Array | None = None,
-    seed: int = 0,
-) -> keras.Model:
+    settings: Settings = DEFAULT,
+    validation: str | os.PathLike[str] | None = None,
+    best: bool = False,
+    file: Path | None = None,
+    key: str = "",
+    name: str | None = None,
+) -> Fitted:
     """Builds the candidate's model and trains it on an output of jobs/encode.py.
 
-    The result is a function of the arguments and the data: seeds are set, and the order is one of (seed, epoch).
+    The result is a function of the arguments and the data, also where training is interrupted and resumed: seeds are
+    set, and order, dropout and shifts are functions of (seed, epoch).
 
     Args:
         labels: names in the order of the logits.
-        features: size of the vocabulary.
+        size: of the vocabulary, or the shape of the images.
         scale: float [features], or None.
+        validation: records that every epoch is measured on.
+        best: keeps the epoch with the best measure; else the last one.
+        file: of a checkpoint after every epoch; where the settings say so, training begins with what it holds.
+        key: says what the checkpoint is of.
+        name: for progress and logs; the candidate's own without it.
+
+    Raises:
+        Interrupted: Ctrl-C, after an epoch at least.
+        UserError: the loss is no number any more, or the checkpoint is damaged.
     """
-    keras.utils.set_random_seed(seed)
-    model = build(candidate, features, len(labels), scale)
+    name = name or candidate.name
+    keras.utils.set_random_seed(settings.seed)
+    with build.precision(settings):
+        model = build.build(candidate, size, len(labels), scale)
+    number = tf.Variable(0, dtype=tf.int64, trainable=False)
+    batches, steps = _batches(candidate, directory, labels, settings.seed, number)
+    optimizer = build.optimizer(candidate, steps * candidate.epochs)
+    model.compile(optimizer, build.loss(candidate), steps_per_execution=min(STEPS, steps))
+    state = None
+    if file is not None and settings.resume:
+        state = checkpoint.read(file, model, key)
+    state = state or State()
+    done = len(state.history)
+    if done:
+        print(f"fit {name}: goes on after epoch {done} of {candidate.epochs}", file=sys.stderr)
+    measure = _measure(candidate, model, validation, labels)
+    epochs = Epochs(settings.seed, number, state, measure=measure, best=best, file=file, key=key)
+    report = Report(name, steps, candidate.epochs, done)
+    callbacks: list[Any] = [epochs, report, *tensorboard(settings, name)]
+    try:
+        if done < candidate.epochs:
+            model.fit(
+                batches, initial_epoch=done, epochs=candidate.epochs, shuffle=False, verbose=0, callbacks=callbacks
+            )
+    except KeyboardInterrupt:
+        if not state.best_epoch:
+            raise
+        checkpoint.restore(model, state.best)
+        raise Interrupted(Fitted(model, state.best_epoch, state.history)) from None
+    finally:
+        report.close()
+    checkpoint.restore(model, state.best)
+    return Fitted(model, state.best_epoch, state.history)
+
+
+def _batches(
+    candidate: Candidate, directory: str | os.PathLike[str], labels: Sequence[str], seed: int, number: tf.Variable
+) -> tuple[tf.data.Dataset, int]:
+    kind = build.input_kind(candidate)
     batches = dataset.read(
         directory,
-        kind=input_kind(candidate),
+        kind=kind,
         batch_size=candidate.batch_size,
         labels=labels,
         seed=seed,
-        epochs=candidate.epochs,
-        bucket=True,
+        epoch=number,
+        bucket=kind != "pixels",
     )
     steps = int(batches.cardinality())
-    rate = keras.optimizers.schedules.PolynomialDecay(candidate.rate, steps, end_learning_rate=0.0)
-    optimizer = {"sgd": keras.optimizers.SGD, "adam": LazyAdam}[candidate.optimizer](rate)
-    loss = {
-        "squared hinge": squared_hinge,
-        "cross-entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    }[candidate.loss]
-    model.compile(optimizer, loss, steps_per_execution=min(STEPS, steps))
-    model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[Report(candidate.name, steps)])
-    return model
+    if candidate.shift:
+
+        def moved(step: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            fold = tf.random.experimental.stateless_fold_in
+            seeds = fold(fold(tf.constant([seed, 1], tf.int64), number.read_value()), step)
+            return shifted(record[0], candidate.shift, seeds), record[1]
+
+        batches = batches.enumerate().map(moved, num_parallel_calls=1).prefetch(2)
+    if candidate.loss == "pixels":
+        batches = batches.map(lambda x, _: (x, tf.cast(x, tf.float32) / 255))
+    return batches, steps
 
 
-def squared_hinge(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Sum over labels of max(0, 1 - t * logit)^2, t being 1 for the true label and -1 for others.
-
-    One against the rest, as liblinear's default does it. Keras's SquaredHinge is the mean over labels, so that its
-    rates would depend on their number.
+def shifted(images: tf.Tensor, most: int, seeds: tf.Tensor) -> tf.Tensor:
+    """Every image moved by up to `most` pixels down or up and to a side; zeros come in.
 
     Input shape:
-        y: int [batch] or [batch, 1]. logits: float32 [batch, labels].
+        [batch, height, width, channels]; seeds int64 [2].
 
     Output shape:
-        float32 [batch].
+        The same.
     """
-    sign = 2 * tf.one_hot(tf.reshape(tf.cast(y, tf.int32), [-1]), tf.shape(logits)[-1]) - 1
-    return tf.reduce_sum(tf.square(tf.nn.relu(1 - sign * logits)), axis=-1)
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    offsets = tf.random.stateless_uniform([2, batch, 1], seeds, 0, 2 * most + 1, tf.int32)
+    wide = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]])
+    rows = tf.gather(wide, offsets[0] + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
 
 
-def logits(
-    model: keras.Model, directory: str | os.PathLike[str], *, kind: str, labels: Sequence[str]
-) -> tuple[Array, Array]:
-    """A model's logits for encoded documents, float32 [documents, labels], and their labels, int32 [documents].
-
-    A label that is not among `labels` is -1.
-    """
-    batches = dataset.read(directory, kind=kind, batch_size=128, labels=labels, bucket=True)
-    answer = tf.function(lambda x: model(x, training=False), input_signature=[batches.element_spec[0]])
-    found, truth = [], []
-    for x, y in batches:
-        found.append(answer(x).numpy())
-        truth.append(y.numpy())
-    return np.concatenate(found), np.concatenate(truth)
+def _measure(
+    candidate: Candidate, model: keras.Model, validation: str | os.PathLike[str] | None, labels: Sequence[str]
+) -> Callable[[], float] | None:
+    if validation is None:
+        return None
+    found = Measure(model, validation, kind=build.input_kind(candidate), labels=labels)
+    return (lambda: -found.error()) if build.gives_images(candidate) else found.accuracy
 
 
-class Report(keras.callbacks.Callback):
-    """Shows on stderr how far training is: a bar on a terminal, a line now and then elsewhere."""
-
-    SECONDS = 10.0
-
-    def __init__(self, name: str, steps: int) -> None:
-        super().__init__()
-        self.name, self.steps = name, steps
-        self.bar: Any = None
-        self.shown = time.monotonic()
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=self.steps, desc=f"fit {self.name}", unit="steps", leave=False, delay=1.0)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        done = min(batch + 1, self.steps)
-        if self.bar is not None:
-            self.bar.update(done - self.bar.n)
-        elif time.monotonic() - self.shown > self.SECONDS:
-            self.shown = time.monotonic()
-            print(
-                f"fit {self.name}: {100 * done // self.steps} %, loss {(logs or {}).get('loss', 0.0):.4f}",
-                file=sys.stderr,
-            )
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self.bar is not None:
-            self.bar.close()
+def tensorboard(settings: Settings, name: str) -> list[Any]:
+    """The callback that writes TensorBoard's logs, where they are asked for, into a folder of this name."""
+    if settings.tensorboard is None:
+        return []
+    folder = settings.tensorboard / name.replace(" ", "-").replace(",", "")
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]

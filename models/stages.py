@@ -6,12 +6,13 @@ fork, and a job's output says itself what it was made from. Nothing is trained h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from mapreduce.errors import RecordError, UserError
 from mapreduce.remote import describe, is_remote
 from mapreduce.specification import Specification
 from mapreduce.split import expand
+from models.candidates import Candidate
+from models.settings import Settings
 
 
 class Stages:
@@ -63,40 +66,76 @@ class Stages:
     def featurecount(self, specification: Specification, split: str, minimum_df: int = 1) -> Path:
         """The output of jobs/featurecount.py."""
         name = f"{split}-{specification.fingerprint}-{minimum_df}-features"
-        return self._run("featurecount", name, specification, split, {"--min-df": minimum_df})
+        return self._run("featurecount", name, split, specification, {"--min-df": minimum_df})
 
     def labelcount(self, specification: Specification, split: str) -> Path:
         """The output of jobs/labelcount.py."""
-        return self._run("labelcount", f"{split}-{specification.fingerprint}-labels", specification, split)
+        return self._run("labelcount", f"{split}-{specification.fingerprint}-labels", split, specification)
 
     def encode(self, specification: Specification, split: str, vocabulary: Path, fingerprint: str) -> Path:
         """The output of jobs/encode.py; `fingerprint` is that of the vocabulary."""
-        name = f"{split}-{fingerprint}-shards"
+        name = f"{split}-{specification.fingerprint}-{fingerprint}-shards"
         flags = {"--vocabulary": vocabulary}
-        return self._run("encode", name, specification, split, flags, vocabulary_fingerprint=fingerprint)
+        return self._run("encode", name, split, specification, flags, vocabulary_fingerprint=fingerprint)
+
+    def encode_images(self, split: str) -> Path:
+        """The output of jobs/encode.py for images, which need no vocabulary."""
+        return self._run("encode", f"{split}-images", split, None)
+
+    def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path]) -> str:
+        """Names a training by all that its result depends on: the candidate, settings and the outputs it reads."""
+        parts = [manifest.read(path)["parts"] for path in outputs]
+        found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts}
+        if settings.mixed_precision:
+            found["mixed_precision"] = True
+        return json.dumps(found, sort_keys=True)
+
+    def checkpoint(self, split: str, key: str) -> Path:
+        """The file of the checkpoint of the training of this key."""
+        return self.folder / f"{split}-{hashlib.sha256(key.encode()).hexdigest()[:16]}-checkpoint.npz"
+
+    def remove_checkpoints(self) -> None:
+        """Removes all checkpoints: training has come to its end."""
+        for path in self.folder.glob("*-checkpoint.npz"):
+            path.unlink()
+
+    def scores(self) -> list[dict[str, Any]]:
+        """What earlier runs have measured on the validation split."""
+        path = self.folder / "scores.json"
+        found: list[dict[str, Any]] = json.loads(path.read_bytes()) if path.exists() else []
+        return found
+
+    def write_scores(self, scores: list[dict[str, Any]]) -> None:
+        """Keeps what was measured."""
+        path = self.folder / "scores.json"
+        temporary = path.with_suffix(".temporary")
+        temporary.write_text(json.dumps(scores), encoding="ascii")
+        temporary.replace(path)
 
     def _run(
         self,
         job: str,
         name: str,
-        specification: Specification,
         split: str,
+        specification: Specification | None,
         flags: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
     ) -> Path:
         output = self.folder / name
         wanted = {
             "inputs": self.inputs,
-            "specification_fingerprint": specification.fingerprint,
+            "specification_fingerprint": specification and specification.fingerprint,
             "vocabulary_fingerprint": vocabulary_fingerprint,
         }
         if _is_current(output, job, wanted, self.reading):
             return output
         shutil.rmtree(output, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        rules = self.folder / f"{specification.fingerprint}.json"
-        rules.write_text(json.dumps(specification.to_json()), encoding="ascii")
-        options = {"--specification": rules, "--split": split, "--output-dir": output, **self.reading, **(flags or {})}
+        options = {"--split": split, "--output-dir": output, **self.reading, **(flags or {})}
+        if specification is not None:
+            rules = self.folder / f"{specification.fingerprint}.json"
+            rules.write_text(json.dumps(specification.to_json()), encoding="ascii")
+            options["--specification"] = rules
         command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
         command += [str(part) for option in options.items() for part in option]
         print(f"{job}: {split} split", file=sys.stderr)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mapreduce.errors import UserError
-from models import selection
+from models import candidates, selection
 from models.weights import FeatureCounts
 
 
@@ -15,28 +15,28 @@ def counted(df: list[int], tf: list[int], features: list[bytes]) -> FeatureCount
     return FeatureCounts(features, ["a", "b"], n, n % 2, np.array(tf), np.array(df), np.array([9, 9]))
 
 
-@pytest.mark.parametrize("model", selection.MODELS)
+@pytest.mark.parametrize("model", candidates.TEXT_MODELS)
 @pytest.mark.parametrize("labels", [2, 20])
 def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int) -> None:
-    found = selection.candidates(model, labels)
+    found = candidates.candidates(model, labels)
     assert 1 <= len(found) <= 8 and len({one.name for one in found}) == len(found)
     assert all(one.model == model and one.features <= 500_000 for one in found)
 
 
 def test_naive_bayes_is_for_two_labels_alone() -> None:
-    assert any(one.weights == "naive_bayes" for one in selection.candidates("linear", 2))
-    assert not any(one.weights == "naive_bayes" for one in selection.candidates("linear", 3))
+    assert any(one.weights == "naive_bayes" for one in candidates.candidates("linear", 2))
+    assert not any(one.weights == "naive_bayes" for one in candidates.candidates("linear", 3))
 
 
 def test_parts_of_words_are_for_short_texts_alone() -> None:
-    short, long = (selection.candidates("linear", 2, length) for length in (20.0, 250.0))
+    short, long = (candidates.candidates("linear", 2, length) for length in (20.0, 250.0))
     assert any(one.specification.character_ngrams for one in short)
     assert long and not any(one.specification.character_ngrams for one in long)
 
 
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(UserError, match="there are linear"):
-        selection.candidates("quadratic", 2)
+        candidates.candidates("quadratic", 2)
 
 
 def test_features_are_kept_by_df_then_tf_then_bytes() -> None:
@@ -53,7 +53,7 @@ def test_no_feature_left_is_an_error() -> None:
 
 
 def test_shares_multiply_kinds_of_features() -> None:
-    candidate = next(one for one in selection.candidates("linear", 2) if one.name == "tf-idf")
+    candidate = next(one for one in candidates.candidates("linear", 2) if one.name == "tf-idf")
     found = counted([1, 1, 1, 1], [1, 1, 1, 1], [b"x", b"x y", b" ~xyz", b" ^x"])
     scale = selection.scale(candidate, found)
     assert scale is not None

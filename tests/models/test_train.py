@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import pytest
 
 import models
 from mapreduce import manifest, records
-from models import selection, train
+from models import candidates, selection, train, train_texts
+from models.settings import Settings
 from models.stages import Stages
 
 WORDS = {
@@ -61,8 +63,8 @@ def run(folder: Path, *more: str, output: str = "model", train_file: str = "trai
 @pytest.fixture
 def one_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the choice does not matter, one candidate of each model is enough."""
-    for name, made in list(selection._CANDIDATES.items()):
-        monkeypatch.setitem(selection._CANDIDATES, name, lambda made=made: made()[:1])
+    for name, made in list(candidates._TEXTS.items()):
+        monkeypatch.setitem(candidates._TEXTS, name, lambda made=made: made()[:1])
 
 
 def scores(folder: Path) -> object:
@@ -122,15 +124,15 @@ def test_validation_labels_change_neither_counts_nor_weights_nor_candidates(tmp_
     seen = []
     for name, pairs in (("as_is", found), ("changed", changed)):
         stages = Stages([write(tmp_path / f"{name}.tsv", pairs)], tmp_path / name, runner="inline")
-        train.choose(stages, "linear", 0)
+        train_texts.choose(stages, "linear", Settings())
         parts = {
             str(path.relative_to(tmp_path / name)): path.read_bytes()
             for path in (tmp_path / name).rglob("part-*")
             if path.parent.name.startswith("train-")
         }
         weight = [
-            selection.scale(one, train.count(stages, one, "train").counts).tolist()  # type: ignore[union-attr]
-            for one in selection.candidates("linear", 3)
+            selection.scale(one, train_texts.count(stages, one, "train").counts).tolist()  # type: ignore[union-attr]
+            for one in candidates.candidates("linear", 3)
         ]
         accuracies = [one["accuracy"] for one in json.loads((tmp_path / name / "scores.json").read_bytes())]
         seen.append((parts, weight, accuracies))
@@ -238,3 +240,13 @@ def test_errors_are_one_line_and_leave_nothing(
     assert code in (2, 3) and out == "" and len(lines) == 1 and said in lines[0]
     assert "Traceback" not in words
     assert {p for p in tmp_path.rglob("*") if "model.work" not in p.relative_to(tmp_path).parts} - before <= set()
+
+
+def test_specifications_that_come_to_the_same_tokens_do_not_mix(tmp_path: Path) -> None:
+    found = candidates.candidates("textcnn")
+    stages = Stages([write(tmp_path / "train.tsv", documents(30, 0))], tmp_path / "work", runner="inline")
+    words, sentences = (train_texts.count(stages, replace(one, minimum_df=1), "all") for one in found[::2])
+    assert words.counts.features == sentences.counts.features and words.vocabulary != sentences.vocabulary
+    outputs = {stages.encode(found[0].specification, "all", words.vocabulary, words.fingerprint)}
+    outputs.add(stages.encode(found[2].specification, "all", sentences.vocabulary, sentences.fingerprint))
+    assert len(outputs) == 2

@@ -4,6 +4,9 @@ Every contender reads the same text, splits on white space, counts, and writes `
 outputs are compared byte for byte before anything is measured. What is printed is each one's median and, from each
 round's pair of runs, the median ratio to ours, so that a busy machine slows both alike.
 
+At last a tenth of the text, the whole and four times the whole are counted: seconds, and the memory that the largest
+process took.
+
 Without --input a text with Zipf's frequencies is made. Example:
   python tests/benchmarks/bench_wordcount.py --input books.txt --rounds 9
 """
@@ -193,13 +196,35 @@ COMPARISONS = [  # ours, the peer, the most that the ratio may be, share of the 
     ("ours", "polars", 0.5, 1.0, 1.0),
     ("ours", "duckdb", 0.5, 1.0, 1.0),
     ("ours, keras preset", "polars", None, 1.0, 0.5),
-    ("ours", "ours, one task", 1 / 1.5, 1.0, 1.0),
+    ("ours", "ours, one task", None, 1.0, 1.0),
+    ("ours", "ours, one task", 1 / 1.5, 4.0, 0.5),
     ("ours, plain Python", "mrjob, block-counting mapper", 0.65, 1.0, 0.3),
     ("ours", "mrjob, mapper of its README", 1 / 70, 1.0, 0.12),
     ("ours, unchanged mapper and combiner", "mrjob, mapper and combiner", 0.25, 0.1, 0.3),
     ("ours, unchanged mapper and combiner", "mrjob, mapper and combiner", 0.1, 0.0, 0.7),
     ("ours, unchanged mapper and combiner", "mrjob, inline", 1.0, 0.0, 1.0),
 ]
+
+
+GROWTH = (0.1, 1.0, 4.0)  # shares of the text
+
+
+def grow(run: Contender, texts: dict[float, Path], target: Path, rounds: int) -> None:
+    """Prints median seconds and peak memory by size."""
+    for share in GROWTH:
+        seconds, peaks = [], []
+        for _ in range(rounds):
+            shutil.rmtree(target, ignore_errors=True)
+            started = time.perf_counter()
+            if not (child := os.fork()):
+                run(texts[share], target)
+                os._exit(0)
+            usage = os.wait4(child, 0)[2]
+            seconds.append(time.perf_counter() - started)
+            peaks.append(usage.ru_maxrss // 1024)
+            answer(target)  # it is whole
+        size = texts[share].stat().st_size / 1e6
+        print(f"{size:6.1f} MB  ours {statistics.median(seconds):7.2f} s, at most {max(peaks)} MiB in a process")
 
 
 def main() -> None:
@@ -216,11 +241,14 @@ def main() -> None:
         if options.input is None:
             make_text(whole, options.megabytes * 1_000_000)
         texts = {}
-        for share in sorted({row[3] for row in COMPARISONS}):
+        for share in sorted({*GROWTH, *(row[3] for row in COMPARISONS)}):
             texts[share] = folder / f"text-{share}"
             with open(whole, "rb") as source, open(texts[share], "wb") as target:
-                data = source.read(int(options.megabytes * 1_000_000 * share)) if share else b"two lines\nof input\n"
-                target.write(data[: data.rfind(b"\n") + 1])
+                data = source.read(int(options.megabytes * 1_000_000 * min(share, 1.0)))
+                data = data[: data.rfind(b"\n") + 1] if share else b"two lines\nof input\n"
+                for _ in range(max(1, round(share))):
+                    target.write(data)
+                del data  # or it would count as memory of what is started here
         runs = contenders(folder)
         small = folder / "small"
         small.write_bytes(texts[1.0].read_bytes()[:2_000_000].rpartition(b"\n")[0] + b"\n")
@@ -238,6 +266,8 @@ def main() -> None:
             line = compare(runs, first, second, texts[share], folder, rounds)
             size = texts[share].stat().st_size
             print(f"{size / 1e6:6.1f} MB  {line}  " + (f"(at most {most:.3f})" if most else ""), flush=True)
+        if not options.only or options.only in "growth":
+            grow(runs["ours"], texts, folder / "target", max(1, options.rounds // 2))
 
 
 if __name__ == "__main__":

@@ -43,10 +43,12 @@ dev: .venv/dev
 data: .venv/installed
 	$(BIN)/python data/fetch.py $(DATA) 1>&2
 
-## make train        trains MODEL=linear|textcnn on DATA, or on TRAIN=my/train.tsv TEST=my/test.tsv; prints the accuracy
+## make train        trains MODEL=linear|textcnn|lstm|attention|transformer on DATA, or on TRAIN=my/train.tsv
+##                   TEST=my/test.tsv; on images (DATA=mnist) MODEL=mlp|cnn|cnn_dropout|lenet5|resnet|autoencoder|
+##                   convolutional_autoencoder; RESUME=1 goes on with what was interrupted; prints the accuracy
 train: .venv/installed $(if $(TRAIN),,data)
 	$(BIN)/python -m models.train --train $(TRAIN_FILE) $(addprefix --test ,$(TEST_FILE)) \
-	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) --output data/derived/$(NAME)/$(MODEL)
+	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) $(if $(RESUME),--resume) --output data/derived/$(NAME)/$(MODEL)
 
 ## make accuracy     fills the README's table of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
 accuracy: .venv/dev
@@ -93,10 +95,11 @@ fuzz: .venv/dev
 lint: .venv/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy mapreduce jobs models data
 
-## make benchmark    speed against named peers (tests/benchmarks)
+## make benchmark    speed against named peers on texts that are made (tests/benchmarks; bench_hadoop.py needs a cluster)
 benchmark: .venv/dev
 	$(BIN)/python -m pip install --quiet -r tests/benchmarks/requirements.txt 1>&2
-	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	for bench in wordcount vocabulary encode featurecount bridge; do \
+	  echo "== $$bench"; $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
 
 clean:
 	rm -rf data/derived build *.egg-info

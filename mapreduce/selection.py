@@ -141,7 +141,8 @@ def rank(
     for block in blocks:
         fields = block[:-1].replace(b"\n", b"\t").split(b"\t")
         counts = list(map(int, fields[column::3]))
-        first = [i for i, token in enumerate(fields[::3]) if token in always]
+        tokens = fields[::3]
+        first = [] if always.isdisjoint(tokens) else [i for i, token in enumerate(tokens) if token in always]
         yield _ranked(0, _rows(fields, counts, first))
         # Most tokens are below what can be wanted: a look at the counts alone saves making rows of them.
         enough = None if wanted is None or admits else wanted + len(first) + len(stopped)

@@ -1,13 +1,14 @@
 """The vocabulary of a text: jobs/vocabulary.py as a whole process against Keras's TextVectorization.adapt.
 
 Both read the same file and must make the same tokens in the same order; interleaved rounds, medians, one ratio. The
-peer's time is that of adapt alone, without the import of TensorFlow.
-
-    python tests/benchmarks/bench_vocabulary.py FILE [ROUNDS]
+peer's time is that of adapt alone, without the import of TensorFlow. Without --input a text with Zipf's frequencies is
+made. Example:
+  python tests/benchmarks/bench_vocabulary.py --input books.txt --rounds 5
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -15,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from bench_wordcount import make_text
 
 from mapreduce import native, vocabulary
 from models.quiet import import_tensorflow
@@ -48,12 +51,19 @@ def adapted(path: str) -> tuple[float, list[bytes]]:
     return seconds, [token.encode() for token in layer.get_vocabulary()[2:]]
 
 
-def main(path: str, rounds: int) -> None:
+def main() -> None:
     """Runs the rounds and prints a line for each side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", help="a text file; default: one of 100 MB is made")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
     import_tensorflow()
     seconds: dict[str, list[float]] = {"native": [], "plain Python": [], "TextVectorization.adapt": []}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
+        path = options.input or os.path.join(folder, "text")
+        if not options.input:
+            make_text(Path(path), 100_000_000)
+        for _ in range(options.rounds):
             taken, peer = adapted(path)
             seconds["TextVectorization.adapt"].append(taken)
             for name in ("native", "plain Python"):
@@ -67,6 +77,4 @@ def main(path: str, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("bench_vocabulary: name a text file of some size: python tests/benchmarks/bench_vocabulary.py FILE")
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()

@@ -7,7 +7,6 @@ the Python twins in `mapreduce.counting`, `encoding`, `spill` and `merge` do the
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 from array import array
@@ -15,6 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mapreduce.specification import Specification
+
+try:
+    import ctypes
+except ImportError as error:  # built without libffi, as some small builds of Python are
+    ctypes, _why_not = None, str(error)  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,8 @@ def paths() -> list[str]:
 
 
 def _find() -> Any:
-    why = "it was not built (no compiler?)"
-    for path in paths():
+    why = "it was not built (no compiler?)" if ctypes else f"this Python has no ctypes ({_why_not})"
+    for path in paths() if ctypes else ():
         try:
             library = ctypes.CDLL(path)
             _declare(library)

@@ -27,6 +27,7 @@ PARTS = "parts"
 """The counter group of the output's parts: `NNNNN SHA256`, in base64 to fit into 64 characters, and their bytes."""
 MOST = 30  # parts that are counted; Hadoop allows 120 counters in a job, its own among them
 _SHOWN = 200  # bytes of a record
+_HELD = 1 << 16  # bytes of the output that are summed together
 
 
 class Watched:
@@ -72,15 +73,23 @@ class Written:
 
     def __init__(self, stream: Any, counts: bool) -> None:
         self._stream, self._counts = stream, counts
-        self.size, self._sum = 0, hashlib.sha256()
+        self._size, self._sum, self._held = 0, hashlib.sha256(), 0
+        self._pieces: list[bytes] = []  # not summed yet; mrjob writes a line and its end, which is a piece each
 
-    @property
-    def sum(self) -> str:
-        """The sha256 in base64."""
-        return base64.urlsafe_b64encode(self._sum.digest()).rstrip(b"=").decode()
+    def counted(self) -> tuple[str, int]:
+        """The sha256 in base64 and the bytes."""
+        self._count()
+        return base64.urlsafe_b64encode(self._sum.digest()).rstrip(b"=").decode(), self._size
+
+    def _count(self) -> None:
+        lines, end, rest = b"".join(self._pieces).rpartition(b"\n")
+        self._pieces, self._held = [rest], 0
+        lines = with_tabs(lines + end)
+        self._size += len(lines)
+        self._sum.update(lines)
 
     def write(self, data: bytes) -> int:
-        """As of a stream; takes whole lines.
+        """As of a stream.
 
         Raises:
             UserError: there is a carriage return in them.
@@ -92,9 +101,10 @@ class Written:
                 f"protocol that escapes it, as JSON does, or replace it. Received: {around!r}"
             )
         if self._counts:
-            lines = data if b"\t" in data and data.count(b"\n") == 1 else with_tabs(data)
-            self.size += len(lines)
-            self._sum.update(lines)
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held > _HELD:
+                self._count()
         return int(self._stream.write(data))
 
     def flush(self) -> None:
@@ -124,7 +134,8 @@ def run_task(job_class: Any, arguments: list[str]) -> None:
         job.execute()
         if counts:
             part = int(os.environ.get("mapreduce_task_partition", "0"))
-            job.increment_counter(PARTS, f"{part:05d} {written.sum}", written.size)
+            sha256, size = written.counted()
+            job.increment_counter(PARTS, f"{part:05d} {sha256}", size)
     except Exception as error:
         known = isinstance(error, UserError)
         text = f"{error}\n" if known else traceback.format_exc()

@@ -2,7 +2,7 @@
 
 Two texts are similar where the Jaccard index of their sets of word triples (or of what --ngrams says) is at least
 --threshold. A line is hash, hash, similarity and, for either text, how many documents of which file have it; for
-equal texts both hashes are the same. The counters say how many there are.
+equal texts both hashes are the same. The counters say how many there are. Of images only equal ones are found.
 
 Input:   pos	the same words
          neg	the same words
@@ -17,7 +17,7 @@ from functools import cached_property
 from mapreduce import minhash
 from mapreduce.hdfs import name_here
 from mapreduce.job import MRStep, in_blocks
-from mapreduce.records import SplitRule
+from mapreduce.records import FORMATS, SplitRule
 from mapreduce.specification import Specification, override
 from mapreduce.textjob import TextJob, input_file
 
@@ -25,6 +25,7 @@ from mapreduce.textjob import TextJob, input_file
 class Duplicates(TextJob):
     __doc__ = __doc__
     KIND = "duplicates"
+    READS = FORMATS
     EXAMPLE = "python jobs/duplicates.py -r local --output-dir duplicates train.tsv test.tsv"
 
     def configure_args(self) -> None:

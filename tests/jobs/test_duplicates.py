@@ -100,6 +100,14 @@ def test_train_and_validation(tmp_path: Path, run_job: Run) -> None:
     assert counters["similar across sources"] > 0 and done.stderr == b""
 
 
+def test_equal_images(tmp_path: Path, run_job: Run) -> None:
+    lines = ["7\t1x2x1:AAE=", "7\t1x2x1:AAI=", "1\t1x2x1:AAE="]
+    (tmp_path / "x.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "y.tsv").write_text(lines[1] + "\n")
+    found = run_job("duplicates", tmp_path / "x.tsv", tmp_path / "y.tsv").stdout.decode().splitlines()
+    assert sorted(line.split("\t")[3] for line in found) == ['{"x.tsv":1,"y.tsv":1}', '{"x.tsv":2}']
+
+
 def test_a_large_bucket_is_no_square() -> None:
     ids = [b"%05d" % i for i in range(1_000)]
     pairs = list(pair_up(ids))

@@ -1,0 +1,186 @@
+"""Training speed: seconds to the accuracy that stock Keras reaches, and images a second through the bridge.
+
+With --input, a .tsv file of labelled texts: the TextCNN by Keras's own recipe (TextVectorization of a fixed length,
+padded arrays in memory, Adam, model.fit) for some epochs, and by ours (shards through the bridge, batches of like
+length, LazyAdam, several steps a call) until its validation accuracy is at least the stock recipe's best. Same
+architecture, vocabulary, batch size, rate and split; measuring on validation is not timed. With --images, records of
+images: epochs of the cnn through the bridge and from arrays in memory, by the same model.fit. Example:
+  python tests/benchmarks/bench_training.py --input data/raw/mr.tsv --length 60 --seeds 5
+  python tests/benchmarks/bench_training.py --images data/raw/mnist-train.tsv
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapreduce import records, vocabulary
+from mapreduce.split import blocks
+from models import dataset
+from models.quiet import import_tensorflow
+
+import_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from models.architectures.cnn import cnn  # noqa: E402
+from models.architectures.textcnn import textcnn  # noqa: E402
+from models.measure import Measure  # noqa: E402
+from models.optimizer import LazyAdam  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BATCH, WORDS, STEPS = 50, 20_000, 32
+
+
+class Clock(keras.callbacks.Callback):
+    """Stops at the target; seconds and accuracy after each epoch, without the seconds of measuring."""
+
+    def __init__(self, measure: Callable[[], float], target: float = 2.0, number: tf.Variable | None = None) -> None:
+        super().__init__()
+        self.measure, self.target, self.number = measure, target, number
+        self.found: list[tuple[float, float]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.started = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.number is not None:
+            self.number.assign(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        stopped = time.perf_counter()
+        accuracy = self.measure()
+        self.found.append((stopped - self.started, accuracy))
+        self.started += time.perf_counter() - stopped
+        self.model.stop_training = accuracy >= self.target
+
+    def until(self, target: float) -> float:
+        """Seconds to the end of the first epoch of that accuracy; infinite without one."""
+        return next((seconds for seconds, accuracy in self.found if accuracy >= target), float("inf"))
+
+
+def job(name: str, *arguments: object) -> None:
+    """Runs one of the jobs."""
+    subprocess.run(
+        [sys.executable, str(ROOT / "jobs" / f"{name}.py"), "-q", "-r", "local", *map(str, arguments)], check=True
+    )
+
+
+def compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer, steps: int = 1) -> keras.Model:
+    """The model, with the loss of a classifier."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, steps_per_execution=steps)
+    return model
+
+
+def texts(path: str, length: int, seeds: int, epochs: int) -> None:
+    """Prints for every seed the seconds of both recipes, and the median ratio."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        job("vocabulary", "--split", "train", "--top-k", WORDS, "--output-dir", folder / "v", path)
+        for split in ("train", "validation"):
+            job("encode", "--split", split, "--vocabulary", folder / "v", "--output-dir", folder / split, path)
+        tokens, labels = vocabulary.read(folder / "v").tokens, dataset.labels(folder / "train")
+        vectorize = keras.layers.TextVectorization(
+            output_sequence_length=length, vocabulary=[token.decode("utf-8", "replace") for token in tokens]
+        )
+        padded = {}
+        for split in ("train", "validation"):
+            reader = records.RecordReader("tsv", rule=records.SplitRule(split))
+            with open(path, "rb") as file:
+                pairs = [pair for block in blocks(file) for pair in reader.read(block)]
+            x = np.concatenate(
+                [vectorize([t.decode() for _, t in pairs[i : i + 1000]]) for i in range(0, len(pairs), 1000)]
+            )
+            padded[split] = x, np.array([labels.index(label.decode()) for label, _ in pairs])
+        ratios = []
+        for seed in range(seeds):
+            stock = _stock(padded, len(tokens), len(labels), seed, epochs)
+            best = max(accuracy for _, accuracy in stock.found)
+            ours = _ours(folder, len(tokens), labels, seed, best, 2 * epochs)
+            ratios.append(ours.until(best) / stock.until(best))
+            print(
+                f"seed {seed}: stock {stock.until(best):6.1f} s to {best:.4f}, ours {ours.until(best):6.1f} s to "
+                f"{ours.found[-1][1]:.4f}, ratio {ratios[-1]:.3f}",
+                flush=True,
+            )
+        print(f"{Path(path).name}: median ratio {statistics.median(ratios):.3f} (at most 0.5)")
+
+
+def _stock(padded: Any, features: int, labels: int, seed: int, epochs: int) -> Clock:
+    keras.utils.set_random_seed(seed)
+    model = compiled(textcnn(features, labels), keras.optimizers.Adam())
+    x, y = padded["validation"]
+    clock = Clock(lambda: float((model.predict(x, batch_size=128, verbose=0).argmax(axis=1) == y).mean()))
+    model.fit(*padded["train"], batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[clock])
+    return clock
+
+
+def _ours(folder: Path, features: int, labels: list[str], seed: int, target: float, epochs: int) -> Clock:
+    keras.utils.set_random_seed(seed)
+    number = tf.Variable(0, dtype=tf.int64, trainable=False)
+    batches = dataset.read(folder / "train", batch_size=BATCH, labels=labels, seed=seed, epoch=number, bucket=True)
+    model = compiled(textcnn(features, len(labels)), LazyAdam(), min(STEPS, int(batches.cardinality())))
+    clock = Clock(Measure(model, folder / "validation", kind="ids", labels=labels).accuracy, target, number)
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[clock])
+    return clock
+
+
+def images(path: str, rounds: int) -> None:
+    """Prints images a second through the bridge and from memory, interleaved, and the median ratio."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "shards"
+        job("encode", "--output-dir", folder, path)
+        labels, shape = dataset.labels(folder), dataset.shape(folder)
+        rows, y = dataset.to_numpy(folder, labels=labels)
+        x = np.stack(rows)
+        number = tf.Variable(0, dtype=tf.int64, trainable=False)
+        batches = dataset.read(folder, kind="pixels", batch_size=128, labels=labels, seed=0, epoch=number)
+        speeds: dict[str, list[float]] = {"bridge": [], "arrays": []}
+        models = {name: compiled(cnn(shape, len(labels)), keras.optimizers.Adam(), STEPS) for name in speeds}
+        for epoch in range(rounds + 1):
+            number.assign(epoch)
+            for name in ("bridge", "arrays") if epoch % 2 else ("arrays", "bridge"):
+                started = time.perf_counter()
+                if name == "bridge":
+                    models[name].fit(batches, shuffle=False, verbose=0)
+                else:
+                    models[name].fit(x, y, batch_size=128, verbose=0)
+                if epoch:  # the first one traces the graph
+                    speeds[name].append(len(y) / (time.perf_counter() - started))
+        ratio = statistics.median(a / b for a, b in zip(speeds["bridge"], speeds["arrays"]))
+        for name, found in speeds.items():
+            print(f"{name:8s} {statistics.median(found):10,.0f} images/s")
+        print(f"{Path(path).name}: median ratio {ratio:.3f} (at least 0.97)")
+
+
+def main() -> None:
+    """Measures what it is given."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", help="labelled records of texts")
+    parser.add_argument("--length", type=int, default=400, help="of the stock recipe's texts, in words (default: 400)")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=8, help="of the stock recipe (default: 8)")
+    parser.add_argument("--images", help="records of images")
+    parser.add_argument("--rounds", type=int, default=5, help="of images (default: 5)")
+    options = parser.parse_args()
+    if not (options.input or options.images):
+        parser.error("name records of texts with --input, or of images with --images")
+    if options.input:
+        texts(options.input, options.length, options.seeds, options.epochs)
+    if options.images:
+        images(options.images, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

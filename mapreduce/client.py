@@ -7,6 +7,7 @@ tasks' words. Files are moved in `mapreduce.hdfs`; causes are told apart in `map
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import signal
@@ -186,11 +187,19 @@ def user_counters(counters: Counters) -> Counters:
     return {group: names for group, names in counters.items() if not FRAMEWORK.fullmatch(group) and group != PARTS}
 
 
-def parts(counters: Counters) -> list[dict[str, Any]] | None:
-    """The parts as the tasks have counted and summed what they wrote, where Hadoop's own count agrees."""
-    found: list[dict[str, Any]] = [
-        {"name": f"part-{name[:5]}", "size": size, "sha256": base64.urlsafe_b64decode(name[6:] + "=").hex()}
-        for name, size in sorted(counters.get(PARTS, {}).items())
-    ]
+def parts(counters: Counters, reduces: int) -> list[dict[str, Any]] | None:
+    """The parts as the tasks have counted and summed what they wrote, where Hadoop's own count agrees.
+
+    A reducer without a key is not started and counts nothing: its part is empty.
+    """
+    counted = {name[:5]: (size, name[6:]) for name, size in counters.get(PARTS, {}).items()}
     written = next((c for group, c in counters.items() if group.startswith("File Output Format Counters")), {})
-    return found if found and sum(part["size"] for part in found) == written.get("Bytes Written") else None
+    if not reduces or sum(size for size, _ in counted.values()) != written.get("Bytes Written"):
+        return None
+    nothing = base64.urlsafe_b64encode(hashlib.sha256().digest()).decode().rstrip("=")
+    found = []
+    for number in range(reduces):
+        size, sha256 = counted.get(f"{number:05d}", (0, nothing))
+        digest = base64.urlsafe_b64decode(sha256 + "=").hex()
+        found.append({"name": f"part-{number:05d}", "size": size, "sha256": digest})
+    return found

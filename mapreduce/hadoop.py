@@ -48,6 +48,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         self._upload_mgr = None  # Hadoop's client sends side files by itself
         self._client: Client | None = None
         self._counted: list[Counters] = []
+        self._last_reduces = 0
         self._kept: ClusterFolder | None = None
 
     @classmethod
@@ -93,7 +94,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
             for number in range(self._num_steps()):
                 is_last = number == self._num_steps() - 1
                 given = str(jobconf_from_dict(self._jobconf_for_step(number), "mapreduce.job.reduces"))
-                reduces = int(given) if given.isdigit() else 0
+                self._last_reduces = reduces = int(given) if given.isdigit() else 0
                 found = None if is_last else kept.counters(number, reduces)
                 if found is None:
                     found = self._run_client(number, is_last)
@@ -168,7 +169,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         return counted.get(last)
 
     def _parts(self) -> list[dict[str, Any]] | None:
-        return parts(self._client.counters) if self._client else None
+        return parts(self._client.counters, self._last_reduces) if self._client else None
 
     def _cleanup_hadoop_tmp(self) -> None:
         self._remove_remains()

@@ -112,9 +112,12 @@ def test_parts_are_summed_as_hadoop_writes_them() -> None:
     assert len(f"00003 {sum}") < 64
     counters = {"parts": {f"00003 {sum}": size}, "File Output Format Counters ": {"Bytes Written": len(expected)}}
     sha256 = hashlib.sha256(expected).hexdigest()
-    assert parts(counters) == [{"name": "part-00003", "size": len(expected), "sha256": sha256}]
+    empty = [
+        {"name": f"part-0000{number}", "size": 0, "sha256": hashlib.sha256(b"").hexdigest()} for number in range(3)
+    ]
+    assert parts(counters, 4) == [*empty, {"name": "part-00003", "size": len(expected), "sha256": sha256}]
     counters["File Output Format Counters "]["Bytes Written"] += 1  # compressed, say
-    assert parts(counters) is None
+    assert parts(counters, 4) is None
     with pytest.raises(UserError, match="carriage return"):
         written.write(b"a\tb\rc\n")
 

@@ -122,7 +122,8 @@ class Job(MRJob):
     def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
         """Maps decoded lines: what Spark calls. Lines are joined into blocks for what maps blocks."""
         if map_blocks := self.block_mapper(step_num):
-            return _pairs(map_blocks(_joined(value for _, value in pairs)))
+            protocol, _ = self._pick_protocol_instances(step_num, "mapper")
+            return _pairs(map_blocks(_joined(protocol.write(*pair) for pair in pairs)))
         mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
         return mapped
 

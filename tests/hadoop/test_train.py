@@ -24,18 +24,19 @@ def test_shards_and_accuracy_are_those_of_local_jobs(hadoop: Hadoop, tmp_path: P
     # In Hadoop's client: training runs a dozen jobs.
     settings = {"runners": {"hadoop": {"jobconf": {"mapreduce.framework.name": "local"}}}}
     (tmp_path / "mrjob.conf").write_text(json.dumps(settings))
-    said = {}
+    runs = {}
     for runner, source in (("local", f"{tmp_path}/train.tsv"), ("hadoop", "hdfs:///train.tsv")):
         command = [sys.executable, "-m", "models.train", "--train", source, "--test", tmp_path / "test.tsv"]
-        said[runner] = subprocess.run(
+        runs[runner] = subprocess.Popen(
             [*command, "--runner", runner, "--output", tmp_path / runner],
             cwd=ROOT,
             env={**os.environ, "MRJOB_CONF": str(tmp_path / "mrjob.conf")},
             stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
+        )
+    said = {runner: run.communicate()[0] for runner, run in runs.items()}
+    assert [run.returncode for run in runs.values()] == [0, 0]
     assert said["hadoop"] == said["local"]
-    assert said["local"].startswith(b"accuracy 0.9") or said["local"].startswith(b"accuracy 1")
+    assert float(said["local"].split()[-1]) > 0.8  # a third of the texts hold no word that tells
     shards = {
         runner: {p.name: parts(p) for p in (tmp_path / f"{runner}.work").glob("*-shards")}
         for runner in ("local", "hadoop")

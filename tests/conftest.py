@@ -20,7 +20,7 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_job() -> Run:
     """Runs `python jobs/NAME.py ARGS`; fails the test on another exit code than `code`."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,32 +17,49 @@ from tests.hadoop.conftest import Hadoop, find_python
 from tests.hadoop.test_jobs import JOBS, check_same, flags
 
 
-@pytest.fixture
-def counted(cluster: Path, tmp_path: Path) -> tuple[str, Path]:
+def counting(home: Path, folder: Path) -> tuple[str, Path]:
     """A `hadoop` that writes down how it is called, and the file in which it does."""
-    log, program = tmp_path / "calls", tmp_path / "counted-hadoop"
-    program.write_text(f'#!/bin/sh\necho "$1 $2" >> {log}\nexec {cluster}/bin/hadoop "$@"\n')
+    log, program = folder / "calls", folder / "counted-hadoop"
+    program.write_text(f'#!/bin/sh\necho "$1 $2" >> {log}\nexec {home}/bin/hadoop "$@"\n')
     program.chmod(0o755)
     return str(program), log
 
 
+@pytest.fixture
+def counted(cluster: Path, tmp_path: Path) -> tuple[str, Path]:
+    return counting(cluster, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def runs(
+    inputs: dict[str, str], cluster: Path, hadoop: Hadoop, tmp_path_factory: pytest.TempPathFactory, run_job: Run
+) -> Iterator[dict[str, tuple[Path, Future[object]]]]:
+    """Every job over hostile input, two at a time: of each its folder and its run."""
+
+    def run(job: str, folder: Path) -> None:
+        kind, arguments = JOBS[job][0], flags(job, 2, folder)
+        run_job(job, "-r", "local", *arguments, "--output-dir", folder / "local", inputs[kind])
+        program, _ = counting(cluster, folder)
+        out = ("--output-dir", f"hdfs:///out/yarn-{job}")
+        run_job(job, "-r", "hadoop", "--hadoop-bin", program, *arguments, *out, inputs[f"hdfs {kind}"])
+
+    with ThreadPoolExecutor(2) as pool:
+        folders = {job: tmp_path_factory.mktemp(job) for job in JOBS}
+        yield {job: (folder, pool.submit(run, job, folder)) for job, folder in folders.items()}
+
+
 @pytest.mark.parametrize("job", JOBS)
-def test_hostile_input(
-    job: str, inputs: dict[str, str], counted: tuple[str, Path], hadoop: Hadoop, tmp_path: Path, run_job: Run
-) -> None:
-    kind, arguments = JOBS[job][0], flags(job, 2, tmp_path)
-    run_job(job, "-r", "local", *arguments, "--output-dir", tmp_path / "local", inputs[kind])
-    program, log = counted
-    there = f"hdfs:///out/yarn-{tmp_path.name}"
-    source = inputs[f"hdfs {kind}"]
-    run_job(job, "-r", "hadoop", "--hadoop-bin", program, *arguments, "--output-dir", there, source)
-    calls = log.read_text().splitlines()
+def test_hostile_input(job: str, runs: dict[str, tuple[Path, Future[object]]], hadoop: Hadoop, tmp_path: Path) -> None:
+    folder, ran = runs[job]
+    ran.result()
+    there = f"hdfs:///out/yarn-{job}"
+    calls = (folder / "calls").read_text().splitlines()
     beside = [call for call in calls if not call.startswith("jar ")]
     steps = {"vocabulary": 2, "duplicates": 3}.get(job, 1)
     assert len(calls) - len(beside) == steps
     assert len(beside) <= 3, beside
     hadoop("fs", "-get", there, tmp_path / "hadoop")
-    check_same(job, tmp_path / "local", tmp_path / "hadoop")
+    check_same(job, folder / "local", tmp_path / "hadoop")
     if steps == 1:  # the file system's own sums too
         said = hadoop("fs", "-checksum", f"{there}/part-00000").stdout.split()[1:]
         assert manifest.read(tmp_path / "hadoop")["parts"][0]["checksum"] == ":".join(said)

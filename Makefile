@@ -58,9 +58,9 @@ accuracy: .venv/dev
 test: .venv/dev
 	$(BIN)/python -m pytest -q
 
-## make test-slow    the tests that take longer
+## make test-slow    the tests that take longer, two at a time
 test-slow: .venv/dev
-	$(BIN)/python -m pytest -q -m "slow and not data"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow and not data"
 
 ## make test-data    the tests on fetched data
 test-data: .venv/dev

@@ -50,9 +50,11 @@ train: .venv/installed $(if $(TRAIN),,data)
 	$(BIN)/python -m models.train --train $(TRAIN_FILE) $(addprefix --test ,$(TEST_FILE)) \
 	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) $(if $(RESUME),--resume) --output data/derived/$(NAME)/$(MODEL)
 
-## make accuracy     fills the README's table of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
+## make accuracy     fills the README's tables of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
 accuracy: .venv/dev
 	$(BIN)/python -m models.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lite]' 1>&2
+	$(BIN)/python -m models.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
 
 ## make test         the tests, under four minutes
 test: .venv/dev

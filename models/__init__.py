@@ -73,6 +73,13 @@ class LoadedModel:
         found: np.ndarray[Any, Any] = self._saved.classify(tf.constant(texts))["probabilities"].numpy()
         return found
 
+    def encode(self, texts: Sequence[str | bytes]) -> Any:
+        """The ids of texts, int32 [texts, length], 0 = padding; of a model of bags a dict of `ids` and `counts`."""
+        import tensorflow as tf
+
+        found = self._saved.encode(tf.constant(list(texts), tf.string))
+        return {name: one.numpy() for name, one in found.items()} if isinstance(found, dict) else found.numpy()
+
     def predict(self, texts: Sequence[str | bytes]) -> list[str]:
         """The most probable label of each text."""
         return [self.labels[i] for i in self(texts).argmax(axis=1)]

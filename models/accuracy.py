@@ -1,8 +1,9 @@
-"""Fills the README's table of accuracies: `make accuracy`, a row for each data set that is there.
+"""Fills the README's table of accuracies on texts: `make accuracy`, a row for each data set that is there.
 
 For every data set it trains as `models.train` does, which reads the test split once, and beside it scikit-learn's
 TF-IDF and linear SVM on the same split. MR has no test split: ten folds, with the choice inside each training fold.
-Rows of data sets that are not at hand stay as they are. Nothing here decides how a model is made.
+Rows of data sets that are not at hand stay as they are. Nothing here decides how a model is made. The table of networks
+is `models.accuracy_networks`'.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +25,43 @@ from models import inputs, train
 from models.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- accuracy -->\n", "<!-- /accuracy -->"
-HEADER = [
-    "| data | linear | chosen on validation | MB | seconds | TextCNN | seconds | TF-IDF + linear SVM | seconds |",
-    "|---|---|---|---|---|---|---|---|---|",
-]
 FOLDS, FOLD_SEED = 10, 0
-FETCHED = {"20ng": "20 Newsgroups", "r8": "R8", "r52": "R52"}
+FETCHED = {"20ng": "20 Newsgroups", "r8": "R8", "r52": "R52", "mnist": "MNIST"}
 NAMES = {**FETCHED, "trec": "TREC", "mr": f"MR, {FOLDS} folds", "imdb": "IMDB"}
+TEXTS = [name for name in NAMES if name != "mnist"]
 TEXTCNN = ("r8", "trec", "mr")
 """Data sets that TextCNN is trained on too; on long texts it takes many times as long as `linear`."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the README: what stands before and after it, its header, and the order of its rows by first cells."""
+
+    name: str
+    header: tuple[str, ...]
+    order: tuple[tuple[str, ...], ...]
+
+    @property
+    def markers(self) -> tuple[str, str]:
+        """The comments that the table stands between."""
+        return f"<!-- {self.name} -->\n", f"<!-- /{self.name} -->"
+
+    def key(self, row: str) -> tuple[str, ...]:
+        """The cells that name a row."""
+        return tuple(cell.strip() for cell in row.split("|")[1 : 1 + len(self.order[0])])
+
+    def lines(self, rows: Iterable[str]) -> list[str]:
+        """The table, a row for each key, the last one of several."""
+        found = {self.key(row): row for row in rows}
+        head = [f"| {' | '.join(self.header)} |", "|---" * len(self.header) + "|"]
+        return [*head, *(found[key] for key in self.order if key in found)]
+
+
+TABLE = Table(
+    "accuracy",
+    ("data", "linear", "chosen on validation", "MB", "seconds", "TextCNN", "seconds", "TF-IDF + linear SVM", "seconds"),
+    tuple((NAMES[name],) for name in TEXTS),
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +78,14 @@ def measure(train_file: Path, test_file: Path, output: Path, model: str, seed: i
     """Trains `model` (or takes the one that is there and up to date) and tests it."""
     train.train([train_file], output, model=model, settings=Settings(seed))
     found = manifest.read(output, "model")
-    size = sum(path.stat().st_size for path in (output / "saved_model").rglob("*") if path.is_file())
+    size = size_of(output / "saved_model")
     _, accuracy = train.test(output, [str(test_file)])
     return Measured(accuracy, found["results"]["candidate"]["name"], size / 1e6, found["seconds"])
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def scikit_learn(train_file: Path, test_file: Path) -> tuple[float, float]:
@@ -117,22 +150,22 @@ def row(name: str, splits: Sequence[tuple[Path, Path]], folder: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_row(readme: Path, new: str) -> None:
-    """Puts a row into the table between the markers, in place of an earlier one of its data set.
+def write_row(readme: Path, new: str, table: Table = TABLE) -> None:
+    """Puts a row into the table between its markers, in place of an earlier one of the same key.
 
     Raises:
         UserError: the file has no markers.
     """
     text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    table, end, after = rest.partition(END)
+    first, last = table.markers
+    before, begin, rest = text.partition(first)
+    old, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{readme}: no lines {BEGIN.strip()} and {END} to put the table between")
-    rows = {line.split("|")[1].strip(): line for line in table.splitlines()[2:] if line.startswith("|")}
-    rows[new.split("|")[1].strip()] = new
-    ordered = [rows[name] for name in NAMES.values() if name in rows]
+        raise UserError(f"{readme}: no lines {first.strip()} and {last} to put the table between")
+    rows = [line for line in old.splitlines()[2:] if line.startswith("|")]
     temporary = readme.with_name(readme.name + ".temporary")
-    temporary.write_text(before + begin + "\n".join([*HEADER, *ordered]) + "\n" + end + after, encoding="utf-8")
+    written = "\n".join(table.lines([*rows, new]))
+    temporary.write_text(f"{before}{begin}{written}\n{end}{after}", encoding="utf-8")
     temporary.replace(readme)
 
 
@@ -163,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Trains on every data set at hand and fills the README's table.",
         epilog="Example: python -m models.accuracy --trec data/raw --mr data/raw",
     )
-    parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(NAMES)}; default: all at hand")
+    parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(TEXTS)}; default: all at hand")
     for name in ("trec", "mr", "imdb"):
         files = "mr.tsv" if name == "mr" else f"{name}-train.tsv and {name}-test.tsv"
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"folder of {files}")
@@ -173,11 +206,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     folders = {name: getattr(options, name, None) for name in NAMES}
-    chosen = options.names or [name for name in NAMES if name in FETCHED or folders[name]]
+    chosen = options.names or [name for name in TEXTS if name in FETCHED or folders[name]]
     try:
         for name in chosen:
-            if name not in NAMES:
-                raise UserError(f"no data set {name!r}; there are {', '.join(NAMES)}")
+            if name not in TEXTS:
+                raise UserError(f"no data set of texts {name!r}; there are {', '.join(TEXTS)}")
             print(f"== {NAMES[name]}", file=sys.stderr)
             line = row(name, splits_of(name, folders[name], options.work), options.work)
             write_row(options.readme, line)

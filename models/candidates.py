@@ -134,7 +134,7 @@ def _cnn_dropout() -> list[Candidate]:
 
 
 def _resnet() -> list[Candidate]:
-    return [Candidate(name="resnet", model="resnet", rate=3e-3, shift=2)]
+    return [Candidate(name="resnet", model="resnet", rate=3e-3, epochs=10, shift=2)]
 
 
 def _autoencoder(convolutional: bool = False) -> list[Candidate]:
@@ -151,10 +151,10 @@ _TEXTS: dict[str, Callable[[], list[TextCandidate]]] = {
     "transformer": _transformer,
 }
 _IMAGES: dict[str, Callable[[], list[Candidate]]] = {
-    "mlp": lambda: [Candidate(name="mlp", model="mlp", epochs=5)],
+    "mlp": lambda: [Candidate(name="mlp", model="mlp", epochs=5, batch_size=32)],
     "cnn": lambda: [Candidate(name="cnn", model="cnn", epochs=8)],
     "cnn_dropout": _cnn_dropout,
-    "lenet5": lambda: [Candidate(name="lenet5", model="lenet5", rate=2e-3)],
+    "lenet5": lambda: [Candidate(name="lenet5", model="lenet5", rate=2e-3, epochs=15, shift=1)],
     "resnet": _resnet,
     "autoencoder": _autoencoder,
     "convolutional_autoencoder": lambda: _autoencoder(True),

@@ -88,12 +88,16 @@ def fit(
     except KeyboardInterrupt:
         if not state.best_epoch:
             raise
-        checkpoint.restore(model, state.best)
-        raise Interrupted(Fitted(model, state.best_epoch, state.history)) from None
+        raise Interrupted(_fitted(model, state)) from None
     finally:
         report.close()
+    return _fitted(model, state)
+
+
+def _fitted(model: keras.Model, state: State) -> Fitted:
     checkpoint.restore(model, state.best)
-    return Fitted(model, state.best_epoch, state.history)
+    # Not compiled: what is saved of it shall load where neither our optimizer nor our loss is known.
+    return Fitted(keras.Model(model.input, model.output, name=model.name), state.best_epoch, state.history)
 
 
 def _batches(

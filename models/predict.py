@@ -1,4 +1,4 @@
-"""Predicts the labels of texts: `python -m models.predict MODEL_DIR < lines.txt`.
+"""Predicts the labels of texts or images: `python -m models.predict MODEL_DIR < lines.txt`.
 
 Writes `label TAB probability` for each text, in the order of the input. It trains and measures nothing.
 """
@@ -65,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text_field=options.text_field,
             label_field=options.label_field,
         )
-        predict(models.load(options.model), found, sys.stdout.buffer, every=options.all)
+        model = models.load(options.model)
+        if not model.labels:
+            raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")
+        predict(model, found, sys.stdout.buffer, every=options.all)
     except UserError as error:
         print(f"predict: {error}", file=sys.stderr)
         return error.exit_code

@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"train: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("train: interrupted; the same command goes on from here", file=sys.stderr)
+        print("train: interrupted; the same command with --resume goes on from here", file=sys.stderr)
         return 130
     return 0
 

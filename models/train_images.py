@@ -59,6 +59,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     except Interrupted as stop:
         fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
+    results["parameters"] = fitted.model.count_params()
     said = _score(fitted)
     if said:
         results["validation"] = {candidate.name: said}

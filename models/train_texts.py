@@ -240,4 +240,5 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
         scale=choice.best.scale,
     )
     results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
+    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
     return Made(write, results, choice.histories, interrupted)

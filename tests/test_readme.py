@@ -80,11 +80,13 @@ def test_commands_on_fetched_data(command: str, clone: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("command", [c for c in commands("sh train") if "r8" in c])
+@pytest.mark.parametrize("command", [c for c in commands("sh train") if "r8" in c or "mnist" in c])
 def test_training_commands(command: str, clone: Path) -> None:
     out = run(command, clone)
-    if command.startswith("make"):
-        assert float(out.split()[1]) > 0.95
+    if "autoencoder" in command:
+        assert out.startswith("reconstruction error") and float(out.split()[2]) < 0.02
+    elif command.startswith("make"):
+        assert float(out.split()[1]) > 0.94
 
 
 def test_links() -> None:

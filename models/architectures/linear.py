@@ -1,7 +1,8 @@
 """The linear model: a document is a bag of weighted features, its logits the sum of the features' rows.
 
 What a feature weighs in a document comes from how often it occurs there and from a fixed scale (`models.weights`);
-only the rows are trained. It does not see the order of words, save what n-grams hold.
+only the rows are trained, as in Wang and Manning (2012), "Baselines and bigrams: simple, good sentiment and topic
+classification". It does not see the order of words, save what n-grams hold.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def linear(
     normalize: bool = True,
     hidden: int = 0,
 ) -> keras.Model:
-    """Builds the model; all trained weights start at zero, save those of hidden vectors.
+    """Builds the model; (features + 2) * (labels + 1) + labels parameters, all but the scale trained, from zero on.
 
     Input shape:
         {"ids": int32 [batch, unique], "counts": int32 [batch, unique]}, 0 = padding.
@@ -55,7 +56,9 @@ def linear(
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "counts")}
     if hidden:
         return keras.Model(inputs, _mean_of_vectors(inputs, features, labels, hidden), name="linear")
-    layer = WeightedBag(features, labels, term_frequency=term_frequency, normalize=normalize, name="bag")
+    layer = WeightedBag(
+        features, labels, term_frequency=term_frequency, normalize=normalize, dtype="float32", name="bag"
+    )
     model = keras.Model(inputs, layer(inputs), name="linear")
     if scale is not None:
         layer.scale.assign(np.concatenate([[0.0, 0.0], scale]).astype(np.float32))

@@ -22,7 +22,7 @@ def textcnn(
     dropout: float = 0.5,
     embedding_dropout: float = 0.0,
 ) -> keras.Model:
-    """Builds the model.
+    """Builds the model; (features + 2) * 128 + 153,900 + 301 * labels parameters.
 
     A filter is applied at every word, with zeros after the last one, and positions that begin in padding are masked
     before the maximum: neither padding nor batch-mates change a document's logits.

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from models import accuracy
+from models import accuracy, accuracy_networks
 
 
 def test_rows_stand_in_one_order_and_replace_earlier_ones(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{accuracy.BEGIN}{accuracy.END}\nafter\n")
+    begin, end = accuracy.TABLE.markers
+    readme.write_text(f"before\n{begin}{end}\nafter\n")
     for row in ("| TREC | 1 |", "| R8 | 2 |", "| TREC | 3 |"):
         accuracy.write_row(readme, row)
-    table = "\n".join([*accuracy.HEADER, "| R8 | 2 |", "| TREC | 3 |"])
-    assert readme.read_text() == f"before\n{accuracy.BEGIN}{table}\n{accuracy.END}\nafter\n"
+    table = "\n".join([*accuracy.TABLE.lines([]), "| R8 | 2 |", "| TREC | 3 |"])
+    assert readme.read_text() == f"before\n{begin}{table}\n{end}\nafter\n"
 
 
 def test_a_file_without_markers_is_refused(tmp_path: Path) -> None:
@@ -27,7 +28,8 @@ def test_a_file_without_markers_is_refused(tmp_path: Path) -> None:
 
 def test_the_readme_has_the_markers(root: Path) -> None:
     text = (root / "README.md").read_text()
-    assert text.count(accuracy.BEGIN) == text.count(accuracy.END) == 1
+    for table in (accuracy.TABLE, accuracy_networks.TABLE):
+        assert [text.count(marker) for marker in table.markers] == [1, 1]
 
 
 def test_folds_test_every_record_once_and_never_train_on_it(tmp_path: Path) -> None:

@@ -308,6 +308,28 @@ def test_killed_and_resumed_ends_bit_for_bit_the_same(tmp_path: Path, model: str
     np.testing.assert_array_equal(models.load(tmp_path / "model")(asked), models.load(tmp_path / "whole")(asked))
 
 
+def test_mixed_precision_without_a_gpu_changes_nothing(
+    shards: tuple[Path, Path], whole: Fitted, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU, and this is about machines without one")
+    found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=Settings(mixed_precision=True))
+    assert same(found, whole) and "there is no GPU here" in capfd.readouterr().err
+
+
+def test_mixed_precision_on_a_gpu(shards: tuple[Path, Path]) -> None:
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        pytest.skip("needs a GPU, and there is none")
+    found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=Settings(mixed_precision=True))
+    assert found.model.get_layer("hidden").compute_dtype == "float16"
+    assert found.model.get_layer("logits").compute_dtype == "float32"
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
+
+
 def test_curves_are_drawn(tmp_path: Path, shards: tuple[Path, Path]) -> None:
     pytest.importorskip("matplotlib", reason="learning curves need matplotlib: pip install -e '.[plots]'")
     from models import plots

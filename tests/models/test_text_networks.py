@@ -93,7 +93,7 @@ def test_a_saved_network_answers_the_same(network: Any, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["lstm", "attention", "transformer"])
+@pytest.mark.parametrize("name", ["textcnn", "lstm", "attention", "transformer"])
 def test_parameters_are_as_documented(name: str) -> None:
     network = build(name, 100, 7)
     formula = r"\(features \+ 2\) \* (\d+) \+ ([\d,]+) \+ (\d+) \* labels parameters"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import models
 from mapreduce import manifest
 from mapreduce.errors import UserError
-from models import candidates, evaluate, train
+from models import candidates, evaluate, predict, train
 from models.loaded_images import LoadedAutoencoder, LoadedImageModel
 
 SHAPE = (8, 8, 1)
@@ -85,6 +87,13 @@ def test_the_keras_file_answers_the_same(mlp: Path) -> None:
     np.testing.assert_allclose(models.load_keras(mlp)(images), models.load(mlp)(images), atol=1e-6)
 
 
+def test_the_keras_file_needs_no_code_of_ours(mlp: Path, tmp_path: Path) -> None:
+    program = "import keras, sys; print(keras.models.load_model(sys.argv[1]).name)"
+    command = [sys.executable, "-c", program, str(mlp / "model.keras")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "classifier\n", done.stderr
+
+
 def test_the_saved_model_needs_no_code_of_ours(mlp: Path) -> None:
     import tensorflow as tf
 
@@ -107,6 +116,12 @@ def test_evaluate_reads_image_records(folder: Path, mlp: Path, capsys: pytest.Ca
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("accuracy 0.") or lines[0] == "accuracy 1.0000"
     assert any(line.startswith("left\t") for line in lines)
+
+
+def test_predict_reads_image_records(folder: Path, mlp: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert predict.main([str(mlp), str(folder / "test.tsv")]) == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert [line.split("\t")[0] for line in lines] == models.load(mlp).predict(pictures(60, 1)[1])
 
 
 def test_images_of_another_shape_are_one_line(mlp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +152,8 @@ def test_an_autoencoder_reports_its_error_and_shows_it(
     assert capfd.readouterr().out == out
     with pytest.raises(UserError, match="knows no labels"):
         model.predict(images)
+    assert predict.main([str(folder / name), str(folder / "test.tsv")]) == 2
+    assert "knows no labels" in capfd.readouterr().err
 
 
 def test_an_autoencoder_learns(folder: Path) -> None:

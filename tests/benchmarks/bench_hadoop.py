@@ -9,6 +9,7 @@ and their outputs compared. Needs the practice cluster: make hadoop-up.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import resource
 import statistics
@@ -56,6 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     if subprocess.run([sys.executable, ROOT / "tests/hadoop/cluster.py"], capture_output=True).returncode:
         sys.exit("bench_hadoop: the practice cluster is not running: make hadoop-up")
+    os.environ["HADOOP_HOME"] = str(HOME)
     size = options.megabytes * 1_000_000
     examples = str(next((HOME / "lib").glob("hadoop-mapreduce-examples-*.jar")))
     fs("-rm", "-r", "-f", "/benchmark")

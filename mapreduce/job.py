@@ -72,7 +72,7 @@ class Job(MRJob):
     def configure_args(self) -> None:
         super().configure_args()
         add = self.arg_parser.add_argument
-        add("--sha256", action="store_true", help="put the sha256 of every input into the manifest")
+        add("--sha256", action="store_true", help="the manifest gets the sha256 of inputs, and HDFS's sums of parts")
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
         add("--resume", action="store_true", help="go on from the completed steps in --step-output-dir")
         add("--sort-memory", type=memory_size, metavar="SIZE", help="what local tasks may take together, as 512M or 4G")

@@ -178,7 +178,7 @@ class RemoteRunner:
         parts, glob = self._parts(), f"{self._output_dir}/part-*"
         if parts is None:
             parts = [{"name": posixpath.basename(f.path), "size": f.size} for f in self._hdfs.list([glob])[0]]
-        elif not self._tmp_used:  # else its removal is the third start of `hadoop`
+        elif self.job.options.sha256 and not self._tmp_used:  # else its removal is the third start of `hadoop`
             sums = self._hdfs.checksums(glob)
             for part in parts:
                 part.update({"checksum": sums[part["name"]]} if part["name"] in sums else {})

@@ -40,7 +40,7 @@ def runs(
         kind, arguments = JOBS[job][0], flags(job, 2, folder)
         run_job(job, "-r", "local", *arguments, "--output-dir", folder / "local", inputs[kind])
         program, _ = counting(cluster, folder)
-        out = ("--output-dir", f"hdfs:///out/yarn-{job}")
+        out = ("--sha256", "--output-dir", f"hdfs:///out/yarn-{job}")
         run_job(job, "-r", "hadoop", "--hadoop-bin", program, *arguments, *out, inputs[f"hdfs {kind}"])
 
     with ThreadPoolExecutor(2) as pool:

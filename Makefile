@@ -56,9 +56,9 @@ accuracy: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lite]' 1>&2
 	$(BIN)/python -m models.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
 
-## make test         the tests, under four minutes
+## make test         the tests, two at a time, under four minutes
 test: .venv/dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 ## make test-slow    the tests that take longer, two at a time
 test-slow: .venv/dev

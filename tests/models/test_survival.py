@@ -127,6 +127,7 @@ def test_the_best_epoch_survives_too(
 
 def test_a_checkpoint_is_for_its_own_training_alone(whole: Fitted, tmp_path: Path) -> None:
     state = checkpoint.State([{"loss": 1.0}], checkpoint.weights(whole.model), 1)
+    whole.model.compile("sgd", "mse")  # a checkpoint is of a model in training
     checkpoint.write(tmp_path / "c.npz", whole.model, "a key", state)
     before = checkpoint.weights(whole.model)
     assert checkpoint.read(tmp_path / "c.npz", whole.model, "another key") is None

@@ -102,31 +102,39 @@ def _linear() -> list[TextCandidate]:
     ]
 
 
-def _words_in_order(model: str, **training: Any) -> list[TextCandidate]:
-    """Candidates for networks that read ids: words, for longer, and with punctuation and case where texts are short."""
+def _words(model: str) -> TextCandidate:
+    """Words, the 30,000 that most documents hold."""
     base = TextCandidate(name="words", model=model, specification=preset("words"), minimum_df=2, features=30_000)
-    base = replace(base, epochs=6, batch_size=50, **training)
-    return [
-        base,
-        replace(base, name="words, longer", epochs=16),
-        replace(base, name="sentences", specification=preset("sentences"), minimum_df=1, epochs=16, longest=100.0),
-    ]
+    return replace(base, epochs=6, batch_size=50)
 
 
-def _lstm() -> list[TextCandidate]:
-    return _words_in_order("lstm", architecture={"bidirectional": True})
-
-
-def _attention() -> list[TextCandidate]:
-    return _words_in_order("attention")
-
-
-def _transformer() -> list[TextCandidate]:
-    return _words_in_order("transformer")
+def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
+    """For short texts: with punctuation and case, and the words of one document alone."""
+    sentences = preset("sentences")
+    return replace(base, name="sentences", specification=sentences, minimum_df=1, longest=100.0, **more)
 
 
 def _textcnn() -> list[TextCandidate]:
-    return _words_in_order("textcnn")
+    base = _words("textcnn")
+    return [base, replace(base, name="words, longer", epochs=16), _sentences(base, epochs=16)]
+
+
+def _lstm() -> list[TextCandidate]:
+    base = _words("lstm")
+    # The second LSTM ends with the words that open a text, which name its topic.
+    long = replace(base, architecture={"bidirectional": True, "longest": 120}, rate=3e-3, epochs=8)
+    return [long, _sentences(base, epochs=16)]
+
+
+def _attention() -> list[TextCandidate]:
+    base = _words("attention")
+    # Where texts are long, which words there are says more than their order, and an LSTM would take long.
+    return [replace(base, rate=3e-3, epochs=12), _sentences(base, architecture={"units": 64}, epochs=16)]
+
+
+def _transformer() -> list[TextCandidate]:
+    base = _words("transformer")
+    return [replace(base, epochs=4), _sentences(base, epochs=10)]
 
 
 def _cnn_dropout() -> list[Candidate]:

@@ -36,7 +36,7 @@ def read(
     batch_size: int,
     labels: Sequence[str],
     seed: int | None = None,
-    epoch: int | tf.Variable = 0,
+    epoch: int = 0,
     epochs: int = 1,
     bucket: bool = False,
     window: int = WINDOW,
@@ -54,8 +54,7 @@ def read(
             "pixels": x is uint8 [batch, height, width, channels], for shards of images, whose shape is `shape`.
         labels: names in the order of the model's outputs; y, int32 [batch], indexes it, -1 for any other label.
         seed: None reads in the order of the files.
-        epoch, epochs: the first epoch and how many follow each other, each in its own order. A variable (int64) is
-            read when iteration begins, so that one data set serves all epochs.
+        epoch, epochs: the first epoch and how many follow each other, each in its own order.
         bucket: puts records of like length into one batch, within each window; needs no more memory.
         window: how many records are held and shuffled at once, rounded up to whole batches.
         vocabulary_fingerprint: the vocabulary that the ids have to be of; None takes any.
@@ -118,7 +117,7 @@ def read(
         blocks = lines.map(columns, num_parallel_calls=1).prefetch(1)
         return blocks.flat_map(lambda *block: batches(seeds, *block))
 
-    numbers = tf.data.Dataset.range(epochs).map(lambda number: number + epoch)
+    numbers = tf.data.Dataset.range(epoch, epoch + epochs)
     size = -(-_count(directory, found) // batch_size)
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, fit sometimes returns seconds late

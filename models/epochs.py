@@ -1,6 +1,6 @@
 """What happens around an epoch: seeds before it; measures, the best weights, a checkpoint and a word of progress after.
 
-Callbacks for `model.fit`, which `models.fit` calls; a file is written by `models.checkpoint`.
+Callbacks for `models.fit`; a file is written by `models.checkpoint`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from mapreduce.errors import UserError
 from models import checkpoint
@@ -21,11 +20,10 @@ from models.checkpoint import State
 
 
 class Epochs(keras.callbacks.Callback):
-    """Makes an epoch a function of (seed, epoch) and remembers what it has come to.
+    """Makes what an epoch draws a function of (seed, epoch) and remembers what it has come to.
 
     Args:
-        seed: of order and dropout.
-        number: the epoch that the data set reads, int64.
+        seed: of dropout.
         state: what earlier epochs have come to; this one is added.
         measure: gives what is logged as "validation"; higher is better.
         best: whether the weights of the epoch with the best measure are kept, or those of the last one.
@@ -35,7 +33,6 @@ class Epochs(keras.callbacks.Callback):
     def __init__(
         self,
         seed: int,
-        number: tf.Variable,
         state: State,
         *,
         measure: Callable[[], float] | None,
@@ -44,12 +41,11 @@ class Epochs(keras.callbacks.Callback):
         key: str,
     ) -> None:
         super().__init__()
-        self.seed, self.number, self.state, self.measure, self.best = seed, number, state, measure, best
+        self.seed, self.state, self.measure, self.best = seed, state, measure, best
         self.file, self.key = file, key
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Seeds order and dropout."""
-        self.number.assign(epoch)
+        """Seeds dropout."""
         checkpoint.seed_layers(self.model, self.seed, epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -65,10 +65,9 @@ def fit(
     keras.utils.set_random_seed(settings.seed)
     with build.precision(settings):
         model = build.build(candidate, size, len(labels), scale)
-    number = tf.Variable(0, dtype=tf.int64, trainable=False)
-    batches, steps = _batches(candidate, directory, labels, settings.seed, number)
-    optimizer = build.optimizer(candidate, steps * candidate.epochs)
-    model.compile(optimizer, build.loss(candidate), steps_per_execution=min(STEPS, steps))
+    steps = -(-dataset.count(directory) // candidate.batch_size)
+    model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate))
+    model.optimizer.build(model.trainable_variables)
     state = None
     if file is not None and settings.resume:
         state = checkpoint.read(file, model, key)
@@ -77,14 +76,12 @@ def fit(
     if done:
         print(f"fit {name}: goes on after epoch {done} of {candidate.epochs}", file=sys.stderr)
     measure = _measure(candidate, model, validation, labels)
-    epochs = Epochs(settings.seed, number, state, measure=measure, best=best, file=file, key=key)
+    epochs = Epochs(settings.seed, state, measure=measure, best=best, file=file, key=key)
     report = Report(name, steps, candidate.epochs, done)
     callbacks: list[Any] = [epochs, report, *tensorboard(settings, name)]
+    batches = _batches(candidate, directory, labels, settings.seed, done, steps)
     try:
-        if done < candidate.epochs:
-            model.fit(
-                batches, initial_epoch=done, epochs=candidate.epochs, shuffle=False, verbose=0, callbacks=callbacks
-            )
+        _run(model, batches, steps, range(done, candidate.epochs), keras.callbacks.CallbackList(callbacks, model=model))
     except KeyboardInterrupt:
         if not state.best_epoch:
             raise
@@ -100,9 +97,45 @@ def _fitted(model: keras.Model, state: State) -> Fitted:
     return Fitted(keras.Model(model.input, model.output, name=model.name), state.best_epoch, state.history)
 
 
+def _run(
+    model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range, callbacks: keras.callbacks.CallbackList
+) -> None:
+    """What `model.fit` does, with one iterator through all epochs: the next one is read while one ends.
+
+    Keras begins a new iterator for every epoch, which costs 0.2 to 1 s each, or lets the steps of one execution cross
+    the end of an epoch.
+    """
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def train(iterator: tf.data.Iterator, number: tf.Tensor) -> None:
+        def step(i: tf.Tensor) -> tf.Tensor:
+            model.train_step(next(iterator))
+            return i + 1
+
+        tf.while_loop(lambda i: i < number, step, [tf.constant(0)])
+
+    iterator = iter(batches)
+    callbacks.on_train_begin()
+    for epoch in epochs:
+        model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        for first in range(0, steps, STEPS):
+            number = min(STEPS, steps - first)
+            train(iterator, tf.constant(number))
+            callbacks.on_train_batch_end(first + number - 1, model.get_metrics_result())
+        callbacks.on_epoch_end(epoch, model.get_metrics_result())
+    callbacks.on_train_end()
+
+
 def _batches(
-    candidate: Candidate, directory: str | os.PathLike[str], labels: Sequence[str], seed: int, number: tf.Variable
-) -> tuple[tf.data.Dataset, int]:
+    candidate: Candidate,
+    directory: str | os.PathLike[str],
+    labels: Sequence[str],
+    seed: int,
+    first: int,
+    steps: int,
+) -> tf.data.Dataset:
+    """The batches of all epochs from the first on."""
     kind = build.input_kind(candidate)
     batches = dataset.read(
         directory,
@@ -110,21 +143,20 @@ def _batches(
         batch_size=candidate.batch_size,
         labels=labels,
         seed=seed,
-        epoch=number,
+        epoch=first,
+        epochs=candidate.epochs - first,
         bucket=kind != "pixels",
     )
-    steps = int(batches.cardinality())
     if candidate.shift:
 
         def moved(step: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            fold = tf.random.experimental.stateless_fold_in
-            seeds = fold(fold(tf.constant([seed, 1], tf.int64), number.read_value()), step)
+            seeds = tf.random.experimental.stateless_fold_in(tf.constant([seed, 1], tf.int64), step)
             return shifted(record[0], candidate.shift, seeds), record[1]
 
-        batches = batches.enumerate().map(moved, num_parallel_calls=1).prefetch(2)
+        batches = batches.enumerate(first * steps).map(moved, num_parallel_calls=1).prefetch(2)
     if candidate.loss == "pixels":
         batches = batches.map(lambda x, _: (x, tf.cast(x, tf.float32) / 255))
-    return batches, steps
+    return batches
 
 
 def shifted(images: tf.Tensor, most: int, seeds: tf.Tensor) -> tf.Tensor:

@@ -151,7 +151,7 @@ class RecordReader:
         """Counts the lines of a block where it is texts just as it is; else it has to be `read`."""
         whole = self.format == "text" and self.rule.split == "all" and not self._is_suspect(block)
         if whole:
-            lines, valid = native.scan(block)
+            lines, valid = scan(block)
             self.lines += lines
             self.used += lines
             if not valid:
@@ -187,7 +187,7 @@ class RecordReader:
                 self.left_out += 1
         self.lines += len(lines)
         self.used += len(records)
-        if not native.scan(block)[1]:
+        if not scan(block)[1]:
             self.invalid_utf8 += sum(not is_utf8(text) for _, text in records)
         return records
 
@@ -270,15 +270,17 @@ class RecordReader:
         )
 
 
+def scan(block: bytes) -> tuple[int, bool]:
+    """The number of line ends, and whether the block is valid UTF-8."""
+    return native.scan(library, block) if (library := native.load()) else (block.count(b"\n"), is_utf8(block))
+
+
 def is_utf8(data: bytes) -> bool:
     """Whether the bytes are valid UTF-8."""
-    if data.isascii():
-        return True
     try:
-        data.decode()
+        return data.isascii() or data.decode() is not None
     except UnicodeDecodeError:
         return False
-    return True
 
 
 def _utf8(text: str) -> bytes:

@@ -189,6 +189,17 @@ def splits_of(name: str, folder: Path | None, work: Path) -> list[tuple[Path, Pa
     return folds(paths[0], work / "mr") if name == "mr" else [(paths[0], paths[1])]
 
 
+def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """The flags for folders: of data sets that no registry has, of the models, and the file with the table."""
+    for name in names:
+        files = "mr.tsv" if name == "mr" else f"{name}-train.tsv and {name}-test.tsv"
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"folder of {files}")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "data" / "derived" / "accuracy", help="folder of the models"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(
@@ -197,13 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Example: python -m models.accuracy --trec data/raw --mr data/raw",
     )
     parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(TEXTS)}; default: all at hand")
-    for name in ("trec", "mr", "imdb"):
-        files = "mr.tsv" if name == "mr" else f"{name}-train.tsv and {name}-test.tsv"
-        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"folder of {files}")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table")
-    parser.add_argument(
-        "--work", type=Path, default=ROOT / "data" / "derived" / "accuracy", help="folder of the models"
-    )
+    add_arguments(parser, "trec", "mr", "imdb")
     options = parser.parse_args(arguments)
     folders = {name: getattr(options, name, None) for name in NAMES}
     chosen = options.names or [name for name in TEXTS if name in FETCHED or folders[name]]

@@ -19,7 +19,7 @@ import models
 from mapreduce import manifest
 from mapreduce.errors import UserError
 from models import inputs, lite, train
-from models.accuracy import NAMES, ROOT, Table, size_of, splits_of, write_row
+from models.accuracy import NAMES, Table, add_arguments, size_of, splits_of, write_row
 from models.candidates import IMAGE_MODELS
 from models.settings import Settings
 
@@ -87,13 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(DATA)}; default: mnist, r8")
     parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="these networks only")
-    for name in ("trec", "imdb"):
-        help = f"folder of {name}-train.tsv and {name}-test.tsv"
-        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=help)
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table")
-    parser.add_argument(
-        "--work", type=Path, default=ROOT / "data" / "derived" / "accuracy", help="folder of the models"
-    )
+    add_arguments(parser, "trec", "imdb")
     options = parser.parse_args(arguments)
     folders = {name: getattr(options, name, None) for name in DATA}
     chosen = options.names or [name for name in DATA if name in DEFAULT or folders[name]]

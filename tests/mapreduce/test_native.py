@@ -108,7 +108,7 @@ def test_scans_as_python_does(data: bytes) -> None:
         valid = False
     else:
         valid = True
-    assert native.scan(data) == (data.count(b"\n"), valid)
+    assert native.scan(library, data) == (data.count(b"\n"), valid)
 
 
 def test_utf8_is_valid_where_python_says_so() -> None:
@@ -118,7 +118,7 @@ def test_utf8_is_valid_where_python_says_so() -> None:
         for tail in ([], *([a] for a in border), *([a, b] for a in border for b in border)):
             for more in ([], [0x80], [0xBF], [0x80, 0x80]):
                 data = b"a line\n" + bytes([first, *tail, *more])
-                assert native.scan(data)[1] == (data == data.decode("utf-8", "ignore").encode()), data
+                assert native.scan(library, data)[1] == (data == data.decode("utf-8", "ignore").encode()), data
 
 
 def test_keys_come_in_the_order_of_their_bytes() -> None:

@@ -177,12 +177,13 @@ def up() -> None:
                 raise Trouble(f"HDFS could not be formatted: {formatted.stderr.strip().splitlines()[-1]}")
         for name in DAEMONS:
             start(name)
-    deadline = time.monotonic() + WAIT
+    deadline, missed = time.monotonic() + WAIT, set[str]()
     while not ready():
-        dead = [name for name in DAEMONS if not pid(name)]
-        if dead:
+        missing = {name for name in DAEMONS if not pid(name)}
+        if dead := sorted(missing & missed):  # twice: a shell that turns into Java has no command line for a moment
             down()
             raise Trouble(f"{dead[0]} did not start; its last words are in {HOME}/logs/{dead[0]}.log")
+        missed = missing
         if time.monotonic() > deadline:
             raise Trouble(f"no answer after {WAIT} s ({state()}); see {HOME}/logs, or make hadoop-down and up again")
         time.sleep(0.5)
@@ -234,5 +235,8 @@ def status() -> None:
 if __name__ == "__main__":
     try:
         {"up": up, "down": down, "status": status}[sys.argv[1] if len(sys.argv) == 2 else "status"]()
+        sys.stdout.flush()
     except Trouble as trouble:
         sys.exit(f"hadoop: {trouble}")
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -46,10 +46,18 @@ def test_troubles_are_one_line(cluster: Path, tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1 and f"port {port} is taken" in done.stderr
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.hadoop import cluster as c\n"
-    program += "try: c.java_home()\nexcept c.Trouble as t: sys.exit(str(t))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
-    assert done.returncode == 1 and "no Java" in done.stderr and done.stderr.count("\n") == 1
+    for call, words in (("java_home", "no Java"), ("fetch_jars", "no Maven")):
+        program = f"import sys, pathlib; sys.path.insert(0, {str(ROOT)!r}); from tests.hadoop import cluster as c\n"
+        program += f"c.HOME = pathlib.Path({str(tmp_path)!r})\ntry: c.{call}()\nexcept c.Trouble as t: sys.exit(str(t))"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+        assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_who_reads_the_status_may_stop(cluster: Path) -> None:
+    """`make hadoop-status | head -1` says no more than the line."""
+    command = f"{sys.executable} {PROGRAM[1]} status | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stdout.startswith("namenode") and done.stderr == ""
 
 
 def test_the_doctor(cluster: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Adds outputs of wordcount, featurecount, labelcount or imagestats: yesterday's counts and today's become both's.
 
 The sum is, byte for byte, the output of one run over all the inputs. --subtract takes the other outputs out of the
-first. Outputs that were made with other flags or another specification are refused.
+first. Outputs that were made with other flags or another specification are refused. Those on a cluster are fetched,
+and checked by their manifests, first.
 
 Input:   old/: cat	2    new/: cat	1
                           dog	1
@@ -37,7 +38,8 @@ class Merge(Job):
 
     @cached_property
     def outputs(self) -> addition.Outputs:
-        return addition.Outputs(self.options.args, self.options.subtract)
+        names = self.options.args
+        return addition.Outputs(names, self.fetched(names), self.options.subtract)
 
     def _non_option_kwargs(self) -> dict[str, Any]:
         self.options.kind = self.outputs.kind

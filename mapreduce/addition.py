@@ -34,19 +34,22 @@ Manifest = dict[str, Any]
 class Outputs:
     """Outputs of one kind that are added up, or the others subtracted from the first.
 
+    Args:
+        names: what the user calls them.
+        places: folders of this machine that hold them.
+        subtract: whether the others are taken out of the first.
+
     Raises:
         UserError: that cannot be done with them.
     """
 
-    def __init__(self, names: Sequence[str], subtract: bool) -> None:
+    def __init__(self, names: Sequence[str], places: Sequence[str], subtract: bool) -> None:
         if len(names) < 2:
             raise UserError(f"two outputs or more can be added. Received: {', '.join(names) or 'none'}")
-        if remote := [name for name in names if "://" in name]:
-            raise UserError(f"{remote[0]}: outputs are added from this machine; fetch it with `hadoop fs -get`")
-        self._names, self._subtract = list(names), subtract
-        self._manifests = [manifest.read(name) for name in names]
-        for name, found in zip(names, self._manifests):
-            self._check(name, found)
+        self._names, self._places, self._subtract = list(names), list(places), subtract
+        self._manifests = [manifest.read(place) for place in places]
+        for name, place, found in zip(names, places, self._manifests):
+            self._check(name, place, found)
         if subtract:
             self._check_inputs()
 
@@ -55,7 +58,7 @@ class Outputs:
         """Of which job they are."""
         return str(self._manifests[0]["kind"])
 
-    def _check(self, name: str, found: Manifest) -> None:
+    def _check(self, name: str, place: str, found: Manifest) -> None:
         first, first_name = self._manifests[0], self._names[0]
         if found["kind"] not in ADDERS:
             raise UserError(f"{name}: {found['kind']} outputs cannot be added; those of {', '.join(ADDERS)} can")
@@ -71,7 +74,7 @@ class Outputs:
             if given.get(flag) != wanted.get(flag):
                 values = f"{given.get(flag)!r}, and {first_name} with {wanted.get(flag)!r}"
                 raise UserError(f"{name}: made with {flag} {values}; count it again alike")
-        for path in manifest.part_paths(name, found):
+        for path in manifest.part_paths(place, found):
             with open(path, "rb") as file:
                 if file.read(3) == b"\xef\xbb\xbf":
                     raise UserError(f"{path}: begins with a byte order mark, which is dropped where a file is read")
@@ -87,7 +90,7 @@ class Outputs:
 
     def paths(self) -> list[str]:
         """The parts to read; of what is subtracted, links whose names say so."""
-        paths = [manifest.part_paths(name, found) for name, found in zip(self._names, self._manifests)]
+        paths = [manifest.part_paths(place, found) for place, found in zip(self._places, self._manifests)]
         if self._subtract:
             self._links = tempfile.TemporaryDirectory(prefix="merge.")
             for number, path in enumerate(chain.from_iterable(paths[1:])):

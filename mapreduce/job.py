@@ -25,7 +25,7 @@ with compat.stand_ins():
 
 from mapreduce import manifest, rejections, task
 from mapreduce.errors import UserError
-from mapreduce.hdfs import find_hadoop
+from mapreduce.hdfs import Hdfs, find_hadoop
 from mapreduce.split import Split, blocks, expand
 
 __all__ = ["Job", "MRStep", "in_blocks"]
@@ -190,7 +190,7 @@ class Job(MRJob):
             return expand(paths)
         from mapreduce import remote
 
-        command = tuple(find_hadoop(shlex.split(self.options.hadoop_bin or "")))
+        command = tuple(self._hadoop())
         there = tuple(path for path in paths if remote.is_remote(path))
         found = remote.find_files(command, there, self.options.output_dir)
         return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
@@ -203,10 +203,24 @@ class Job(MRJob):
             return files
         from mapreduce import remote
 
-        folder = tempfile.mkdtemp(prefix="header")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        command = find_hadoop(shlex.split(self.options.hadoop_bin or ""))
-        return [remote.header(there[0], folder, command), *(file for file in files if file not in there)]
+        header = remote.header(there[0], _temporary("header."), self._hadoop())
+        return [header, *(file for file in files if file not in there)]
+
+    def fetched(self, outputs: list[str]) -> list[str]:
+        """Where outputs are on this machine; those on a cluster are fetched, whole, for as long as the program runs."""
+        there = [output for output in outputs if "://" in output and not output.startswith("file://")]
+        if there and self.options.runner not in ("hadoop", "spark"):
+            expand(there)
+        places = []
+        for output in outputs:
+            places.append(output.removeprefix("file://"))
+            if output in there:
+                places[-1] = os.path.join(_temporary("output."), "fetched")
+                Hdfs(self._hadoop()).get(output, places[-1])
+        return places
+
+    def _hadoop(self) -> list[str]:
+        return find_hadoop(shlex.split(self.options.hadoop_bin or ""))
 
     def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
         """Looks at the counters of all steps before the output is committed; raises to stop that."""
@@ -266,6 +280,13 @@ def fail(name: str, error: UserError) -> int:
     """Prints the one line of a user's error; returns the exit code."""
     print(f"{name}: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _temporary(prefix: str) -> str:
+    """A folder that goes when the program ends."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _names_cluster(arguments: list[str]) -> bool:

@@ -32,7 +32,8 @@ class Measure:
     ) -> None:
         self._batches = dataset.read(directory, kind=kind, batch_size=BATCH, labels=labels, bucket=kind != "pixels")
         signature = [self._batches.element_spec[0]]
-        self._answer = tf.function(lambda x: model(x, training=False), input_signature=signature)
+        answer = tf.function(lambda x: model(x, training=False), input_signature=signature)
+        self._answer = answer.get_concrete_function()  # one trace; the function itself would count it as one too many
 
     def logits(self) -> tuple[Array, Array]:
         """The logits, float32 [records, labels], and the labels, int32 [records], -1 for one that is not known."""

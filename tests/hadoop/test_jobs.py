@@ -81,7 +81,7 @@ def test_parts_are_the_same_bytes(
 
 
 def test_outputs_are_added_and_taken_out_again(
-    inputs: dict[str, str], cluster: Path, tmp_path: Path, run_job: Run
+    inputs: dict[str, str], hadoop: Hadoop, tmp_path: Path, run_job: Run
 ) -> None:
     reject = ("--max-rejected", "1.0", "--output-dir")
     run_job("labelcount", "-r", "local", *reject, tmp_path / "a", f"{inputs['tsv']}/bom.tsv")
@@ -92,6 +92,14 @@ def test_outputs_are_added_and_taken_out_again(
         left = tmp_path / f"left-{runner}"
         run_job("merge", "-r", runner, *more, "--subtract", "--output-dir", left, both, tmp_path / "b")
         assert parts(left) == parts(tmp_path / "a")
+    there = f"hdfs:///out/{tmp_path.name}"
+    for name in "ab":
+        hadoop("fs", "-mkdir", "-p", f"{there}/{name}")
+        hadoop("fs", "-put", tmp_path / name, f"{there}/{name}/counts")  # whose last names are one
+    both = [f"{there}/{name}/counts" for name in "ab"]
+    run_job("merge", "-r", "hadoop", *IN_CLIENT, "--output-dir", f"{there}/both", *both)
+    hadoop("fs", "-get", f"{there}/both", tmp_path / "there")
+    assert parts(tmp_path / "there") == parts(tmp_path / "both-local") and manifest.read(tmp_path / "there")
     assert parts(tmp_path / "both-hadoop") == parts(tmp_path / "both-local")
 
 

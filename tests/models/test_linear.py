@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.architectures.linear import BIAS, TERM_FREQUENCIES, linear
+from models.architectures.linear import linear
+from models.weighted_bag import BIAS, TERM_FREQUENCIES
 
 SCALE = np.array([1.0, 2.0, 0.5, 3.0])
 

@@ -25,6 +25,7 @@ Counters = dict[str, dict[str, int]]
 RETRIES = 8  # of the client to reach YARN, a second each, before we say that it does not answer
 LOG_WAIT = (1.0, 2.0, 4.0, 8.0)  # seconds between looks for the logs, which the nodes gather after the job's end
 
+_SENT = re.compile(r"Submitting tokens for job: (job_\w+)")
 _JOB = re.compile(r"Running job: (job_\w+)")
 _APPLICATION = re.compile(r"Submitted application (application_\d+_\d+)")
 _URL = re.compile(r"The url to track the job: (http\S+)")
@@ -53,7 +54,7 @@ class Client:
 
     def __init__(self, command: Sequence[str], name: str, *, quiet: bool = False, verbose: bool = False) -> None:
         self.command, self.name, self.quiet, self.verbose = list(command), name, quiet, verbose
-        self.job = self.application = ""
+        self.job = self.application = self._sent = ""
         self.counters: Counters = {}
         self._words: list[str] = []
         self._diagnostics: list[str] = []
@@ -95,12 +96,9 @@ class Client:
                 self._hear(line.decode("utf-8", "replace").rstrip("\r\n"))
             code = process.wait()
         except BaseException:
-            self._kill()
+            self._stop(process)
             raise
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
             process.stdout.close()
         if code:
             self._fail()
@@ -128,6 +126,8 @@ class Client:
             self._say(f"map {found[1]} %, reduce {found[2]} %")
         elif found := _URL.search(line):
             self._say(f"started, see {found[1]}")
+        elif found := _SENT.search(line):
+            self._sent = found[1]
         elif found := _JOB.search(line):
             self.job = found[1]
         elif found := _APPLICATION.search(line):
@@ -150,10 +150,18 @@ class Client:
             self._shown = words
             print(f"{self.name}: {words}", file=sys.stderr)
 
-    def _kill(self) -> None:
-        if self.job and not self.job.startswith("job_local"):
-            self._say(f"stopping {self.job}")
-            hdfs.run(self.command, "org.apache.hadoop.mapred.JobClient", "-kill", self.job)
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Ends the client, then the job: one that is on its way to the cluster has an id before it arrives there."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert process.stdout is not None
+        for line in process.stdout:  # what it said and we have not heard yet
+            if found := _SENT.search(line.decode("utf-8", "replace")):
+                self._sent = found[1]
+        if self._sent and not self._sent.startswith("job_local"):
+            self._say(f"stopping {self._sent}")
+            hdfs.run(self.command, "org.apache.hadoop.mapred.JobClient", "-kill", self._sent)
 
     def _fail(self) -> None:
         words = "\n".join(self._words)

@@ -85,7 +85,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
 
     def _run(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._create_setup_wrapper_scripts()
         os.makedirs(os.path.join(self._get_local_tmp_dir(), "client"))
         wanted = self.job.options.step_output_dir

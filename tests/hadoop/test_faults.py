@@ -82,30 +82,25 @@ def busy_node() -> int:
     raise AssertionError("no map task was started")
 
 
-def test_an_interrupted_driver_stops_its_job(own: Path, hadoop: Hadoop) -> None:
+@pytest.mark.parametrize("when", ["at work", "on its way"])
+def test_an_interrupted_driver_stops_its_job(when: str, own: Path, hadoop: Hadoop) -> None:
     """Ctrl-C: the job is killed on the cluster too, and its files are gone."""
+    there = f"hdfs:///out/{own.name}"
     job = subprocess.Popen(
-        [
-            sys.executable,
-            "shout.py",
-            "-r",
-            "hadoop",
-            "--fail",
-            "sleep",
-            "--output-dir",
-            f"hdfs:///out/{own.name}",
-            "input.txt",
-        ],
+        [sys.executable, "shout.py", "-r", "hadoop", "-v", "--fail", "sleep", "--output-dir", there, "input.txt"],
         cwd=own,
         stderr=subprocess.PIPE,
         text=True,
     )
-    busy_node()
+    assert job.stderr
+    started = next(line for line in job.stderr if "Submitting tokens for job" in line)
+    if when == "at work":
+        busy_node()
     job.send_signal(signal.SIGINT)
     _, words = job.communicate(timeout=120)
     assert job.returncode == 130
     assert "interrupted" in words and "Traceback" not in words
     listed = hadoop("org.apache.hadoop.yarn.client.cli.ApplicationCLI", "-list").stdout
-    assert "shout." not in listed
+    assert started.split("job_")[1].strip() not in listed
     assert "mapreduce.shout" not in hadoop("fs", "-ls", "/tmp").stdout
-    assert hadoop("fs", "-ls", f"hdfs:///out/{own.name}", check=False).returncode
+    assert hadoop("fs", "-ls", there, check=False).returncode

@@ -60,8 +60,6 @@ class Started:
             env={**os.environ, "PIDS": str(self.pids), "PYTHONPATH": str(root)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # A shell's background job ignores Ctrl-C, and so would its children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def children(self) -> list[int]:

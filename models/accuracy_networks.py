@@ -62,8 +62,7 @@ def light(output: Path, test_file: Path, model: str) -> tuple[float, int] | None
         return None
     file = output.with_suffix(".tflite")
     lite.convert(output, file)
-    pairs = [pair for block in inputs.read([str(test_file)]) for pair in block]
-    _, line = lite.measure(models.load(output), lite.LiteModel(file), pairs)
+    _, line = lite.measure(models.load(output), lite.LiteModel(file), inputs.labelled([str(test_file)]))
     return float(line.split()[-1]), file.stat().st_size
 
 

@@ -62,6 +62,11 @@ class Evaluation:
                 found[true] += n
         return dict(sorted(found.items()))
 
+    def unknown_labels(self) -> str:
+        """A warning that names them."""
+        names = ", ".join(f"{label!r} ({n})" for label, n in self.unknown.items())
+        return f"labels that the model was not trained on count as wrong: {names}"
+
     def scores(self, label: str) -> tuple[float, float, float, int]:
         """Precision, recall, F1 and the number of documents of a label; a ratio of 0 to 0 is 0."""
         right = self.confusion[label, label]
@@ -110,17 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs.add_arguments(parser, "by suffix; standard input is tsv")
     options = parser.parse_args(arguments)
     try:
-        format = options.format or ("tsv" if options.input == ["-"] else None)
-        found = inputs.read(
-            options.input, format=format, text_field=options.text_field, label_field=options.label_field
-        )
-        pairs = [record for block in found for record in block]
-        if pairs and not any(label for label, _ in pairs):
-            raise UserError(
-                f"{options.input[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)"
-            )
-        if not pairs:
-            raise UserError(f"{options.input[0]}: no labelled record to evaluate on")
+        options.format = options.format or ("tsv" if options.input == ["-"] else None)
+        pairs = inputs.labelled(options.input, **inputs.arguments(options))
         model, texts = models.load(options.model), [text for _, text in pairs]
         if isinstance(model, LoadedAutoencoder):
             print(f"reconstruction error {model.error(texts):.4f}")
@@ -130,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"evaluate: {error}", file=sys.stderr)
         return error.exit_code
     if result.unknown:
-        names = ", ".join(f"{label!r} ({n})" for label, n in result.unknown.items())
-        print(f"evaluate: labels that the model was not trained on count as wrong: {names}", file=sys.stderr)
+        print(f"evaluate: {result.unknown_labels()}", file=sys.stderr)
     sys.stdout.buffer.write(result.report().encode())
     return 0
 

@@ -1,7 +1,7 @@
 """Records for a model that is in use: files or standard input to blocks of (label, text).
 
-Formats are `mapreduce.records`' and files are opened by `mapreduce.split`; this module only joins the two, for
-models/predict.py and models/evaluate.py. Training does not read here but from the jobs' outputs.
+Formats are `mapreduce.records`' and files are opened by `mapreduce.split`; this module only joins the two, for the
+commands that use a model. Training does not read here but from the jobs' outputs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import lzma
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mapreduce import records
 from mapreduce.errors import UserError
@@ -22,6 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--format", choices=records.FORMATS, help=f"format of the input (default: {default})")
     parser.add_argument("--text-field", default="text", help="text field of CSV and JSON lines (default: text)")
     parser.add_argument("--label-field", default="label", help="label field of CSV and JSON lines (default: label)")
+
+
+def arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What these flags came to, as `read` takes it."""
+    return {"format": options.format, "text_field": options.text_field, "label_field": options.label_field}
+
+
+def labelled(paths: Sequence[str], **reading: Any) -> list[tuple[bytes, bytes]]:
+    """All records (label, text) of labelled input, which is read as `read` does.
+
+    Raises:
+        UserError: moreover, it has no labels, or there is no record.
+    """
+    pairs = [record for block in read(paths, **reading) for record in block]
+    if pairs and not any(label for label, _ in pairs):
+        raise UserError(f"{paths[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)")
+    if not pairs:
+        raise UserError(f"{paths[0]}: no labelled record to measure on")
+    return pairs
 
 
 def read(

@@ -154,10 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs.add_arguments(parser, "by suffix")
     options = parser.parse_args(arguments)
     try:
-        reading = {"format": options.format, "text_field": options.text_field, "label_field": options.label_field}
-        pairs = [pair for block in inputs.read(options.test or [], **reading) for pair in block] if options.test else []
+        pairs = []
         if options.test:
             check()
+            pairs = inputs.labelled(options.test, **inputs.arguments(options))
         convert(options.model, options.output)
         saved = Path(options.model) / "saved_model"
         before = sum(path.stat().st_size for path in saved.rglob("*") if path.is_file())

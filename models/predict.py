@@ -59,12 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs.add_arguments(parser, "by suffix; standard input is text, one a line")
     options = parser.parse_args(arguments)
     try:
-        found = inputs.read(
-            options.input,
-            format=options.format,
-            text_field=options.text_field,
-            label_field=options.label_field,
-        )
+        found = inputs.read(options.input, **inputs.arguments(options))
         model = models.load(options.model)
         if not model.labels:
             raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")

@@ -111,18 +111,13 @@ def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -
     Raises:
         UserError: a file is missing, or holds no labelled record.
     """
-    if reading.get("format") is None and records.detect_format(paths) == "text":
-        raise UserError(f"{paths[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)")
-    pairs = [pair for block in inputs.read(paths, **reading) for pair in block]
-    if not pairs:
-        raise UserError(f"{paths[0]}: no labelled record to test on")
+    pairs = inputs.labelled(paths, **reading)
     loaded, texts = models.load(output), [text for _, text in pairs]
     if isinstance(loaded, LoadedAutoencoder):
         return "reconstruction error", loaded.error(texts)
     found = evaluate.evaluate(loaded, texts, [label.decode() for label, _ in pairs])
     if found.unknown:
-        names = ", ".join(f"{label!r} ({n})" for label, n in found.unknown.items())
-        print(f"train: labels that the model was not trained on count as wrong: {names}", file=sys.stderr)
+        print(f"train: {found.unknown_labels()}", file=sys.stderr)
     return "accuracy", found.accuracy
 
 
@@ -152,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     options = parser().parse_args(arguments)
-    given = {"format": options.format, "text_field": options.text_field, "label_field": options.label_field}
+    given = inputs.arguments(options)
     flags = {"--" + name.replace("_", "-"): value for name, value in given.items() if value is not None}
     settings = Settings(options.seed, options.resume, options.mixed_precision, options.tensorboard, options.curves)
     try:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-import signal
-import threading
 from typing import Any
 
 from mapreduce import package
 from mapreduce.client import Client, parts, user_counters
 from mapreduce.errors import RecordError, UserError
+from mapreduce.executor import terminated_as_interrupted
 from mapreduce.hdfs import STREAMING_JAR, find_streaming_jar
 from mapreduce.manifest import RECORDS
 from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
@@ -84,8 +83,10 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         """They go to the cluster in `_run`."""
 
     def _run(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with terminated_as_interrupted():
+            self._run_steps()
+
+    def _run_steps(self) -> None:
         self._create_setup_wrapper_scripts()
         os.makedirs(os.path.join(self._get_local_tmp_dir(), "client"))
         wanted = self.job.options.step_output_dir

@@ -116,14 +116,14 @@ def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
 
 def _textcnn() -> list[TextCandidate]:
     base = _words("textcnn")
-    return [base, replace(base, name="words, longer", epochs=16), _sentences(base, epochs=16)]
+    return [base, replace(base, name="words, longer", epochs=16), _sentences(base, rate=3e-3, epochs=8)]
 
 
 def _lstm() -> list[TextCandidate]:
     base = _words("lstm")
     # The second LSTM ends with the words that open a text, which name its topic.
     long = replace(base, architecture={"bidirectional": True, "longest": 120}, rate=3e-3, epochs=8)
-    return [long, _sentences(base, epochs=16)]
+    return [long, _sentences(base, rate=2e-3, epochs=16)]
 
 
 def _attention() -> list[TextCandidate]:

@@ -80,7 +80,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         self._find_inputs()
 
     def _add_input_files_for_upload(self) -> None:
-        """They go to the cluster in `_run`."""
+        """They go to the cluster in `_run_client`."""
 
     def _run(self) -> None:
         with terminated_as_interrupted():

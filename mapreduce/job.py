@@ -208,7 +208,11 @@ class Job(MRJob):
 
     def fetched(self, outputs: list[str]) -> list[str]:
         """Where outputs are on this machine; those on a cluster are fetched, whole, for as long as the program runs."""
-        there = [output for output in outputs if "://" in output and not output.startswith("file://")]
+        if "://" not in "".join(outputs):
+            return outputs
+        from mapreduce import remote
+
+        there = list(filter(remote.is_remote, outputs))
         if there and self.options.runner not in ("hadoop", "spark"):
             expand(there)
         places = []

@@ -81,7 +81,7 @@ def fit(
     callbacks: list[Any] = [epochs, report, *tensorboard(settings, name)]
     batches = _batches(candidate, directory, labels, settings.seed, done, steps)
     try:
-        _run(model, batches, steps, range(done, candidate.epochs), keras.callbacks.CallbackList(callbacks, model=model))
+        run(model, batches, steps, range(done, candidate.epochs), keras.callbacks.CallbackList(callbacks, model=model))
     except KeyboardInterrupt:
         if not state.best_epoch:
             raise
@@ -97,7 +97,7 @@ def _fitted(model: keras.Model, state: State) -> Fitted:
     return Fitted(keras.Model(model.input, model.output, name=model.name), state.best_epoch, state.history)
 
 
-def _run(
+def run(
     model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range, callbacks: keras.callbacks.CallbackList
 ) -> None:
     """What `model.fit` does, with one iterator through all epochs: the next one is read while one ends.

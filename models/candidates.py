@@ -116,7 +116,7 @@ def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
 
 def _textcnn() -> list[TextCandidate]:
     base = _words("textcnn")
-    return [base, replace(base, name="words, longer", epochs=16), _sentences(base, rate=3e-3, epochs=8)]
+    return [replace(base, rate=2e-3, falls=False, epochs=5), _sentences(base, rate=3e-3, epochs=8)]
 
 
 def _lstm() -> list[TextCandidate]:
@@ -129,12 +129,16 @@ def _lstm() -> list[TextCandidate]:
 def _attention() -> list[TextCandidate]:
     base = _words("attention")
     # Where texts are long, which words there are says more than their order, and an LSTM would take long.
-    return [replace(base, rate=3e-3, epochs=12), _sentences(base, architecture={"units": 64}, epochs=16)]
+    words = replace(base, rate=3e-3, epochs=3)
+    # Sentiment is learned in few epochs, and many topics are not.
+    longer = replace(base, name="words, longer", rate=1e-2, epochs=12)
+    return [words, longer, _sentences(base, architecture={"units": 64}, epochs=16)]
 
 
 def _transformer() -> list[TextCandidate]:
     base = _words("transformer")
-    return [replace(base, epochs=4), _sentences(base, epochs=10)]
+    # Every word looks at all others: the time grows with the square of the words that are read.
+    return [replace(base, architecture={"longest": 200}, epochs=3), _sentences(base, epochs=10)]
 
 
 def _cnn_dropout() -> list[Candidate]:

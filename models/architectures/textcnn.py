@@ -1,7 +1,8 @@
 """TextCNN: convolutions over word vectors, the largest answer of each filter, a softmax layer's logits.
 
 Kim (2014), "Convolutional Neural Networks for Sentence Classification", the variant whose word vectors start at random
-values (CNN-rand). It reads word n-grams of a few words and does not know where in the text they stood.
+values (CNN-rand). It reads word n-grams of a few words and does not know where in the text they stood. Words after
+`longest` are not read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def textcnn(
     filters: int = 100,
     dropout: float = 0.5,
     embedding_dropout: float = 0.0,
+    longest: int = 400,
 ) -> keras.Model:
     """Builds the model; (features + 2) * 128 + 153,900 + 301 * labels parameters.
 
@@ -41,15 +43,17 @@ def textcnn(
         filters: number of filters of each width.
         dropout: share of the filters' answers that is dropped in training.
         embedding_dropout: share of words whose vectors are dropped in training.
+        longest: words that are read.
 
     Example:
         >>> textcnn(20, 2)(ops.array([[2, 3, 4, 0]])).shape
         TensorShape([1, 2])
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
-    there = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), "float32"), -1)
+    read = ids[:, :longest]
+    there = ops.expand_dims(ops.cast(ops.not_equal(read, 0), "float32"), -1)
     uniform = keras.initializers.RandomUniform(-0.25, 0.25)
-    x = keras.layers.Embedding(features + 2, dimensions, embeddings_initializer=uniform, name="embedding")(ids)
+    x = keras.layers.Embedding(features + 2, dimensions, embeddings_initializer=uniform, name="embedding")(read)
     if embedding_dropout:
         x = keras.layers.Dropout(embedding_dropout, noise_shape=(None, None, 1), name="embedding_dropout")(x)
     x = x * there

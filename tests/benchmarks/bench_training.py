@@ -132,9 +132,7 @@ def _ours(folder: Path, features: int, labels: list[str], seed: int, options: ar
     steps = -(-dataset.count(train) // BATCH)
     if options.fall:
         rate = keras.optimizers.schedules.PolynomialDecay(rate, steps * epochs, 0.0)
-    ids = keras.Input((None,), dtype="int32")
-    network = keras.Model(ids, textcnn(features, len(labels))(ids[:, : options.length]))
-    model = compiled(network, LazyAdam(rate))
+    model = compiled(textcnn(features, len(labels), longest=options.length), LazyAdam(rate))
     model.optimizer.build(model.trainable_variables)
     clock = Clock(Measure(model, folder / "validation", kind="ids", labels=labels).accuracy)
     fit.run(model, batches, steps, range(epochs), keras.callbacks.CallbackList([clock], model=model))

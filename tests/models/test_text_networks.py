@@ -78,7 +78,7 @@ def test_the_order_of_words_counts(name: str) -> None:
     assert np.abs(forward - backward).max() > 1e-5
 
 
-@pytest.mark.parametrize("name", ["lstm", "attention", "transformer"])
+@pytest.mark.parametrize("name", ["textcnn", "lstm", "attention", "transformer"])
 def test_words_after_the_longest_are_not_read(name: str) -> None:
     network = build(name, WORDS, LABELS, **SMALL[name][1], longest=5)
     long, short = answer(network, [[2, 3, 4, 5, 6, 7, 8]]), answer(network, [[2, 3, 4, 5, 6]])

@@ -81,7 +81,7 @@ def fit(
     callbacks: list[Any] = [epochs, report, *tensorboard(settings, name)]
     batches = _batches(candidate, directory, labels, settings.seed, done, steps)
     try:
-        run(model, batches, steps, range(done, candidate.epochs), keras.callbacks.CallbackList(callbacks, model=model))
+        run(model, batches, steps, range(done, candidate.epochs), callbacks)
     except KeyboardInterrupt:
         if not state.best_epoch:
             raise
@@ -97,9 +97,7 @@ def _fitted(model: keras.Model, state: State) -> Fitted:
     return Fitted(keras.Model(model.input, model.output, name=model.name), state.best_epoch, state.history)
 
 
-def run(
-    model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range, callbacks: keras.callbacks.CallbackList
-) -> None:
+def run(model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range, callbacks: list[Any]) -> None:
     """What `model.fit` does, with one iterator through all epochs: the next one is read while one ends.
 
     Keras begins a new iterator for every epoch, which costs 0.2 to 1 s each, or lets the steps of one execution cross
@@ -114,17 +112,18 @@ def run(
 
         tf.while_loop(lambda i: i < number, step, [tf.constant(0)])
 
+    told = keras.callbacks.CallbackList(callbacks, model=model)
     iterator = iter(batches)
-    callbacks.on_train_begin()
+    told.on_train_begin()
     for epoch in epochs:
         model.reset_metrics()
-        callbacks.on_epoch_begin(epoch)
+        told.on_epoch_begin(epoch)
         for first in range(0, steps, STEPS):
             number = min(STEPS, steps - first)
             train(iterator, tf.constant(number))
-            callbacks.on_train_batch_end(first + number - 1, model.get_metrics_result())
-        callbacks.on_epoch_end(epoch, model.get_metrics_result())
-    callbacks.on_train_end()
+            told.on_train_batch_end(first + number - 1, model.get_metrics_result())
+        told.on_epoch_end(epoch, model.get_metrics_result())
+    told.on_train_end()
 
 
 def _batches(

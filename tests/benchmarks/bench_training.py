@@ -145,7 +145,7 @@ def _ours(
     model.optimizer.build(model.trainable_variables)
     clock = Clock(Measure(model, folder / "validation", kind="ids", labels=labels).accuracy, target)
     with contextlib.suppress(Reached):
-        fit.run(model, batches, steps, range(epochs), keras.callbacks.CallbackList([clock], model=model))
+        fit.run(model, batches, steps, range(epochs), [clock])
     return clock
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from models.max_convolution import MaxConvolution
+
 INPUT = "ids"
 
 
@@ -21,7 +23,6 @@ def textcnn(
     widths: tuple[int, ...] = (3, 4, 5),
     filters: int = 100,
     dropout: float = 0.5,
-    embedding_dropout: float = 0.0,
     longest: int = 400,
 ) -> keras.Model:
     """Builds the model; (features + 2) * 128 + 153,900 + 301 * labels parameters.
@@ -42,7 +43,6 @@ def textcnn(
         widths: of the filters, in words.
         filters: number of filters of each width.
         dropout: share of the filters' answers that is dropped in training.
-        embedding_dropout: share of words whose vectors are dropped in training.
         longest: words that are read.
 
     Example:
@@ -54,14 +54,7 @@ def textcnn(
     there = ops.expand_dims(ops.cast(ops.not_equal(read, 0), "float32"), -1)
     uniform = keras.initializers.RandomUniform(-0.25, 0.25)
     x = keras.layers.Embedding(features + 2, dimensions, embeddings_initializer=uniform, name="embedding")(read)
-    if embedding_dropout:
-        x = keras.layers.Dropout(embedding_dropout, noise_shape=(None, None, 1), name="embedding_dropout")(x)
     x = x * there
-    found = []
-    for width in widths:
-        padded = keras.layers.ZeroPadding1D((0, width - 1), name=f"pad_{width}")(x)
-        answers = keras.layers.Conv1D(filters, width, activation="relu", name=f"convolution_{width}")(padded)
-        # An answer of relu is at least 0, so 0 takes a masked position out of the maximum.
-        found.append(ops.max(answers * there, axis=1))
+    found = [MaxConvolution(filters, width, name=f"convolution_{width}")((x, there)) for width in widths]
     joined = keras.layers.Dropout(dropout, name="dropout")(ops.concatenate(found, axis=-1))
     return keras.Model(ids, keras.layers.Dense(labels, dtype="float32", name="logits")(joined), name="textcnn")

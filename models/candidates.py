@@ -60,6 +60,7 @@ class TextCandidate(Candidate):
         features: the most features that are kept.
         weights: a name in `models.weights.WEIGHTS`, or None where the model weighs nothing.
         shares: what the weights of words, word n-grams, character n-grams and head words are multiplied with.
+        unknown: the share of words that are OOV in training, others in each epoch; for models of ids.
         labels: the only number of labels it is for; None for any.
         longest: the mean number of words in a document above which it is left out; None for any.
     """
@@ -69,6 +70,7 @@ class TextCandidate(Candidate):
     features: int = FEATURES
     weights: str | None = None
     shares: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    unknown: float = 0.0
     labels: int | None = None
     longest: float | None = None
 

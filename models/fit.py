@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from models import build, checkpoint, dataset
+from models.augment import augment
 from models.candidates import Candidate
 from models.checkpoint import State
 from models.epochs import Epochs, Report
@@ -146,32 +147,10 @@ def _batches(
         epochs=candidate.epochs - first,
         bucket=kind != "pixels",
     )
-    if candidate.shift:
-
-        def moved(step: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            seeds = tf.random.experimental.stateless_fold_in(tf.constant([seed, 1], tf.int64), step)
-            return shifted(record[0], candidate.shift, seeds), record[1]
-
-        batches = batches.enumerate(first * steps).map(moved, num_parallel_calls=1).prefetch(2)
+    batches = augment(batches, candidate, seed, first * steps)
     if candidate.loss == "pixels":
         batches = batches.map(lambda x, _: (x, tf.cast(x, tf.float32) / 255))
     return batches
-
-
-def shifted(images: tf.Tensor, most: int, seeds: tf.Tensor) -> tf.Tensor:
-    """Every image moved by up to `most` pixels down or up and to a side; zeros come in.
-
-    Input shape:
-        [batch, height, width, channels]; seeds int64 [2].
-
-    Output shape:
-        The same.
-    """
-    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    offsets = tf.random.stateless_uniform([2, batch, 1], seeds, 0, 2 * most + 1, tf.int32)
-    wide = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]])
-    rows = tf.gather(wide, offsets[0] + tf.range(height), axis=1, batch_dims=1)
-    return tf.gather(rows, offsets[1] + tf.range(width), axis=2, batch_dims=1)
 
 
 def _measure(

@@ -1,12 +1,14 @@
-"""LSTM: a text is read word by word, and what is remembered at its end decides.
+"""LSTM: a text is read word by word, and what is remembered at its end, or the most that it was on the way, decides.
 
 Hochreiter and Schmidhuber (1997), "Long short-term memory", with the forget gate of Gers, Schmidhuber and Cummins
-(2000); bidirectional after Schuster and Paliwal (1997). Words after `longest` are not read.
+(2000); bidirectional after Schuster and Paliwal (1997); the maximum over the words after Conneau et al. (2017),
+"Supervised learning of universal sentence representations". Words after `longest` are not read.
 """
 
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 INPUT = "ids"
 
@@ -19,6 +21,7 @@ def lstm(
     units: int = 64,
     hidden: int = 64,
     bidirectional: bool = False,
+    pooling: str = "last",
     dropout: float = 0.5,
     longest: int = 400,
 ) -> keras.Model:
@@ -39,18 +42,29 @@ def lstm(
         units: numbers in the state.
         hidden: units of the dense layer after it.
         bidirectional: whether a second LSTM reads from the end.
+        pooling: "last", the state after the last word, or "max", the largest value of each of its numbers over the
+            words, which a long text's first words reach as easily as its last.
         dropout: share of words' numbers and of the state that is dropped in training.
         longest: words that are read.
 
+    Raises:
+        ValueError: `pooling` is neither.
+
     Example:
-        >>> lstm(20, 2)(keras.ops.array([[2, 3, 4, 0]])).shape
+        >>> lstm(20, 2)(ops.array([[2, 3, 4, 0]])).shape
         TensorShape([1, 2])
     """
+    if pooling not in ("last", "max"):
+        raise ValueError(f"pooling must be 'last' or 'max'. Received: {pooling!r}")
     ids = keras.Input((None,), dtype="int32", name="ids")
-    x = keras.layers.Embedding(features + 2, dimensions, mask_zero=True, name="embedding")(ids[:, :longest])
+    read = ids[:, :longest]
+    x = keras.layers.Embedding(features + 2, dimensions, mask_zero=True, name="embedding")(read)
     x = keras.layers.Dropout(dropout, name="dropout_1")(x)
-    reader = keras.layers.LSTM(units, name="lstm")
+    reader = keras.layers.LSTM(units, return_sequences=pooling == "max", name="lstm")
     x = keras.layers.Bidirectional(reader, name="both_ways")(x) if bidirectional else reader(x)
+    if pooling == "max":
+        # The state lies between -1 and 1.
+        x = ops.max(ops.where(ops.expand_dims(ops.equal(read, 0), -1), -1.0, x), axis=1)
     x = keras.layers.Dropout(dropout, name="dropout_2")(x)
     x = keras.layers.Dense(hidden, activation="relu", name="hidden")(x)
     return keras.Model(ids, keras.layers.Dense(labels, dtype="float32", name="logits")(x), name="lstm")

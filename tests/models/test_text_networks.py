@@ -17,6 +17,7 @@ WORDS, LABELS = 50, 4
 SMALL = {
     "lstm": ("lstm", {"dimensions": 8, "units": 6, "hidden": 5}),
     "lstm, both ways": ("lstm", {"dimensions": 8, "units": 6, "hidden": 5, "bidirectional": True}),
+    "lstm, maximum": ("lstm", {"dimensions": 8, "units": 6, "hidden": 5, "pooling": "max"}),
     "attention": ("attention", {"dimensions": 8, "hidden": 6}),
     "attention, dot": ("attention", {"dimensions": 8, "hidden": 6, "score": "dot"}),
     "attention, LSTM": ("attention", {"dimensions": 8, "hidden": 6, "units": 4}),
@@ -70,7 +71,7 @@ def test_every_word_counts(network: Any) -> None:
     assert np.abs(found[0] - found[1:]).max(axis=1).min() > 1e-4
 
 
-@pytest.mark.parametrize("name", ["lstm", "attention, LSTM", "transformer"])
+@pytest.mark.parametrize("name", ["lstm", "lstm, maximum", "attention, LSTM", "transformer"])
 def test_the_order_of_words_counts(name: str) -> None:
     keras.utils.set_random_seed(0)
     network = build(SMALL[name][0], WORDS, LABELS, **SMALL[name][1])
@@ -125,3 +126,8 @@ def test_hidden_vectors_are_averaged() -> None:
 def test_an_unknown_score_is_refused() -> None:
     with pytest.raises(ValueError, match="Received: 'cosine'"):
         build("attention", 4, 3, score="cosine")
+
+
+def test_an_unknown_pooling_is_refused() -> None:
+    with pytest.raises(ValueError, match="Received: 'mean'"):
+        build("lstm", 4, 3, pooling="mean")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import tqdm
 import models
 from mapreduce import manifest
 from mapreduce.errors import UserError
-from models import candidates, checkpoint, fit, train
+from models import candidates, checkpoint, fit, train, train_texts
 from models.candidates import Candidate
 from models.epochs import Report
 from models.fitted import Fitted, Interrupted
@@ -328,6 +329,21 @@ def test_mixed_precision_on_a_gpu(shards: tuple[Path, Path]) -> None:
     found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=Settings(mixed_precision=True))
     assert found.model.get_layer("hidden").compute_dtype == "float16"
     assert found.model.get_layer("logits").compute_dtype == "float32"
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
+
+
+@pytest.mark.parametrize("model", candidates.TEXT_MODELS)
+def test_text_networks_train_in_mixed_precision(model: str, tmp_path: Path) -> None:
+    stages = Stages([write_texts(tmp_path / "train.tsv", documents(120, 0))], tmp_path / "work", runner="inline")
+    candidate = replace(candidates.candidates(model)[-1], epochs=3)
+    counted = train_texts.count(stages, candidate, "train")
+    shards = stages.encode(candidate.specification, "train", counted.vocabulary, counted.fingerprint)
+    keras.config.set_dtype_policy("mixed_float16")  # a processor computes in it too, slowly
+    try:
+        found = fit.fit(candidate, shards, labels=counted.counts.labels, size=len(counted.counts.features))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.model.layers[-1].compute_dtype == "float32"
     assert found.history[-1]["loss"] < found.history[0]["loss"]
 
 

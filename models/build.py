@@ -84,6 +84,12 @@ def squared_hinge(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.square(tf.nn.relu(1 - sign * logits)), axis=-1)
 
 
+def fix_order() -> None:
+    """On a GPU, has every sum added in one order, so that the same training ends with the same weights there too."""
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
 @contextmanager
 def precision(settings: Settings) -> Iterator[None]:
     """Layers that are built meanwhile compute in float16 where that is wanted and there is a GPU; weights stay float32.

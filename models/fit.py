@@ -64,6 +64,7 @@ def fit(
     """
     name = name or candidate.name
     keras.utils.set_random_seed(settings.seed)
+    build.fix_order()
     with build.precision(settings):
         model = build.build(candidate, size, len(labels), scale)
     steps = -(-dataset.count(directory) // candidate.batch_size)

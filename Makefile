@@ -53,7 +53,6 @@ train: .venv/installed $(if $(TRAIN),,data)
 ## make accuracy     fills the README's tables of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
 accuracy: .venv/dev
 	$(BIN)/python -m models.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lite]' 1>&2
 	$(BIN)/python -m models.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
 
 ## make test         the tests, two at a time, under four minutes

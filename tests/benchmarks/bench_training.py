@@ -2,10 +2,10 @@
 
 With --input, a .tsv file of labelled texts: the TextCNN by Keras's own recipe (TextVectorization of a fixed length,
 padded arrays in memory, layers of Keras alone, Adam, model.fit) for some epochs, and by ours (shards through the
-bridge, batches of like length, `MaxConvolution`, LazyAdam at a rate of its own, the loop of `models.fit`) until its
-validation accuracy is at least the stock recipe's best. Same sizes, initial values, vocabulary, batch size, split and
-number of words, and both give the same logits for the same weights; measuring on validation is not timed. With
---images, records of images: epochs of the cnn through the bridge and from arrays in memory, by the same model.fit.
+bridge, batches of like length, hidden words, `MaxConvolution`, LazyAdam at a rate of its own, the loop of `models.fit`)
+until its validation accuracy is at least the stock recipe's best. Same sizes, initial values, vocabulary, batch size,
+split and number of words, and both give the same logits for the same weights; measuring on validation is not timed.
+With --images, records of images: epochs of the cnn through the bridge and from arrays in memory, by the same model.fit.
 Example:
   python tests/benchmarks/bench_training.py --input data/raw/mr.tsv --length 60 --rate 0.003 --fall 5
   python tests/benchmarks/bench_training.py --input data/raw/20ng-train.tsv --length 400
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ import keras  # noqa: E402
 from models import fit  # noqa: E402
 from models.architectures.cnn import cnn  # noqa: E402
 from models.architectures.textcnn import textcnn  # noqa: E402
+from models.augment import augment  # noqa: E402
+from models.candidates import candidates  # noqa: E402
 from models.measure import Measure  # noqa: E402
 from models.optimizer import LazyAdam  # noqa: E402
 
@@ -162,6 +165,7 @@ def _ours(
     epochs, rate = options.fall or options.epochs, options.rate
     train = folder / "train"
     batches = dataset.read(train, batch_size=BATCH, labels=labels, seed=seed, epochs=epochs, bucket=True)
+    batches = augment(batches, replace(candidates("textcnn")[0], unknown=options.unknown), seed, 0)
     steps = -(-dataset.count(train) // BATCH)
     if options.fall:
         rate = keras.optimizers.schedules.PolynomialDecay(rate, steps * epochs, 0.0)
@@ -208,6 +212,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8, help="(default: 8)")
     parser.add_argument("--rate", type=float, default=2e-3, help="of ours (default: 0.002; the stock one is 0.001)")
     parser.add_argument("--fall", type=int, default=0, metavar="EPOCHS", help="our rate falls to 0 in so many epochs")
+    parser.add_argument("--unknown", type=float, default=0.2, help="share of words that ours hides (default: 0.2)")
     parser.add_argument("--images", help="records of images")
     parser.add_argument("--rounds", type=int, default=5, help="of images (default: 5)")
     options = parser.parse_args()

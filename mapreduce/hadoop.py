@@ -16,8 +16,9 @@ from mapreduce.errors import RecordError, UserError
 from mapreduce.executor import terminated_as_interrupted
 from mapreduce.hdfs import STREAMING_JAR, find_streaming_jar
 from mapreduce.manifest import RECORDS
-from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
+from mapreduce.remote import Counters, RemoteRunner, importing_mrjob
 from mapreduce.resume import ClusterFolder, KeptSteps
+from mapreduce.split import is_remote
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict
@@ -67,7 +68,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         """
         if not self._hadoop_streaming_jar:
             self._hadoop_streaming_jar = find_streaming_jar(self.get_hadoop_bin())
-        elif "://" not in self._hadoop_streaming_jar and not os.path.isfile(self._hadoop_streaming_jar):
+        elif not is_remote(self._hadoop_streaming_jar) and not os.path.isfile(self._hadoop_streaming_jar):
             raise UserError(f"{self._hadoop_streaming_jar}: no such file (--hadoop-streaming-jar)")
         return str(self._hadoop_streaming_jar)
 

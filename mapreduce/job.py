@@ -26,7 +26,7 @@ with compat.stand_ins():
 from mapreduce import manifest, rejections, task
 from mapreduce.errors import UserError
 from mapreduce.hdfs import Hdfs, find_hadoop
-from mapreduce.split import Split, blocks, expand
+from mapreduce.split import Split, blocks, expand, is_remote
 
 __all__ = ["Job", "MRStep", "in_blocks"]
 
@@ -186,19 +186,19 @@ class Job(MRJob):
 
     def files_behind(self, paths: list[str]) -> list[str]:
         """The files behind paths of the input; those on a cluster are looked for there."""
-        if self.options.runner not in ("hadoop", "spark") or "://" not in "".join(paths):
+        there = tuple(filter(is_remote, paths))
+        if self.options.runner not in ("hadoop", "spark") or not there:
             return expand(paths)
         from mapreduce import remote
 
         command = tuple(self._hadoop())
-        there = tuple(path for path in paths if remote.is_remote(path))
         found = remote.find_files(command, there, self.options.output_dir)
         return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
 
     def headers(self, paths: list[str]) -> list[str]:
         """Files here that begin as the input does; of the files on a cluster the first one is looked into."""
         files = self.files_behind(paths)
-        there = [file for file in files if "://" in file]
+        there = list(filter(is_remote, files))
         if not there:
             return files
         from mapreduce import remote
@@ -208,11 +208,7 @@ class Job(MRJob):
 
     def fetched(self, outputs: list[str]) -> list[str]:
         """Where outputs are on this machine; those on a cluster are fetched, whole, for as long as the program runs."""
-        if "://" not in "".join(outputs):
-            return outputs
-        from mapreduce import remote
-
-        there = list(filter(remote.is_remote, outputs))
+        there = list(filter(is_remote, outputs))
         if there and self.options.runner not in ("hadoop", "spark"):
             expand(there)
         places = []

@@ -21,7 +21,7 @@ from urllib.parse import urlparse
 from mapreduce import committer, compat, manifest, rejections
 from mapreduce.errors import UserError
 from mapreduce.hdfs import File, Hdfs, find_hadoop, name_there
-from mapreduce.split import expand
+from mapreduce.split import expand, is_remote
 
 with compat.stand_ins():
     from mapreduce.local import default_reduces
@@ -267,11 +267,6 @@ def header(path: str, folder: str, command: Sequence[str]) -> str:
     with open(target, "wb") as file:
         file.write(line.partition(b"\n")[0] + b"\n")
     return target
-
-
-def is_remote(path: str | None) -> bool:
-    """Whether a path is on one of the cluster's file systems."""
-    return bool(path) and "://" in str(path) and not str(path).startswith("file://")
 
 
 def is_input(path: str, given: str) -> bool:

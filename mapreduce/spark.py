@@ -19,7 +19,8 @@ from typing import Any
 
 from mapreduce import failures, package
 from mapreduce.errors import TaskError, UserError
-from mapreduce.remote import Counters, RemoteRunner, importing_mrjob, is_remote
+from mapreduce.remote import Counters, RemoteRunner, importing_mrjob
+from mapreduce.split import is_remote
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict

@@ -177,6 +177,11 @@ def refuse_changed(paths: list[str], before: list[tuple[int, int]]) -> None:
             raise UserError(f"{path}: changed while it was read; nothing was written; run the job again")
 
 
+def is_remote(path: str | None) -> bool:
+    """Whether a path is on one of the cluster's file systems."""
+    return bool(path) and "://" in str(path) and not str(path).startswith("file://")
+
+
 def expand(patterns: list[str]) -> list[str]:
     """The local files behind paths, globs and folders, sorted within each; names with _ or . before them are left
     out of folders and globs, as on Hadoop.
@@ -187,7 +192,7 @@ def expand(patterns: list[str]) -> list[str]:
     found: list[str] = []
     for pattern in patterns:
         pattern = pattern[len("file://") :] if pattern.startswith("file://") else pattern
-        if "://" in pattern:
+        if is_remote(pattern):
             raise UserError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
         if os.path.isfile(pattern):
             found.append(pattern)

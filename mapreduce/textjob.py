@@ -20,7 +20,7 @@ from mapreduce.flags import count_or_share, up_to_or_widths, widths
 from mapreduce.job import Job
 from mapreduce.manifest import RECORDS, REJECTED
 from mapreduce.specification import PRESETS, Specification, override, preset
-from mapreduce.split import expand
+from mapreduce.split import expand, is_remote
 from mapreduce.tokenizer import Tokenizer
 
 with compat.stand_ins():
@@ -145,7 +145,7 @@ class TextJob(Job):
                 self.increment_counter(RECORDS, name, amount)
         path = input_file()
         samples = reader.samples
-        if "://" in path and not path.startswith("file:"):
+        if is_remote(path):
             samples = samples[: int(jobconf_from_env("mapreduce.task.partition", "0")) < rejections.TASKS]
         for number, cause in samples:
             start = int(jobconf_from_env("mapreduce.map.input.start", "0"))
@@ -171,7 +171,7 @@ class TextJob(Job):
     _located: list[dict[str, Any]] = []
 
     def _local_files(self) -> list[str]:
-        return [file for path in self.options.args if path != "-" and "://" not in path for file in expand([path])]
+        return [file for path in self.options.args if path != "-" and not is_remote(path) for file in expand([path])]
 
     def side_files(self) -> dict[str, bytes]:
         """`_rejected`, where lines were rejected and are to be kept."""

@@ -118,14 +118,14 @@ def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
 
 def _textcnn() -> list[TextCandidate]:
     base = _words("textcnn")
-    return [replace(base, rate=2e-3, falls=False, epochs=5), _sentences(base, rate=3e-3, epochs=8)]
+    return [replace(base, rate=3e-3, unknown=0.2), _sentences(base, rate=3e-3, epochs=8)]
 
 
 def _lstm() -> list[TextCandidate]:
     base = _words("lstm")
-    # The second LSTM ends with the words that open a text, which name its topic.
-    long = replace(base, architecture={"bidirectional": True, "longest": 120}, rate=3e-3, epochs=8)
-    return [long, _sentences(base, rate=2e-3, epochs=16)]
+    maximum = {"bidirectional": True, "pooling": "max"}
+    long = replace(base, architecture=maximum, rate=5e-3, unknown=0.1)
+    return [long, _sentences(base, architecture={**maximum, "spread": 0.25}, rate=4e-3, epochs=16, unknown=0.1)]
 
 
 def _attention() -> list[TextCandidate]:
@@ -140,7 +140,8 @@ def _attention() -> list[TextCandidate]:
 def _transformer() -> list[TextCandidate]:
     base = _words("transformer")
     # Every word looks at all others: the time grows with the square of the words that are read.
-    return [replace(base, architecture={"longest": 200}, epochs=3), _sentences(base, epochs=10)]
+    long = replace(base, architecture={"longest": 200}, epochs=3, unknown=0.2)
+    return [long, _sentences(base, epochs=10)]
 
 
 def _cnn_dropout() -> list[Candidate]:

@@ -20,9 +20,9 @@ from typing import Any
 import jobs
 from mapreduce import manifest
 from mapreduce.errors import RecordError, UserError
-from mapreduce.remote import describe, is_remote
+from mapreduce.remote import describe
 from mapreduce.specification import Specification
-from mapreduce.split import expand
+from mapreduce.split import expand, is_remote
 from models.candidates import Candidate
 from models.settings import Settings
 

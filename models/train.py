@@ -18,8 +18,7 @@ from typing import Any
 import models
 from mapreduce import images, manifest, records
 from mapreduce.errors import UserError
-from mapreduce.remote import is_remote
-from mapreduce.split import expand
+from mapreduce.split import expand, is_remote
 from models import checks, evaluate, inputs, plots, train_images, train_texts
 from models.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
 from models.loaded_images import LoadedAutoencoder
@@ -156,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_pair(options.model, options.train, options.format)
         settings.check()
         checked = None
-        if "://" not in "".join(options.train):
+        if not any(map(is_remote, options.train)):
             checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
         if not train(
             options.train,

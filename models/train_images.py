@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from mapreduce.records import SplitRule
-from mapreduce.remote import is_remote
+from mapreduce.split import is_remote
 from models import dataset, inputs, plots, selection
 from models.candidates import image_candidate
 from models.fitted import Fitted, Interrupted, Made

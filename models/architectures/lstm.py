@@ -23,6 +23,7 @@ def lstm(
     bidirectional: bool = False,
     pooling: str = "last",
     dropout: float = 0.5,
+    spread: float = 0.05,
     longest: int = 400,
 ) -> keras.Model:
     """Builds the model; (features + 2) * 128 + 53,568 + 65 * labels parameters.
@@ -45,6 +46,7 @@ def lstm(
         pooling: "last", the state after the last word, or "max", the largest value of each of its numbers over the
             words, which a long text's first words reach as easily as its last.
         dropout: share of words' numbers and of the state that is dropped in training.
+        spread: word vectors start between -spread and spread.
         longest: words that are read.
 
     Raises:
@@ -58,8 +60,14 @@ def lstm(
         raise ValueError(f"pooling must be 'last' or 'max'. Received: {pooling!r}")
     ids = keras.Input((None,), dtype="int32", name="ids")
     read = ids[:, :longest]
-    x = keras.layers.Embedding(features + 2, dimensions, mask_zero=True, name="embedding")(read)
-    x = keras.layers.Dropout(dropout, name="dropout_1")(x)
+    embedding = keras.layers.Embedding(
+        features + 2,
+        dimensions,
+        embeddings_initializer=keras.initializers.RandomUniform(-spread, spread),
+        mask_zero=True,
+        name="embedding",
+    )
+    x = keras.layers.Dropout(dropout, name="dropout_1")(embedding(read))
     reader = keras.layers.LSTM(units, return_sequences=pooling == "max", name="lstm")
     x = keras.layers.Bidirectional(reader, name="both_ways")(x) if bidirectional else reader(x)
     if pooling == "max":

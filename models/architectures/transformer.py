@@ -51,7 +51,8 @@ def transformer(
     ids = keras.Input((None,), dtype="int32", name="ids")
     read = ops.pad(ids[:, :longest], ((0, 0), (0, 1)))  # Keras warns of a softmax over one place
     there = ops.not_equal(read, 0)
-    x = keras.layers.Embedding(features + 2, dimensions, name="embedding")(read)
+    little = keras.initializers.RandomUniform(-0.02, 0.02)  # a word not seen in training says where it is, no more
+    x = keras.layers.Embedding(features + 2, dimensions, embeddings_initializer=little, name="embedding")(read)
     x = x * dimensions**0.5 + positions(there, dimensions, x.dtype)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     for number in range(1, blocks + 1):
@@ -73,6 +74,5 @@ def transformer(
 def positions(there: keras.KerasTensor, dimensions: int, dtype: str) -> keras.KerasTensor:
     """Sines and cosines of each word's place, [batch, length, dimensions]; wave lengths from 2 pi to 10,000 * 2 pi."""
     rates = 10_000.0 ** (-np.arange(0, dimensions, 2, dtype="float32") / dimensions)
-    place = ops.cumsum(ops.cast(there, "float32"), axis=1) - 1
-    angles = ops.expand_dims(place, -1) * rates
+    angles = ops.expand_dims(ops.cumsum(ops.cast(there, "float32"), axis=1) - 1, -1) * rates
     return ops.cast(ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1), dtype)

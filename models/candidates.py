@@ -140,7 +140,7 @@ def _attention() -> list[TextCandidate]:
 def _transformer() -> list[TextCandidate]:
     base = _words("transformer")
     # Every word looks at all others: the time grows with the square of the words that are read.
-    long = replace(base, architecture={"longest": 200}, epochs=3, unknown=0.2)
+    long = replace(base, architecture={"longest": 300}, epochs=4, unknown=0.3)
     return [long, _sentences(base, epochs=10)]
 
 

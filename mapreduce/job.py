@@ -102,8 +102,7 @@ class Job(MRJob):
 
     def block_mapper(self, step_num: int) -> BlockMapper | None:
         """What maps blocks in a step; None where the mapper takes single records."""
-        mapper = self.steps()[step_num]["mapper"]
-        return getattr(mapper, "map_blocks", None)
+        return getattr(self.steps()[step_num]["mapper"], "map_blocks", None)
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Runs the mapper of a step on stdin, in blocks where it can."""
@@ -180,8 +179,7 @@ class Job(MRJob):
     @classmethod
     def set_up_logging(cls, quiet: bool = False, verbose: bool = False, stream: Any = None) -> None:
         """mrjob's own words are shown at -v, or where a cluster is at work; ours always, unless -q."""
-        if not verbose and not quiet and not _names_cluster(sys.argv):
-            quiet = True
+        quiet = quiet or not (verbose or {"emr", "dataproc"}.intersection(sys.argv))
         super().set_up_logging(quiet=quiet, verbose=verbose, stream=stream)
 
     def files_behind(self, paths: list[str]) -> list[str]:
@@ -287,10 +285,6 @@ def _temporary(prefix: str) -> str:
     folder = tempfile.mkdtemp(prefix=prefix)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _names_cluster(arguments: list[str]) -> bool:
-    return any(name in arguments for name in ("emr", "dataproc"))
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -144,7 +144,25 @@ def scan(library: Any, data: bytes) -> tuple[int, bool]:
     return max(lines, ~lines), lines >= 0
 
 
-class _Tokenizer:
+class _Held:
+    """Something that the library made: a handle, and the function that frees it when nobody holds it any more.
+
+    Raises:
+        MemoryError: it could not be made.
+    """
+
+    def __init__(self, library: Any, kind: str, *arguments: Any) -> None:
+        self._library, self._free = library, getattr(library, f"fm_{kind}_free")
+        self.handle = getattr(library, f"fm_{kind}_new")(*arguments)
+        if not self.handle:
+            raise MemoryError
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._free(self.handle)
+
+
+class _Tokenizer(_Held):
     """A specification in the library. A code point table is run in Python; the library then gets its result."""
 
     def __init__(self, library: Any, specification: Specification) -> None:
@@ -154,26 +172,12 @@ class _Tokenizer:
         for piece in pieces:
             offsets.append(offsets[-1] + len(piece))
         ngrams, characters = array("I", specification.ngrams), array("I", specification.character_ngrams)
-        self._library = library
-        self.handle = library.fm_tokenizer_new(
-            b"".join(pieces),
-            _place(offsets),
-            specification.split == "character",
-            _place(ngrams),
-            len(ngrams),
-            _place(characters),
-            len(characters),
-            specification.head,
-        )
-        if not self.handle:
-            raise MemoryError
-
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self._library.fm_tokenizer_free(self.handle)
+        joined, characters_alone = b"".join(pieces), specification.split == "character"
+        wide = (_place(ngrams), len(ngrams), _place(characters), len(characters))
+        super().__init__(library, "tokenizer", joined, _place(offsets), characters_alone, *wide, specification.head)
 
 
-class Counter:
+class Counter(_Held):
     """A table of features and their counts in the library.
 
     Args:
@@ -182,27 +186,20 @@ class Counter:
     """
 
     def __init__(self, library: Any, specification: Specification, mode: int, memory: int = 64 << 20) -> None:
-        self._library, self._mode = library, mode
         self._tokenizer = _Tokenizer(library, specification)
-        self._handle = library.fm_counter_new(self._tokenizer.handle, mode, memory)
-        if not self._handle:
-            raise MemoryError
+        super().__init__(library, "counter", self._tokenizer.handle, mode, memory)
         self._labels: dict[bytes, int] = {}
 
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self._library.fm_counter_free(self._handle)
-
     def __len__(self) -> int:
-        return int(self._library.fm_counter_used(self._handle))
+        return int(self._library.fm_counter_used(self.handle))
 
     def block(self, block: bytes) -> int:
         """Counts the words of a block; returns the bytes taken, fewer when the table is full."""
-        return _check(self._library.fm_count_block(self._handle, block, len(block)))
+        return _check(self._library.fm_count_block(self.handle, block, len(block)))
 
     def lines(self, block: bytes) -> int:
         """Counts lines, each a document; returns the bytes taken, fewer when the table is full."""
-        return _check(self._library.fm_count_lines(self._handle, block, len(block)))
+        return _check(self._library.fm_count_lines(self.handle, block, len(block)))
 
     def documents(self, texts: Sequence[bytes], labels: Sequence[bytes] = ()) -> int:
         """Counts documents, with their labels in mode LABELLED; returns how many were taken."""
@@ -210,21 +207,21 @@ class Counter:
         if labels:
             numbers = array("I", [self._label(label) for label in labels])
         data, sizes = b"".join(texts), array("Q", map(len, texts))
-        return _check(self._library.fm_count_documents(self._handle, data, _place(sizes), _place(numbers), len(texts)))
+        return _check(self._library.fm_count_documents(self.handle, data, _place(sizes), _place(numbers), len(texts)))
 
     def _label(self, label: bytes) -> int:
         if label not in self._labels:
-            self._labels[label] = _check(self._library.fm_counter_label(self._handle, label, len(label)))
+            self._labels[label] = _check(self._library.fm_counter_label(self.handle, label, len(label)))
         return self._labels[label]
 
     def drain(self) -> Iterator[bytes]:
         """The counts as lines in order of their keys, in pieces; the table is empty then."""
         place = ctypes.c_void_p()
-        while size := _check(self._library.fm_drain(self._handle, ctypes.byref(place))):
+        while size := _check(self._library.fm_drain(self.handle, ctypes.byref(place))):
             yield ctypes.string_at(place, size)
 
 
-class Encoder:
+class Encoder(_Held):
     """A vocabulary in the library, to look features up.
 
     Args:
@@ -232,17 +229,10 @@ class Encoder:
     """
 
     def __init__(self, library: Any, specification: Specification, ids: dict[bytes, int], salt: bytes) -> None:
-        self._library, self._salt = library, salt
-        self._tokenizer = _Tokenizer(library, specification)
-        self._handle = library.fm_counter_new(self._tokenizer.handle, TERMS, 1 << 62)
-        if not self._handle:
-            raise MemoryError
+        self._tokenizer, self._salt = _Tokenizer(library, specification), salt
+        super().__init__(library, "counter", self._tokenizer.handle, TERMS, 1 << 62)
         for token, number in ids.items():
-            _check(library.fm_counter_id(self._handle, token, len(token), number))
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self._library.fm_counter_free(self._handle)
+            _check(library.fm_counter_id(self.handle, token, len(token), number))
 
     def lines(self, labels: Sequence[bytes], texts: Sequence[bytes], normal: Sequence[bytes]) -> bytes:
         """Shard lines of documents; `normal` are the texts after a code point table, else the texts themselves."""
@@ -251,7 +241,7 @@ class Encoder:
         hashed = data if normal is texts else b"".join(texts)
         size = _check(
             self._library.fm_encode(
-                *(self._handle, data, _place(sizes), hashed, _place(text_sizes)),
+                *(self.handle, data, _place(sizes), hashed, _place(text_sizes)),
                 *(b"".join(labels), _place(label_sizes), len(texts)),
                 *(self._salt, len(self._salt), ctypes.byref(found)),
             )
@@ -259,28 +249,22 @@ class Encoder:
         return ctypes.string_at(found, size)
 
 
-class Sorter:
+class Sorter(_Held):
     """Lines in the library, to be sorted, combined and written as runs (see `mapreduce.spill`)."""
 
     def __init__(self, library: Any, reduces: int, seed: int, kind: int, whole: bool, memory: int) -> None:
-        self._library, self._reduces = library, reduces
-        self._handle = library.fm_spill_new(reduces, seed, kind, whole, memory)
-        if not self._handle:
-            raise MemoryError
-
-    def __del__(self) -> None:
-        if getattr(self, "_handle", None):
-            self._library.fm_spill_free(self._handle)
+        super().__init__(library, "spill", reduces, seed, kind, whole, memory)
+        self._reduces = reduces
 
     def write(self, lines: bytes) -> bool:
         """Takes whole lines; returns whether it is time to spill."""
-        return bool(_check(self._library.fm_spill_write(self._handle, lines, len(lines))))
+        return bool(_check(self._library.fm_spill_write(self.handle, lines, len(lines))))
 
     def spill(self, paths: Sequence[str]) -> list[bool]:
         """Writes a run for each partition that has lines, and is empty again; returns which have."""
         names = (ctypes.c_char_p * self._reduces)(*map(os.fsencode, paths))
         sizes = array("Q", bytes(8 * self._reduces))
-        _check(self._library.fm_spill_flush(self._handle, names, _place(sizes)))
+        _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
         return [size > 0 for size in sizes]
 
 

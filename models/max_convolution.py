@@ -1,6 +1,6 @@
 """The layer of TextCNN: each filter's largest answer over the words of a text, with its gradient at that word alone.
 
-Only the place of the largest answer changes when weights do. So training looks the places up first, without a gradient,
+Only the place of the largest answer has a gradient. So training on long texts looks the places up first, without one,
 and computes again what was found there: the backward pass, two thirds of a convolution's cost, shrinks from all places
 of a text to one a filter. Answers and gradients are those of a convolution and a maximum. The layer does not embed
 words and does not know which are padding: it is told.
@@ -12,6 +12,9 @@ from typing import Any
 
 import keras
 from keras import ops
+
+LONG = 120
+"""Words in a batch's longest text above which it costs less to look places up, whatever filters there are."""
 
 
 @keras.saving.register_keras_serializable(package="featuremill")
@@ -44,8 +47,15 @@ class MaxConvolution(keras.layers.Layer):
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         words, there = inputs
         padded = ops.pad(words, ((0, 0), (0, self.width - 1), (0, 0)))
-        if not training:
+
+        def everywhere() -> Any:
             return ops.max(self._answers(padded, self.kernel, self.bias, there), axis=1)
+
+        if not training:
+            return everywhere()
+        return ops.cond(ops.shape(words)[1] > LONG, lambda: self._at_the_largest(padded, there), everywhere)
+
+    def _at_the_largest(self, padded: Any, there: Any) -> Any:
         fixed = ops.stop_gradient
         answers = self._answers(fixed(padded), fixed(self.kernel), fixed(self.bias), there)
         # [filters, batch, width]: the rows of all words in the batch that each filter reads.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import max_convolution
 from models.max_convolution import MaxConvolution
 
 FILTERS, DIMENSIONS = 6, 5
@@ -29,6 +30,12 @@ def built(width: int, bias: float = 0.3) -> MaxConvolution:
     layer.build(((None, None, DIMENSIONS), (None, None, 1)))
     layer.bias.assign(np.full(FILTERS, bias))
     return layer
+
+
+@pytest.fixture(autouse=True, params=[0, 1000], ids=["long", "short"])
+def long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts count as long ones, whose places are looked up, or as short ones."""
+    monkeypatch.setattr(max_convolution, "LONG", request.param)
 
 
 def reference(layer: MaxConvolution, words: Any, there: Any) -> Any:
@@ -72,3 +79,20 @@ def test_words_that_no_filter_takes_have_no_gradient() -> None:
         loss = tf.reduce_sum(layer((words, there), training=True))
     moved = np.abs(tf.convert_to_tensor(tape.gradient(loss, words))[0]).max(axis=1) > 0
     assert 1 <= moved.sum() <= FILTERS
+
+
+def test_a_batch_of_any_length_is_trained_on_in_one_graph() -> None:
+    layer = built(3)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, DIMENSIONS]), tf.TensorSpec([None, None, 1])])
+    def trained(words: Any, there: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(words)
+            value = layer((words, there), training=True)
+        return value, tape.gradient(value, words)
+
+    for length in (1, 7, 30):
+        words, there = texts([length, length // 2])
+        value, gradient = trained(words, there)
+        np.testing.assert_allclose(value, reference(layer, words, there), atol=1e-5)
+        assert gradient.shape == words.shape and np.any(gradient)

@@ -1,4 +1,4 @@
-"""A small exported model, of each kind of input, for the tests of what is done with one; full precision on a GPU."""
+"""A small exported model of each kind of input, and a small training, for many tests; full precision on a GPU."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ import tensorflow as tf
 from mapreduce import manifest
 from mapreduce.specification import preset
 from models.export import export
+from models.fitted import Fitted
+from models.stages import Stages
+from tests.models.small_training import trained
+from tests.models.test_train_images import pictures, write
 
 # A GPU multiplies with ten bits of mantissa unless told otherwise; the tests hold answers to more.
 tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -62,3 +66,17 @@ def model_directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model of bags, where one will do: for what starts processes."""
     return exported("bag", tmp_path_factory.mktemp("model") / "bag")
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The train and validation splits of small images, encoded."""
+    folder = tmp_path_factory.mktemp("shards")
+    stages = Stages([write(folder / "train.tsv", *pictures(150, 0))], folder / "work", runner="inline")
+    return stages.encode_images("train"), stages.encode_images("validation")
+
+
+@pytest.fixture(scope="session")
+def whole(shards: tuple[Path, Path]) -> Fitted:
+    """The small training, which nothing has interrupted."""
+    return trained(shards)

@@ -1,0 +1,34 @@
+"""A training of seconds that tests interrupt, resume, watch and compare; its shards are a fixture of conftest.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models import fit, train
+from models.candidates import Candidate
+from models.fitted import Fitted
+from models.settings import Settings
+from tests.models.test_train_images import LABELS
+
+NETWORK = {"hidden": 8, "dropout": 0.5}
+CANDIDATE = Candidate(name="small", model="mlp", architecture=NETWORK, epochs=4, batch_size=16, shift=1)
+
+
+def trained(shards: tuple[Path, Path], settings: Settings | None = None, **more: Any) -> Fitted:
+    """What becomes of CANDIDATE on the train and validation splits; further arguments are those of `models.fit.fit`."""
+    settings = settings or Settings()
+    return fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=settings, validation=shards[1], **more)
+
+
+def same(one: Fitted, other: Fitted) -> bool:
+    """Whether all weights are equal, bit for bit."""
+    return all(map(np.array_equal, one.model.get_weights(), other.model.get_weights()))
+
+
+def run(folder: Path, model: str, *more: str, records: str = "train.tsv", output: str = "model") -> int:
+    """Runs `models.train` on train.tsv and test.tsv in the folder; returns its exit code."""
+    files = ["--train", str(folder / records), "--test", str(folder / "test.tsv")]
+    return train.main([*files, "--model", model, "--output", str(folder / output), *more])

@@ -131,9 +131,9 @@ def _lstm() -> list[TextCandidate]:
 def _attention() -> list[TextCandidate]:
     base = _words("attention")
     # Where texts are long, which words there are says more than their order, and an LSTM would take long.
-    words = replace(base, rate=3e-3, epochs=3, unknown=0.2)
+    words = replace(base, rate=3e-3, epochs=3)
     # Sentiment is learned in few epochs, and many topics are not.
-    longer = replace(words, name="words, longer", rate=1e-2, epochs=12)
+    longer = replace(base, name="words, longer", rate=1e-2, epochs=12)
     return [words, longer, _sentences(base, architecture={"units": 64}, epochs=16)]
 
 

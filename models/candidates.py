@@ -111,7 +111,10 @@ def _words(model: str) -> TextCandidate:
 
 
 def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
-    """For short texts: with punctuation and case, and the words of one document alone."""
+    """For short texts: with punctuation and case, and the words of one document alone.
+
+    As every word of the training texts is known, OOV's vector is learned where words are hidden and nowhere else.
+    """
     sentences = preset("sentences")
     return replace(base, name="sentences", specification=sentences, minimum_df=1, longest=100.0, **more)
 
@@ -134,7 +137,7 @@ def _attention() -> list[TextCandidate]:
     words = replace(base, rate=3e-3, epochs=3)
     # Sentiment is learned in few epochs, and many topics are not.
     longer = replace(base, name="words, longer", rate=1e-2, epochs=12)
-    return [words, longer, _sentences(base, architecture={"units": 64}, epochs=16)]
+    return [words, longer, _sentences(base, architecture={"units": 64}, epochs=16, unknown=0.1)]
 
 
 def _transformer() -> list[TextCandidate]:

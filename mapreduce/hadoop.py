@@ -68,7 +68,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         """
         if not self._hadoop_streaming_jar:
             self._hadoop_streaming_jar = find_streaming_jar(self.get_hadoop_bin())
-        elif not is_remote(self._hadoop_streaming_jar) and not os.path.isfile(self._hadoop_streaming_jar):
+        elif "://" not in self._hadoop_streaming_jar and not os.path.isfile(self._hadoop_streaming_jar):
             raise UserError(f"{self._hadoop_streaming_jar}: no such file (--hadoop-streaming-jar)")
         return str(self._hadoop_streaming_jar)
 

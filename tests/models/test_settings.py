@@ -15,10 +15,10 @@ from models import candidates, fit, train_texts
 from models.fitted import Fitted
 from models.settings import Settings
 from models.stages import Stages
-from tests.models.small_training import CANDIDATE, run, same
+from tests.models.small_training import run, same, trained
 from tests.models.test_train import documents
 from tests.models.test_train import write as write_texts
-from tests.models.test_train_images import LABELS, pictures, write
+from tests.models.test_train_images import pictures, write
 
 
 def test_mixed_precision_without_a_gpu_changes_nothing(
@@ -26,14 +26,14 @@ def test_mixed_precision_without_a_gpu_changes_nothing(
 ) -> None:
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("there is a GPU, and this is about machines without one")
-    found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=Settings(mixed_precision=True))
+    found = trained(shards, Settings(mixed_precision=True))
     assert same(found, whole) and "there is no GPU here" in capfd.readouterr().err
 
 
 def test_mixed_precision_on_a_gpu(shards: tuple[Path, Path]) -> None:
     if not tf.config.list_physical_devices("GPU"):
         pytest.skip("needs a GPU, and there is none")
-    found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=Settings(mixed_precision=True))
+    found = trained(shards, Settings(mixed_precision=True))
     assert found.model.get_layer("hidden").compute_dtype == "float16"
     assert found.model.get_layer("logits").compute_dtype == "float32"
     assert found.history[-1]["loss"] < found.history[0]["loss"]
@@ -67,8 +67,7 @@ def test_tensorboard_logs_hold_what_was_measured(tmp_path: Path, shards: tuple[P
     pytest.importorskip("tensorboard", reason="TensorBoard's logs need tensorboard: pip install -e '.[plots]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    settings = Settings(tensorboard=tmp_path)
-    found = fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=settings, validation=shards[1])
+    found = trained(shards, Settings(tensorboard=tmp_path))
     events = EventAccumulator(str(tmp_path / "small" / "train"), {"tensors": 0}).Reload()
     logged = [float(np.frombuffer(e.tensor_proto.tensor_content, np.float32)[0]) for e in events.Tensors("epoch_loss")]
     np.testing.assert_allclose(logged, [one["loss"] for one in found.history], rtol=1e-6)

@@ -137,14 +137,15 @@ def _attention() -> list[TextCandidate]:
     words = replace(base, rate=3e-3, epochs=3)
     # Sentiment is learned in few epochs, and many topics are not.
     longer = replace(base, name="words, longer", rate=1e-2, epochs=12)
-    return [words, longer, _sentences(base, architecture={"units": 64}, epochs=16, unknown=0.1)]
+    both_ways = {"units": 64, "spread": 0.25}
+    return [words, longer, _sentences(base, architecture=both_ways, rate=4e-3, epochs=12, unknown=0.1)]
 
 
 def _transformer() -> list[TextCandidate]:
     base = _words("transformer")
     # Every word looks at all others: the time grows with the square of the words that are read.
     long = replace(base, architecture={"longest": 300}, epochs=4, unknown=0.3)
-    return [long, _sentences(base, epochs=10)]
+    return [long, _sentences(base, architecture={"dropout": 0.2}, epochs=8)]
 
 
 def _cnn_dropout() -> list[Candidate]:

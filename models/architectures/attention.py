@@ -22,6 +22,7 @@ def attention(
     units: int = 0,
     hidden: int = 64,
     dropout: float = 0.5,
+    spread: float = 0.05,
     longest: int = 400,
 ) -> keras.Model:
     """Builds the model; (features + 2) * 128 + 8,320 + 129 * labels parameters.
@@ -42,6 +43,7 @@ def attention(
         units: of LSTMs that read the words both ways first; 0 for none, then the order of words is not seen.
         hidden: numbers that a word is compared by.
         dropout: share of words' numbers and of the mean's that is dropped in training.
+        spread: word vectors start between -spread and spread.
         longest: words that are read.
 
     Raises:
@@ -56,8 +58,14 @@ def attention(
     ids = keras.Input((None,), dtype="int32", name="ids")
     read = ops.pad(ids[:, :longest], ((0, 0), (0, 1)))  # Keras warns of a softmax over one place
     there = ops.not_equal(read, 0)
-    x = keras.layers.Embedding(features + 2, dimensions, mask_zero=True, name="embedding")(read)
-    x = keras.layers.Dropout(dropout, name="dropout_1")(x)
+    embedding = keras.layers.Embedding(
+        features + 2,
+        dimensions,
+        embeddings_initializer=keras.initializers.RandomUniform(-spread, spread),
+        mask_zero=True,
+        name="embedding",
+    )
+    x = keras.layers.Dropout(dropout, name="dropout_1")(embedding(read))
     if units:
         x = keras.layers.Bidirectional(keras.layers.LSTM(units, return_sequences=True), name="both_ways")(x)
     additive = score == "additive"

@@ -145,7 +145,7 @@ def _transformer() -> list[TextCandidate]:
     base = _words("transformer")
     # Every word looks at all others: the time grows with the square of the words that are read.
     long = replace(base, architecture={"longest": 300}, epochs=4, unknown=0.3)
-    return [long, _sentences(base, architecture={"dropout": 0.2}, epochs=8)]
+    return [long, _sentences(base, architecture={"dropout": 0.2}, rate=1.5e-3)]
 
 
 def _cnn_dropout() -> list[Candidate]:

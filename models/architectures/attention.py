@@ -58,14 +58,9 @@ def attention(
     ids = keras.Input((None,), dtype="int32", name="ids")
     read = ops.pad(ids[:, :longest], ((0, 0), (0, 1)))  # Keras warns of a softmax over one place
     there = ops.not_equal(read, 0)
-    embedding = keras.layers.Embedding(
-        features + 2,
-        dimensions,
-        embeddings_initializer=keras.initializers.RandomUniform(-spread, spread),
-        mask_zero=True,
-        name="embedding",
-    )
-    x = keras.layers.Dropout(dropout, name="dropout_1")(embedding(read))
+    start = keras.initializers.RandomUniform(-spread, spread)
+    x = keras.layers.Embedding(features + 2, dimensions, start, mask_zero=True, name="embedding")(read)
+    x = keras.layers.Dropout(dropout, name="dropout_1")(x)
     if units:
         x = keras.layers.Bidirectional(keras.layers.LSTM(units, return_sequences=True), name="both_ways")(x)
     additive = score == "additive"

@@ -60,14 +60,9 @@ def lstm(
         raise ValueError(f"pooling must be 'last' or 'max'. Received: {pooling!r}")
     ids = keras.Input((None,), dtype="int32", name="ids")
     read = ids[:, :longest]
-    embedding = keras.layers.Embedding(
-        features + 2,
-        dimensions,
-        embeddings_initializer=keras.initializers.RandomUniform(-spread, spread),
-        mask_zero=True,
-        name="embedding",
-    )
-    x = keras.layers.Dropout(dropout, name="dropout_1")(embedding(read))
+    start = keras.initializers.RandomUniform(-spread, spread)
+    x = keras.layers.Embedding(features + 2, dimensions, start, mask_zero=True, name="embedding")(read)
+    x = keras.layers.Dropout(dropout, name="dropout_1")(x)
     reader = keras.layers.LSTM(units, return_sequences=pooling == "max", name="lstm")
     x = keras.layers.Bidirectional(reader, name="both_ways")(x) if bidirectional else reader(x)
     if pooling == "max":

@@ -68,6 +68,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         """
         if not self._hadoop_streaming_jar:
             self._hadoop_streaming_jar = find_streaming_jar(self.get_hadoop_bin())
+        # Any URI is Hadoop's to open, file:// too, which `is_remote` takes for a path of this machine.
         elif "://" not in self._hadoop_streaming_jar and not os.path.isfile(self._hadoop_streaming_jar):
             raise UserError(f"{self._hadoop_streaming_jar}: no such file (--hadoop-streaming-jar)")
         return str(self._hadoop_streaming_jar)

@@ -10,16 +10,15 @@ import numpy as np
 from models import fit, train
 from models.candidates import Candidate
 from models.fitted import Fitted
-from models.settings import Settings
+from models.settings import DEFAULT, Settings
 from tests.models.test_train_images import LABELS
 
 NETWORK = {"hidden": 8, "dropout": 0.5}
 CANDIDATE = Candidate(name="small", model="mlp", architecture=NETWORK, epochs=4, batch_size=16, shift=1)
 
 
-def trained(shards: tuple[Path, Path], settings: Settings | None = None, **more: Any) -> Fitted:
+def trained(shards: tuple[Path, Path], settings: Settings = DEFAULT, **more: Any) -> Fitted:
     """What becomes of CANDIDATE on the train and validation splits; further arguments are those of `models.fit.fit`."""
-    settings = settings or Settings()
     return fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=settings, validation=shards[1], **more)
 
 

@@ -23,7 +23,7 @@ help:
 ## make install      the project into .venv
 install: .venv/installed
 
-.venv/installed: setup.cfg setup.py pyproject.toml mapreduce/native.c
+.venv/installed: setup.cfg setup.py pyproject.toml mapreduce/native/native.c
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
 	  "make: Python 3.10 to 3.13 is needed and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv 1>&2 || \
@@ -52,8 +52,8 @@ train: .venv/installed $(if $(TRAIN),,data)
 
 ## make accuracy     fills the README's tables of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
 accuracy: .venv/dev
-	$(BIN)/python -m models.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
-	$(BIN)/python -m models.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
+	$(BIN)/python -m tests.benchmarks.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
+	$(BIN)/python -m tests.benchmarks.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
 
 ## make test         the tests, two at a time, under four minutes
 test: .venv/dev

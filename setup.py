@@ -3,8 +3,8 @@
 from setuptools import Extension, setup
 
 library = Extension(
-    "mapreduce._native",
-    ["mapreduce/native.c"],
+    "mapreduce.native._native",
+    ["mapreduce/native/native.c"],
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
     py_limited_api=True,
     optional=True,

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from mapreduce import minhash
-from mapreduce.hdfs import name_here
+from mapreduce.cluster.hdfs import name_here
+from mapreduce.features import minhash
+from mapreduce.input.records import FORMATS, SplitRule
 from mapreduce.job import MRStep, in_blocks
-from mapreduce.records import FORMATS, SplitRule
-from mapreduce.specification import Specification, override
 from mapreduce.textjob import TextJob, input_file
+from mapreduce.tokens.specification import Specification, override
 
 
 class Duplicates(TextJob):

@@ -10,22 +10,98 @@ Output:  5a30e2f7b5fb5f2c	pos	AgAAAAMAAAA=
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
-from mapreduce.combiner import in_order
-from mapreduce.encoding import EncodingJob
+from mapreduce.errors import UserError
+from mapreduce.features.encoding import Encoder, ImageEncoder
+from mapreduce.input import images
+from mapreduce.input.records import FORMATS
+from mapreduce.output import manifest as manifests
+from mapreduce.output import vocabulary as vocabularies
+from mapreduce.output.vocabulary import FIRST, Vocabulary
+from mapreduce.shuffle.sums import in_order
+from mapreduce.textjob import TextJob, task_file
 
 
-class Encode(EncodingJob):
+class Encode(TextJob):
     __doc__ = __doc__
     KIND = "encode"
     EXAMPLE = "python jobs/encode.py -r local --vocabulary vocabulary --shards 4 --output-dir shards train.tsv"
     LABELLED = True
+    READS = FORMATS
 
     def configure_args(self) -> None:
         super().configure_args()
+        self.add_driver_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
+        self.add_passthru_arg("--hash-buckets", type=int, help="hash features to so many ids; needs no vocabulary")
         self.add_passthru_arg("--shards", type=int, default=1, help="number of parts (default: 1)")
+
+    def load_args(self, args: list[str]) -> None:
+        """A folder stands for the files in it, which can be sent to the nodes."""
+        super().load_args(args)
+        folder = self.options.vocabulary
+        if not folder or os.path.isfile(folder):
+            return
+        found = manifests.read(folder, "vocabulary")
+        specification = manifests.specification(found)
+        if self.names_specification():
+            if self.specification.fingerprint != specification.fingerprint:
+                raise UserError(
+                    f"{folder}: made with specification {specification.fingerprint}, and the flags give "
+                    f"{self.specification.fingerprint}; leave the flags out or make the vocabulary again"
+                )
+        else:
+            self.options.specification = os.path.join(folder, manifests.NAME)
+        self.options.vocabulary = manifests.part_paths(folder, found)[0]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | int:
+        """The vocabulary that --vocabulary names, or the number of --hash-buckets."""
+        return self.options.hash_buckets or vocabularies.read(self.options.vocabulary)
+
+    @cached_property
+    def encoder(self) -> Encoder | ImageEncoder:
+        """What writes the shard lines, by the format."""
+        if self.options.format == images.FORMAT:
+            return ImageEncoder(self.salt)
+        return Encoder(self.tokenizer, self.vocabulary, self.salt)
+
+    @property
+    def salt(self) -> bytes:
+        """The salt of the records' hashes."""
+        return bytes(self.options.salt.encode())
+
+    def _detect_format(self, named: list[str]) -> str:
+        found = super()._detect_format(named)
+        if found != "tsv" or self.options.vocabulary or self.options.hash_buckets:
+            return found
+        return images.FORMAT if any(map(images.holds_images, self.headers(named))) else found  # on a cluster too
+
+    def _settle(self, paths: list[str]) -> list[Any]:
+        path, buckets = self.options.vocabulary, self.options.hash_buckets
+        settled = super()._settle(paths)
+        if self.options.format == images.FORMAT:
+            if path is not None or buckets is not None:
+                raise UserError("images have no tokens: leave out --vocabulary and --hash-buckets")
+            return settled
+        if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
+            raise UserError(
+                "name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give --hash-buckets, a number "
+                f"of at least 1; images (--format images) need neither. Received: {path} and {buckets}"
+            )
+        return [*settled, *(["--vocabulary", task_file(path)] if path else [])]
+
+    def manifest_fields(self, parts: str) -> dict[str, Any]:
+        """The vocabulary's fingerprint, and the dtype and shape of an example."""
+        if self.options.format == images.FORMAT:
+            shape = images.parse_shape(self.options.shape)
+            return {**super().manifest_fields(parts), "dtype": "uint8", "shape": list(shape)}
+        fingerprint = self.vocabulary.fingerprint if isinstance(self.vocabulary, Vocabulary) else None
+        fields = {"vocabulary_fingerprint": fingerprint, "dtype": "int32", "shape": [None]}
+        return {**super().manifest_fields(parts), **fields}
 
     def jobconf(self) -> dict[str, Any]:
         return {**super().jobconf(), "mapreduce.job.reduces": str(self.options.shards)}

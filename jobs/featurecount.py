@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.combiner import add_frequent, add_labelled
-from mapreduce.counting import count_labelled
+from mapreduce.features.counting import count_labelled
+from mapreduce.shuffle.sums import add_frequent, add_labelled
 from mapreduce.textjob import TextJob
 
 

@@ -1,8 +1,7 @@
 """Adds up pixels: for every class its images, their pixels, the sum of the pixels and the sum of their squares.
 
 All are exact integers, so outputs add up (jobs/merge.py). With n pixels, a sum s and a sum of squares q the mean is
-s / n and the deviation the square root of q / n - (s / n)^2; models/pixels.py reads both. The values of every channel
-count as pixels.
+s / n and the deviation the square root of q / n - (s / n)^2. The values of every channel count as pixels.
 
 Input:   7	2x2x1:AAD_Ag==
 Output:  7	1	4	257	65029
@@ -12,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce import images
-from mapreduce.combiner import add
+from mapreduce.input import images
+from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.combiner import add_histograms
-from mapreduce.counting import count_lengths
+from mapreduce.features.counting import count_lengths
+from mapreduce.shuffle.sums import add_histograms
 from mapreduce.textjob import TextJob
 
 

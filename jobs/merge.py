@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from mapreduce import addition
+from mapreduce.features import addition
+from mapreduce.input.files import default_reduces
 from mapreduce.job import Job, MRStep, in_blocks
-from mapreduce.local import default_reduces
 from mapreduce.textjob import TextJob, input_file
 
 

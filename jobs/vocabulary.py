@@ -12,20 +12,45 @@ Output:  the	2	1
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from mapreduce.combiner import add
-from mapreduce.counting import count_documents
+from mapreduce.errors import UserError
+from mapreduce.features import ranking
+from mapreduce.features.counting import count_documents
+from mapreduce.flags import count_or_share
 from mapreduce.job import MRStep, in_blocks
-from mapreduce.selection import SelectionJob
+from mapreduce.output import vocabulary as vocabularies
+from mapreduce.shuffle.sums import add
+from mapreduce.textjob import TextJob, task_file
+
+_GROUP = "vocabulary"  # of counters
 
 
-class BuildVocabulary(SelectionJob):
+class BuildVocabulary(TextJob):
     __doc__ = __doc__
     KIND = "vocabulary"
     EXAMPLE = "python jobs/vocabulary.py -r local --top-k 20000 --output-dir vocabulary train.tsv"
 
-    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return count_documents(self.texts(blocks), self.tokenizer)
+    def configure_args(self) -> None:
+        super().configure_args()
+        add = self.add_passthru_arg
+        add("--top-k", type=int, help="at most so many tokens")
+        add("--rank-by", choices=("tf", "df"), default="tf", help="the count that orders the tokens (default: tf)")
+        add("--min-count", type=int, default=1, help="leave out tokens of a lower term frequency")
+        add("--min-df", type=count_or_share, default=1, help="leave out tokens of fewer documents; 2, or 0.01 of them")
+        add("--max-df", type=count_or_share, default=1.0, help="leave out tokens of more documents; 100, or 0.5")
+        self.add_driver_arg("--stop-list", metavar="FILE", help="leave out these tokens, one a line")
+        self.add_driver_arg("--keep-list", metavar="FILE", help="take these tokens whatever their counts, one a line")
+
+    def _settle(self, paths: list[str]) -> list[Any]:
+        settled = super()._settle(paths)
+        if self.options.top_k is not None and self.options.top_k < 1:
+            raise UserError(f"--top-k must be at least 1. Received: {self.options.top_k}")
+        for flag in ("stop_list", "keep_list"):
+            if path := getattr(self.options, flag):
+                ranking.read_list(path)
+                settled += ["--" + flag.replace("_", "-"), task_file(path)]
+        return settled
 
     def steps(self) -> list[MRStep]:
         return [
@@ -38,6 +63,79 @@ class BuildVocabulary(SelectionJob):
                 jobconf={"mapreduce.job.reduces": "1"},
             ),
         ]
+
+    def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        return count_documents(self.texts(blocks), self.tokenizer)
+
+    def rank(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Second mapper: lines `rank TAB token TAB tf TAB df`; of more than --top-k can take only the best go on."""
+        options = self.options
+        shares = isinstance(options.min_df, float) or (isinstance(options.max_df, float) and options.max_df < 1)
+        return ranking.rank(
+            blocks,
+            column=_column(options),
+            wanted=None if shares else options.top_k,  # how many a share is only the reducer gets to know
+            stopped=ranking.read_list(options.stop_list),
+            kept=ranking.read_list(options.keep_list),
+            admits=None if shares else self._admission(0),
+        )
+
+    def _admission(self, documents: int) -> ranking.Admits | None:
+        options = self.options
+        fewest, most = (b * documents if isinstance(b, float) else b for b in (options.min_df, options.max_df))
+        if isinstance(options.max_df, float) and options.max_df == 1:
+            most = ranking.LARGEST
+        if options.min_count <= 1 and fewest <= 1 and most == ranking.LARGEST:
+            return None
+        return lambda tf, df: int(tf) >= options.min_count and fewest <= int(df) <= most
+
+    def select_init(self) -> None:
+        """Starts with nothing taken."""
+        self._left = self.options.top_k if self.options.top_k is not None else ranking.LARGEST
+        self._taken: list[tuple[bytes, bytes]] = []
+        self._admits: ranking.Admits | None = None
+        self._fingerprint = vocabularies.Fingerprint()
+
+    def select(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """The reducer: takes tokens (token, tf TAB df), rank by rank, until there are enough."""
+        options = self.options
+        if not key:
+            self._admits = self._admission(sum(int(value.split(b"\t")[1]) for value in values))
+            return
+        if not self._left:
+            return
+        rows = [value.partition(b"\t") for value in values]
+        if self._admits and not key.startswith(b"0"):
+            rows = [row for row in rows if self._admits(*row[2].split(b"\t"))]
+        rows.sort(reverse=True)
+        del rows[self._left :]
+        self._left -= len(rows)
+        if options.keep_list:  # these came first and have to go to their places
+            self._taken += [(token, counts) for token, _, counts in rows]
+            return
+        self._fingerprint.add(*[token for token, _, _ in rows])
+        for token, _, counts in rows:
+            yield token, counts
+
+    def select_final(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields what `select` has held back, in order; sends the vocabulary's fingerprint as the name of a counter."""
+        column = _column(self.options) - 1
+        held = sorted(self._taken, key=lambda pair: (int(pair[1].split(b"\t")[column]), pair[0]), reverse=True)
+        self._fingerprint.add(*[token for token, _ in held])
+        yield from held
+        self.increment_counter(_GROUP, str(self._fingerprint))
+
+    def describe(self, parts: str, inputs: Any, counters: list[dict[str, dict[str, int]]], seconds: float) -> Any:
+        """The manifest, with the fingerprint that the reducer has sent: the part may be on a cluster."""
+        sent = [name for step in counters for name in step.get(_GROUP, {})]
+        others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
+        described = super().describe(parts, inputs, others, seconds)
+        return {**described, "vocabulary_fingerprint": sent[0] if sent else vocabularies.fingerprint([])}
+
+
+def _column(options: Any) -> int:
+    """Where the count that orders the tokens stands in a line `token TAB tf TAB df`."""
+    return ("tf", "df").index(options.rank_by) + 1
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.combiner import add
-from mapreduce.counting import count_terms
+from mapreduce.features.counting import count_terms
+from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob
 
 

@@ -2,3 +2,8 @@
 
 It runs on cluster nodes, so it imports the standard library and mrjob and nothing else. It knows no model.
 """
+
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The folder that this package is imported from: a checkout, or where packages are installed."""

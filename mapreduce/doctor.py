@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from mapreduce import compat
+from mapreduce import mrjob_compat
 from mapreduce.errors import UserError
 
 Finding = tuple[bool, str, str]  # whether it is well, what was looked at, what was found
@@ -29,14 +29,14 @@ def python() -> Iterator[Finding]:
     fits = (3, 10) <= sys.version_info[:2] <= (3, 13)
     yield fits, "Python", version if fits else f"{version}: 3.10 to 3.13 is needed; make a new environment with one"
     try:
-        with compat.stand_ins():
+        with mrjob_compat.stand_ins():
             import mrjob
         fits = mrjob.__version__ == "0.7.4"
         remedy = "" if fits else ": 0.7.4 is needed; pip install mrjob==0.7.4"
         yield fits, "mrjob", mrjob.__version__ + remedy
     except ImportError:
         yield False, "mrjob", "missing: pip install -e ."
-    from mapreduce import native
+    from mapreduce.native import library as native
 
     found = native.load() is not None
     words = (
@@ -51,7 +51,7 @@ def python() -> Iterator[Finding]:
 
 def hadoop() -> Iterator[Finding]:
     """The `hadoop` command, its Java, the streaming jar, HDFS and YARN."""
-    from mapreduce import hdfs
+    from mapreduce.cluster import hdfs
 
     try:
         command = hdfs.find_hadoop()

@@ -29,3 +29,7 @@ class LeakError(UserError):
     """Training and test set share texts, and that is forbidden."""
 
     exit_code = 4
+
+
+class Rejected(Exception):
+    """A line that is no record; the argument is the cause."""

@@ -31,3 +31,14 @@ def widths(text: str) -> tuple[int, ...]:
 def up_to_or_widths(text: str) -> int | tuple[int, ...]:
     """Parses "3" as 3, which means widths 1 to 3, and "3-3" or "1,3" as `widths` does."""
     return int(text) if text.isdigit() else widths(text)
+
+
+def memory_size(text: str) -> int:
+    """Parses "512M" or "4G" (K, M, G or bytes).
+
+    Raises:
+        ValueError: it is neither.
+    """
+    units = {"K": 10, "M": 20, "G": 30}
+    unit = units.get(text[-1:].upper())
+    return int(text[:-1]) << unit if unit else int(text)

@@ -16,17 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from mapreduce import compat
+from mapreduce import mrjob_compat
 
-with compat.stand_ins():
+with mrjob_compat.stand_ins():
     from mrjob.job import MRJob
     from mrjob.protocol import StandardJSONProtocol
     from mrjob.step import MRStep
 
-from mapreduce import manifest, rejections, task
+from mapreduce.cluster import node
+from mapreduce.cluster.hdfs import Hdfs, find_hadoop
 from mapreduce.errors import UserError
-from mapreduce.hdfs import Hdfs, find_hadoop
-from mapreduce.split import Split, blocks, expand, is_remote
+from mapreduce.flags import memory_size
+from mapreduce.input import rejections
+from mapreduce.input.files import Split, blocks, expand, is_remote
+from mapreduce.output import manifest
 
 __all__ = ["Job", "MRStep", "in_blocks"]
 
@@ -128,23 +131,23 @@ class Job(MRJob):
 
     def make_runner(self) -> Any:
         """The runner that -r names; inline and local are ours."""
-        with compat.stand_ins():
+        with mrjob_compat.stand_ins():
             runner = super().make_runner()
         runner.job = self
         return runner
 
     def _runner_class(self) -> Any:
-        with compat.stand_ins():
+        with mrjob_compat.stand_ins():
             if self.options.runner in (None, "inline", "local"):
-                from mapreduce.local import InlineRunner, LocalRunner
+                from mapreduce.local.runner import InlineRunner, LocalRunner
 
                 return LocalRunner if self.options.runner == "local" else InlineRunner
             if self.options.runner == "hadoop":
-                from mapreduce.hadoop import HadoopRunner
+                from mapreduce.cluster.hadoop import HadoopRunner
 
                 return HadoopRunner
             if self.options.runner == "spark":
-                from mapreduce.spark import SparkRunner
+                from mapreduce.cluster.spark import SparkRunner
 
                 return SparkRunner
             return super()._runner_class()
@@ -165,8 +168,8 @@ class Job(MRJob):
     @classmethod
     def run(cls) -> None:
         """Runs the script: the job, or on a node the task that its flags name."""
-        if task.names_task(sys.argv):
-            task.run_task(cls, sys.argv[1:])
+        if node.names_task(sys.argv):
+            node.run_task(cls, sys.argv[1:])
             return
         try:
             super().run()
@@ -187,10 +190,10 @@ class Job(MRJob):
         there = tuple(filter(is_remote, paths))
         if self.options.runner not in ("hadoop", "spark") or not there:
             return expand(paths)
-        from mapreduce import remote
+        from mapreduce.cluster import runner
 
         command = tuple(self._hadoop())
-        found = remote.find_files(command, there, self.options.output_dir)
+        found = runner.find_files(command, there, self.options.output_dir)
         return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
 
     def headers(self, paths: list[str]) -> list[str]:
@@ -199,9 +202,9 @@ class Job(MRJob):
         there = list(filter(is_remote, files))
         if not there:
             return files
-        from mapreduce import remote
+        from mapreduce.cluster import runner
 
-        header = remote.header(there[0], _temporary("header."), self._hadoop())
+        header = runner.header(there[0], _temporary("header."), self._hadoop())
         return [header, *(file for file in files if file not in there)]
 
     def fetched(self, outputs: list[str]) -> list[str]:
@@ -261,17 +264,6 @@ class Job(MRJob):
         super()._print_help(options)
         if self.EXAMPLE:
             print(f"\nExample:\n  {self.EXAMPLE}")
-
-
-def memory_size(text: str) -> int:
-    """Parses "512M" or "4G" (K, M, G or bytes).
-
-    Raises:
-        ValueError: it is neither.
-    """
-    units = {"K": 10, "M": 20, "G": 30}
-    unit = units.get(text[-1:].upper())
-    return int(text[:-1]) << unit if unit else int(text)
 
 
 def fail(name: str, error: UserError) -> int:

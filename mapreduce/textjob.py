@@ -14,16 +14,17 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from mapreduce import compat, images, records, rejections
+from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flags import count_or_share, up_to_or_widths, widths
+from mapreduce.input import images, records, rejections
+from mapreduce.input.files import expand, is_remote
 from mapreduce.job import Job
-from mapreduce.manifest import RECORDS, REJECTED
-from mapreduce.specification import PRESETS, Specification, override, preset
-from mapreduce.split import expand, is_remote
-from mapreduce.tokenizer import Tokenizer
+from mapreduce.output.manifest import RECORDS, REJECTED
+from mapreduce.tokens.specification import PRESETS, Specification, override, preset
+from mapreduce.tokens.tokenizer import Tokenizer
 
-with compat.stand_ins():
+with mrjob_compat.stand_ins():
     from mrjob.compat import jobconf_from_env
     from mrjob.protocol import BytesProtocol, BytesValueProtocol
 

@@ -2,7 +2,7 @@
 
 Lines `hash TAB label TAB base64` are read, shuffled, decoded and padded a batch at a time by TensorFlow operations,
 never one by one and never by Python, from files that may be larger than memory. The output is checked before
-TensorFlow is imported. This module tokenizes nothing and makes no ids; jobs/encode.py and `models.encoder` do.
+TensorFlow is imported. This module tokenizes nothing and makes no ids; jobs/encode.py and `models.layers.encoder` do.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mapreduce import manifest
 from mapreduce.errors import UserError
+from mapreduce.output import manifest
 from models.quiet import import_tensorflow
 
 if TYPE_CHECKING:

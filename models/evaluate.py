@@ -1,7 +1,7 @@
 """Measures a model on labelled texts or images: `python -m models.evaluate MODEL_DIR test.tsv`.
 
 Accuracy, macro F1, a table of the classes and the confusion matrix. It reads the test split and changes nothing;
-choosing a model by it is what `models.selection` avoids.
+choosing a model by it is what `models.training.calibration` avoids.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import models
 from mapreduce.errors import UserError
-from models import inputs
-from models.loaded_images import LoadedAutoencoder
+from models.serving import inputs
+from models.serving.loaded import LoadedModel
+from models.serving.loaded_images import LoadedAutoencoder
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
-def evaluate(model: models.LoadedModel, texts: Sequence[str | bytes], labels: Sequence[str]) -> Evaluation:
+def evaluate(model: LoadedModel, texts: Sequence[str | bytes], labels: Sequence[str]) -> Evaluation:
     """Predicts texts and counts the predictions against their true labels.
 
     Raises:

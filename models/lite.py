@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 import models
-from mapreduce import manifest
 from mapreduce.errors import UserError
-from models import BATCH, inputs
-from models.loaded_images import LoadedAutoencoder, LoadedImageModel
+from mapreduce.output import manifest
 from models.quiet import import_tensorflow
+from models.serving import inputs
+from models.serving.loaded import BATCH, LoadedModel
+from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
 
 EXTRA = "pip install -e '.[lite]'"
 IDS = ("textcnn",)
@@ -117,7 +118,7 @@ def check() -> None:
         raise UserError(f"LiteRT's interpreter (ai-edge-litert) is not installed; run: {EXTRA}")
 
 
-def measure(loaded: models.LoadedModel, light: LiteModel, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+def measure(loaded: LoadedModel, light: LiteModel, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
     """What both models make of labelled records (label, text), a line for each: accuracy or reconstruction error."""
     texts = [text for _, text in pairs]
     if isinstance(loaded, LoadedAutoencoder):

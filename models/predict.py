@@ -13,13 +13,14 @@ from typing import BinaryIO
 
 import models
 from mapreduce.errors import UserError
-from models import inputs
+from models.serving import inputs
+from models.serving.loaded import LoadedModel
 
 CHUNK = 4096
 """Texts that are held at once."""
 
 
-def lines(model: models.LoadedModel, texts: Sequence[str | bytes], *, every: bool = False) -> Iterator[bytes]:
+def lines(model: LoadedModel, texts: Sequence[str | bytes], *, every: bool = False) -> Iterator[bytes]:
     """A line for each text: `label TAB probability`, four decimals.
 
     Args:
@@ -32,7 +33,7 @@ def lines(model: models.LoadedModel, texts: Sequence[str | bytes], *, every: boo
 
 
 def predict(
-    model: models.LoadedModel,
+    model: LoadedModel,
     blocks: Iterator[list[tuple[bytes, bytes]]],
     output: BinaryIO,
     *,

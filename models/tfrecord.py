@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from mapreduce import manifest
-from mapreduce.encoding import pack
 from mapreduce.errors import UserError
+from mapreduce.features.encoding import pack
+from mapreduce.output import manifest
 from models.quiet import import_tensorflow
 
 SUFFIX = ".tfrecord"

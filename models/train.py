@@ -1,7 +1,8 @@
 """Trains a model, from record files to what takes raw texts or pixels: `python -m models.train --train F --output D`.
 
-This module holds the command and the order of its steps: what `models.train_texts` or `models.train_images` makes of
-the train and validation splits is exported, and last of all the test file, if there is one, is read once.
+This module holds the command and the order of its steps: what `models.training.train_texts` or
+`models.training.train_images` makes of the train and validation splits is exported, and last of all the test file, if
+there is one, is read once.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import models
-from mapreduce import images, manifest, records
 from mapreduce.errors import UserError
-from mapreduce.split import expand, is_remote
-from models import checks, evaluate, inputs, plots, train_images, train_texts
-from models.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
-from models.loaded_images import LoadedAutoencoder
-from models.settings import DEFAULT, Settings
-from models.stages import Stages
+from mapreduce.input import images, records
+from mapreduce.input.files import expand, is_remote
+from mapreduce.output import manifest
+from models import evaluate
+from models.serving import inputs
+from models.serving.loaded_images import LoadedAutoencoder
+from models.training import checks, plots, train_images, train_texts
+from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
+from models.training.settings import DEFAULT, Settings
+from models.training.stages import Stages
 
 
 def train(
@@ -39,8 +43,8 @@ def train(
     """Makes a model of record files, in `output`; job outputs stay beside it, in `output`.work.
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
-    is replaced. What an interrupted run has finished is not done again. `checked` is what `models.checks` has found;
-    the manifest keeps it among the results.
+    is replaced. What an interrupted run has finished is not done again. `checked` is what `models.training.checks` has
+    found; the manifest keeps it among the results.
 
     Returns:
         Whether it was made to the end; False where Ctrl-C has left the best model so far.

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
+
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for room in ("mapreduce", "jobs")
@@ -39,8 +39,10 @@ def test_mapreduce_imports_no_jobs(module: str) -> None:
 
 def test_setuptools_is_not_imported() -> None:
     # mrjob's distutils would bring it in, at 0.16 s a job.
-    assert "setuptools" not in imported("import mapreduce.textjob, mapreduce.local")
+    assert "setuptools" not in imported("import mapreduce.textjob, mapreduce.local.runner")
 
 
 def test_checking_a_manifest_needs_no_tensorflow() -> None:
-    assert "tensorflow" not in imported("import mapreduce.manifest, models.dataset, models.weights")
+    assert "tensorflow" not in imported(
+        "import mapreduce.output.manifest, models.dataset, models.counts.feature_weights"
+    )

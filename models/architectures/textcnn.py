@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from models.max_convolution import MaxConvolution
+from models.layers.max_convolution import MaxConvolution
 
 INPUT = "ids"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mapreduce import manifest
+from mapreduce.output import manifest
 from models import dataset, tfrecord
 from models.quiet import import_tensorflow
 

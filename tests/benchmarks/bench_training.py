@@ -2,11 +2,11 @@
 
 With --input, a .tsv file of labelled texts: the TextCNN by Keras's own recipe (TextVectorization of a fixed length,
 padded arrays in memory, layers of Keras alone, Adam, model.fit) for some epochs, and by ours (shards through the
-bridge, batches of like length, hidden words, `MaxConvolution`, LazyAdam at a rate of its own, the loop of `models.fit`)
-until its validation accuracy is at least the stock recipe's best. Same sizes, initial values, vocabulary, batch size,
-split and number of words, and both give the same logits for the same weights; measuring on validation is not timed.
-With --images, records of images: epochs of the cnn through the bridge and from arrays in memory, by the same model.fit.
-Example:
+bridge, batches of like length, hidden words, `MaxConvolution`, LazyAdam at a rate of its own, the loop of
+`models.training.fit`) until its validation accuracy is at least the stock recipe's best. Same sizes, initial values,
+vocabulary, batch size, split and number of words, and both give the same logits for the same weights; measuring on
+validation is not timed. With --images, records of images: epochs of the cnn through the bridge and from arrays in
+memory, by the same model.fit. Example:
   python tests/benchmarks/bench_training.py --input data/raw/mr.tsv --length 60 --rate 0.003 --fall 5
   python tests/benchmarks/bench_training.py --input data/raw/20ng-train.tsv --length 400
   python tests/benchmarks/bench_training.py --images data/raw/mnist-train.tsv
@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from mapreduce import records, vocabulary
-from mapreduce.split import blocks
+from mapreduce.input import records
+from mapreduce.input.files import blocks
+from mapreduce.output import vocabulary
 from models import dataset
 from models.quiet import import_tensorflow
 
@@ -37,13 +38,13 @@ import_tensorflow()
 
 import keras  # noqa: E402
 
-from models import fit  # noqa: E402
 from models.architectures.cnn import cnn  # noqa: E402
 from models.architectures.textcnn import textcnn  # noqa: E402
-from models.augment import augment  # noqa: E402
-from models.candidates import candidates  # noqa: E402
-from models.measure import Measure  # noqa: E402
-from models.optimizer import LazyAdam  # noqa: E402
+from models.training import fit  # noqa: E402
+from models.training.augment import augment  # noqa: E402
+from models.training.candidates import candidates  # noqa: E402
+from models.training.optimizer import LazyAdam  # noqa: E402
+from models.training.validation import Measure  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BATCH, WORDS = 50, 20_000

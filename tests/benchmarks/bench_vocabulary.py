@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bench_wordcount import make_text
 
-from mapreduce import native, vocabulary
+from mapreduce.native import library as native
+from mapreduce.output import vocabulary
 from models.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.data.conftest import idx, picture
 
-CONVERT = Path(__file__).parents[2] / "data" / "convert.py"
+CONVERT = ROOT / "data" / "convert.py"
 
 
 def convert(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[bytes]:

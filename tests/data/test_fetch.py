@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.data.conftest import idx
 
-ROOT = Path(__file__).parents[2]
 TABLE = b"Category\tText\nd\tstring\nclass\t\n\t\nham\tfirst post \nspam\tsecond  post\n"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import ROOT
 from tests.data.conftest import idx, picture
 from tests.data.test_convert import convert
 
@@ -155,7 +156,7 @@ def test_an_error_is_one_line_and_leaves_nothing(arguments: str, expected: str, 
 
 
 def test_without_pillow_one_line_says_what_to_install(pictures: Path) -> None:
-    data = Path(__file__).parents[2] / "data"
+    data = ROOT / "data"
     program = (
         f"import sys; sys.modules['PIL'] = None; sys.path.insert(0, {str(data)!r}); import convert; "
         "sys.exit(convert.main(['p']))"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import images
-from mapreduce.records import RecordReader, csv_columns, record_hash
+from mapreduce.input import images
+from mapreduce.input.records import RecordReader, csv_columns, record_hash
+from tests.conftest import ROOT
 
-README = Path(__file__).parents[2] / "data" / "README.md"
+README = ROOT / "data" / "README.md"
 
 
 def example(name: str) -> bytes:

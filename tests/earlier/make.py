@@ -75,9 +75,10 @@ def networks() -> dict[str, Any]:
     import importlib
 
     import keras
+    from mapreduce.specification import preset
+
     import models
     from mapreduce import manifest
-    from mapreduce.specification import preset
     from models import export
 
     keras.utils.set_random_seed(5)
@@ -96,9 +97,10 @@ def networks() -> dict[str, Any]:
 
 def trained() -> dict[str, Any]:
     """Models as `models.train` makes them, and what they say; and a training that was cut off after two epochs."""
+    from models.settings import Settings
+
     import models
     from models import train
-    from models.settings import Settings
 
     said = {}
     for name, file in (("linear", "train.tsv"), ("autoencoder", "images.tsv")):
@@ -115,8 +117,9 @@ def trained() -> dict[str, Any]:
 
 def cut_off() -> None:
     """Trains, and ends after two epochs as a machine that goes down does."""
-    from models import epochs, train
     from models.settings import Settings
+
+    from models import epochs, train
 
     ends = epochs.Epochs.on_epoch_end
 

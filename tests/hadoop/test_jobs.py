@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest, vocabulary
-from mapreduce.specification import preset
+from mapreduce.output import manifest, vocabulary
+from mapreduce.tokens.specification import preset
 from tests.conftest import Run
 from tests.hadoop.conftest import IN_CLIENT, Hadoop, parts
 

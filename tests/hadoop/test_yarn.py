@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest
+from mapreduce.output import manifest
 from tests.conftest import ROOT, Run
 from tests.hadoop.conftest import Hadoop, find_python
 from tests.hadoop.test_jobs import JOBS, check_same, flags

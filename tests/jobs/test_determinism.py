@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest, vocabulary
-from mapreduce.specification import preset
+from mapreduce.output import manifest, vocabulary
+from mapreduce.tokens.specification import preset
 from tests.conftest import Run
 
 JOBS = ("wordcount", "featurecount", "labelcount", "vocabulary", "encode", "duplicates")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest
-from mapreduce.minhash import MinHash, pair_up
-from mapreduce.records import record_hash
+from mapreduce.features.minhash import MinHash, pair_up
+from mapreduce.input.records import record_hash
+from mapreduce.output import manifest
 from tests.conftest import Run
 
 

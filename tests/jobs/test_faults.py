@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from mapreduce import manifest
+from mapreduce.output import manifest
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.faults

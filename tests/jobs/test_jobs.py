@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest, vocabulary
-from mapreduce.hashing import bucket
-from mapreduce.partitioner import hash_partition
-from mapreduce.records import record_hash
+from mapreduce.input.records import record_hash
+from mapreduce.output import manifest, vocabulary
+from mapreduce.shuffle.partition import hash_partition
+from mapreduce.tokens.hashing import bucket
 from tests.conftest import Run
 
 LABELLED = {"featurecount", "labelcount", "encode"}
@@ -40,7 +40,7 @@ def arguments(job: str, records: Path) -> list[object]:
     folder = records.parent / "vocabulary"
     if not folder.exists():
         tokens = [b"w1", b"w2", b"dont", b"w3"]
-        from mapreduce.specification import preset
+        from mapreduce.tokens.specification import preset
 
         vocabulary.write(folder, tokens, [1] * 4, [1] * 4, preset("keras"))
     return ["--vocabulary", folder]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mapreduce import manifest, vocabulary
-from mapreduce.specification import preset
+from mapreduce.output import manifest, vocabulary
+from mapreduce.tokens.specification import preset
 from tests.conftest import Run
 
 

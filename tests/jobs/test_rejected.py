@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import manifest
+from mapreduce.output import manifest
 from tests.conftest import Run
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mapreduce import manifest
-from mapreduce.specification import preset
-from models.export import export
-from models.fitted import Fitted
-from models.stages import Stages
+from mapreduce.output import manifest
+from mapreduce.tokens.specification import preset
+from models.serving.export_texts import export
+from models.training.fitted import Fitted
+from models.training.stages import Stages
 from tests.models.small_training import trained
 from tests.models.test_train_images import pictures, write
 

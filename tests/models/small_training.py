@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from models import fit, train
-from models.candidates import Candidate
-from models.fitted import Fitted
-from models.settings import DEFAULT, Settings
+from models import train
+from models.training import fit
+from models.training.candidates import Candidate
+from models.training.fitted import Fitted
+from models.training.settings import DEFAULT, Settings
 from tests.models.test_train_images import LABELS
 
 NETWORK = {"hidden": 8, "dropout": 0.5}
@@ -18,7 +19,7 @@ CANDIDATE = Candidate(name="small", model="mlp", architecture=NETWORK, epochs=4,
 
 
 def trained(shards: tuple[Path, Path], settings: Settings = DEFAULT, **more: Any) -> Fitted:
-    """What becomes of CANDIDATE on the train and validation splits; further arguments are those of `models.fit.fit`."""
+    """What becomes of CANDIDATE on the train and validation splits; `more` is for `models.training.fit.fit`."""
     return fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=settings, validation=shards[1], **more)
 
 

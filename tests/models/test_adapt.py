@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce import vocabulary
+from mapreduce.output import vocabulary
 from tests.conftest import Run
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mapreduce import manifest
 from mapreduce.errors import UserError
+from mapreduce.output import manifest
 from models import dataset
+from tests.conftest import ROOT
 
 LABELS = ["a", 'b"x', "ç d"]
 
@@ -252,7 +253,7 @@ def test_ids_of_the_job_are_those_of_the_bridge(tmp_path: Path) -> None:
         ["vocabulary", "--top-k", "3"],
         ["encode", "--vocabulary", f"{tmp_path / 'vocabulary'}", "--shards", "2"],
     ):
-        script = Path(__file__).parents[2] / "jobs" / f"{job[0]}.py"
+        script = ROOT / "jobs" / f"{job[0]}.py"
         command = [sys.executable, str(script), "--quiet", *job[1:], "--output-dir", str(tmp_path / job[0]), str(text)]
         subprocess.run(command, check=True)
     found = [

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 import models
-from mapreduce import manifest
 from mapreduce.errors import UserError
-from models import dataset, weights
+from mapreduce.output import manifest
+from models import dataset
+from models.counts import feature_counts
+from models.serving import loaded
 from tests.fuzz import EXAMPLES, fuzz
 
 LABELS = b"neg\t2\t5\t2:1 3:1\npos\t1\t3\t3:1\n"
@@ -44,7 +46,7 @@ def test_counts(examples: int, tmp_path: Path) -> None:
 
     def attempt(data: bytes) -> None:
         try:
-            found = weights.load(write(tmp_path / "counts", "featurecount", data), labels)
+            found = feature_counts.load(write(tmp_path / "counts", "featurecount", data), labels)
         except UserError as error:
             assert one_line(error)
             return
@@ -59,7 +61,7 @@ def test_counts(examples: int, tmp_path: Path) -> None:
 def test_label_counts(examples: int, tmp_path: Path) -> None:
     def attempt(data: bytes) -> None:
         try:
-            found = weights.label_documents(write(tmp_path / "labels", "labelcount", data))
+            found = feature_counts.label_documents(write(tmp_path / "labels", "labelcount", data))
         except UserError as error:
             assert one_line(error)
             return
@@ -100,7 +102,7 @@ def test_a_model_directory(examples: int, name: str, tmp_path: Path, monkeypatch
     def reach() -> None:
         raise Reached
 
-    monkeypatch.setattr(models, "import_tensorflow", reach)
+    monkeypatch.setattr(loaded, "import_tensorflow", reach)
 
     def attempt(data: bytes) -> None:
         path.write_bytes(data)
@@ -124,7 +126,7 @@ def test_a_model_manifest_that_fits(examples: int, tmp_path: Path, monkeypatch: 
     def reach() -> None:
         raise Reached
 
-    monkeypatch.setattr(models, "import_tensorflow", reach)
+    monkeypatch.setattr(loaded, "import_tensorflow", reach)
     (tmp_path / manifest.SUCCESS).write_bytes(b"")
 
     def attempt(data: bytes) -> None:

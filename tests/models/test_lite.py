@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import models
-from mapreduce import manifest
-from mapreduce.specification import preset
-from models import export, export_images, lite
+from mapreduce.output import manifest
+from mapreduce.tokens.specification import preset
+from models import lite
+from models.serving import export_images, export_texts
 from tests.models.test_train_images import LABELS, pictures, write
 
 needs_litert = pytest.mark.skipif(
@@ -57,7 +58,7 @@ def test_textcnn_on_ids(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
 
     keras.utils.set_random_seed(0)
     tokens = [b"w%d" % i for i in range(200)]
-    export.export(
+    export_texts.export(
         textcnn(200, 3, dimensions=32, filters=32),
         kind="ids",
         specification=preset("keras"),

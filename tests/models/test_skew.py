@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mapreduce import manifest, vocabulary
-from mapreduce.records import record_hash
-from mapreduce.specification import PRESETS
+from mapreduce.input.records import record_hash
+from mapreduce.output import manifest, vocabulary
+from mapreduce.tokens.specification import PRESETS
 from models import dataset
 from models.architectures.linear import linear
 from models.architectures.textcnn import textcnn
-from models.encoder import encode, lookup_table, write_tokens
-from models.export import export
+from models.layers.encoder import encode, lookup_table, write_tokens
+from models.serving.export_texts import export
 from tests.conftest import Run
 
 TEXTS = [

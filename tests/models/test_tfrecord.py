@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from mapreduce import manifest
-from mapreduce.encoding import pack
+from mapreduce.features.encoding import pack
+from mapreduce.output import manifest
 from models import dataset, tfrecord
 
 RECORDS = [[(b"00", b"a", [2, 1]), (b"01", "é".encode(), [])], [(b"02", b'"b c', [2**31 - 1])], []]

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 import models
-from mapreduce import manifest, records
-from models import candidates, selection, train, train_texts
-from models.settings import Settings
-from models.stages import Stages
+from mapreduce.input import records
+from mapreduce.output import manifest
+from models import train
+from models.counts import feature_weights
+from models.training import candidates, train_texts
+from models.training.settings import Settings
+from models.training.stages import Stages
 
 WORDS = {
     "sport": "goal match team win".split(),
@@ -131,7 +134,7 @@ def test_validation_labels_change_neither_counts_nor_weights_nor_candidates(tmp_
             if path.parent.name.startswith("train-")
         }
         weight = [
-            selection.scale(one, train_texts.count(stages, one, "train").counts).tolist()  # type: ignore[union-attr]
+            feature_weights.scale(train_texts.count(stages, one, "train").counts, one.weights, one.shares).tolist()  # type: ignore[union-attr]
             for one in candidates.candidates("linear", 3)
         ]
         accuracies = [one["accuracy"] for one in json.loads((tmp_path / name / "scores.json").read_bytes())]

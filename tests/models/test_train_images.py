@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import models
-from mapreduce import manifest
 from mapreduce.errors import UserError
-from models import candidates, evaluate, predict, train
-from models.loaded_images import LoadedAutoencoder, LoadedImageModel
+from mapreduce.output import manifest
+from models import evaluate, predict, train
+from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
+from models.training import candidates
 
 SHAPE = (8, 8, 1)
 LABELS = ["bottom", "left", "top"]
@@ -179,7 +180,7 @@ def test_a_senseless_pair_is_refused_before_any_job(
 
 
 def test_too_few_images_for_a_validation_split(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    from mapreduce.records import SplitRule
+    from mapreduce.input.records import SplitRule
 
     labels, images = pictures(9, 0)
     lines = write(tmp_path / "train.tsv", labels, images).read_text().splitlines(keepends=True)

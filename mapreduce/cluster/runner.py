@@ -1,0 +1,280 @@
+"""What runners on a cluster share: finding the input, bringing local files there, committing the output, cleaning up.
+
+Plain paths are on this machine, in and out; hdfs://, s3a:// and the like are the cluster's own file systems, reached
+through `mapreduce.cluster.hdfs`. How a job runs is the business of `mapreduce.cluster.hadoop` and
+`mapreduce.cluster.spark`.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from functools import cache
+from typing import Any
+from urllib.parse import urlparse
+
+from mapreduce import mrjob_compat
+from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
+from mapreduce.errors import UserError
+from mapreduce.input import rejections
+from mapreduce.input.files import expand, is_remote
+from mapreduce.output import committer, manifest
+
+with mrjob_compat.stand_ins():
+    from mapreduce.input.files import default_reduces
+
+Counters = dict[str, dict[str, int]]
+
+
+@contextmanager
+def importing_mrjob() -> Iterator[None]:
+    """While the block imports runners of mrjob, whose module for programs would import pyspark, and with it numpy."""
+    known = sys.modules.get("pyspark")
+    sys.modules["pyspark"] = None  # type: ignore[assignment]
+    try:
+        with mrjob_compat.stand_ins():
+            yield
+    finally:
+        if known is None:
+            del sys.modules["pyspark"]
+        else:
+            sys.modules["pyspark"] = known
+
+
+class RemoteRunner:
+    """The part of a runner that knows files. It is mixed into a runner of mrjob's, whose attributes it uses.
+
+    Attributes:
+        job: the job, set by Job.make_runner.
+    """
+
+    _opts: dict[str, Any]
+    _job_key: str
+    _stdin_path: str | None
+    _output_dir: str | None
+    _ran_job: bool
+    _get_input_paths: Callable[[], list[str]]
+    _get_local_tmp_dir: Callable[[], str]
+    _label: Callable[[], str]
+    counters: Callable[[], list[Counters]]
+
+    def _use_remote(self, output_dir: str | None, tmp_dir: str) -> None:
+        """Sets what the methods below need.
+
+        Args:
+            output_dir: the user's --output-dir.
+            tmp_dir: a folder for this job alone, which does not exist yet.
+        """
+        self.job: Any = None
+        plain = output_dir.startswith("file://") if output_dir else False
+        self._wanted = output_dir[len("file://") :] if output_dir and plain else output_dir
+        self._tmp_dir = tmp_dir
+        self._output_dir = self._wanted if is_remote(self._wanted) else self._remote("output")
+        self._local: list[str] = []
+        self._files: list[File] = []
+        self._inputs: list[str] = []
+        self._uploaded: dict[str, str] = {}
+        self._tmp_used = self._output_begun = False
+        self._started = time.perf_counter()
+
+    def _remote(self, name: str) -> str:
+        return posixpath.join(self._tmp_dir, name)
+
+    @property
+    def _hdfs(self) -> Hdfs:
+        return Hdfs(self.get_hadoop_bin())
+
+    def get_hadoop_bin(self) -> list[str]:
+        """The `hadoop` command, as a list."""
+        return find_hadoop(self._opts["hadoop_bin"])
+
+    def _records_out(self) -> int | None:
+        """How many lines the output has, where the cluster has counted them."""
+        return None
+
+    def _parts(self) -> list[dict[str, Any]] | None:
+        """Name, size and sha256 of the output's parts, where they are known without a look."""
+        return None
+
+    def _find_inputs(self) -> None:
+        """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
+        if self._wanted and not is_remote(self._wanted):
+            committer.refuse_existing(self._wanted)
+        paths = self._get_input_paths()
+        remote = [path for path in paths if is_remote(path)]
+        self._local = expand([path for path in paths if not is_remote(path)])
+        if remote:
+            self._list(remote)
+        files = [*self._local, *(file.path for file in self._files)]
+        for path in files:
+            if path.endswith(".xz"):
+                raise UserError(f"{path}: Hadoop cannot read xz; recompress it to gz or bz2")
+        self.job.input_files = files
+        sizes = [*map(os.path.getsize, self._local), *(file.size for file in self._files)]
+        self._reduces = default_reduces(sum(sizes))
+
+    def _list(self, remote: list[str]) -> None:
+        """Finds the files behind paths on the cluster, and whether the output is there, in one call."""
+        self._files = find_files(tuple(self.get_hadoop_bin()), tuple(remote), self._wanted)
+        self._inputs = remote
+
+    def _upload(self) -> None:
+        """Puts local files on the cluster in one call: folders of links, a second folder where two have one name."""
+        folder = os.path.join(self._get_local_tmp_dir(), "upload")
+        for path in self._local:
+            name = name_there(os.path.basename(path))
+            number = 0
+            while self._remote(f"input/{number}/{name}") in self._uploaded:
+                number += 1
+            os.makedirs(os.path.join(folder, f"input/{number}"), exist_ok=True)
+            os.symlink(os.path.abspath(path), os.path.join(folder, f"input/{number}", name))
+            self._uploaded[self._remote(f"input/{number}/{name}")] = path
+        self._tmp_used = True
+        self._hdfs.put([folder], self._tmp_dir)
+        self._inputs = [*self._inputs, self._remote("input")]
+
+    def _in_users_files(self, counters: Counters) -> Counters:
+        """The counters, where places of rejected lines are those in the user's own files."""
+        names = {rejections._name(there): rejections._name(here) for there, here in self._uploaded.items()}
+        samples = counters.get(rejections.GROUP, {})
+        parts = [(*name.partition(" "), n) for name, n in samples.items()]
+        renamed = {f"{names.get(crc, crc)} {rest}": n for crc, _, rest, n in parts}
+        return {**counters, rejections.GROUP: renamed} if samples else counters
+
+    def _fetch(self, target: str) -> None:
+        """Brings the output to this machine."""
+        self._hdfs.get(str(self._output_dir), target)
+
+    def _commit(self) -> None:
+        """Checks the counters, then puts manifest and _SUCCESS beside the parts, here or on the cluster."""
+        self.job.check_counters(self.counters())
+        options = self.job.options
+        if not self._wanted and not options.manifest:
+            return
+        fetched = os.path.join(self._get_local_tmp_dir(), "output")
+        remote = is_remote(self._wanted)
+        if not remote and self._wanted:
+            fetched = f"{os.path.abspath(self._wanted)}._temporary.{self._job_key}"  # of the same file system
+            os.makedirs(os.path.dirname(fetched), exist_ok=True)
+        try:
+            if remote:
+                self._commit_remote(fetched)
+            else:
+                self._fetch(fetched)
+                committer.commit_job(fetched, self._wanted or fetched, self._describe(fetched), self.job.side_files())
+        except BaseException:
+            shutil.rmtree(fetched, ignore_errors=True)
+            raise
+        if options.manifest:
+            committer.copy_manifest(fetched if remote or not self._wanted else self._wanted, options.manifest)
+
+    def _commit_remote(self, folder: str) -> None:
+        """Writes side files, manifest and _SUCCESS into a folder here and puts them beside the parts, in that order."""
+        os.makedirs(folder)
+        description = self._describe(folder)
+        parts, glob = self._parts(), f"{self._output_dir}/part-*"
+        if parts is None:
+            parts = [{"name": posixpath.basename(f.path), "size": f.size} for f in self._hdfs.list([glob])[0]]
+        elif self.job.options.sha256 and not self._tmp_used:  # else its removal is the third start of `hadoop`
+            sums = self._hdfs.checksums(glob)
+            for part in parts:
+                part.update({"checksum": sums[part["name"]]} if part["name"] in sums else {})
+        out = self._records_out()
+        records = {**description.get("records", {}), **({} if out is None else {"out": out})}
+        description.update(parts=parts, records=records)
+        data = manifest.encode(description)
+        files = {**self.job.side_files(), manifest.NAME: data, manifest.SUCCESS: manifest.success(data)}
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        self._hdfs.put([os.path.join(folder, name) for name in files], f"{self._output_dir}/")
+
+    def _describe_inputs(self) -> list[dict[str, Any]]:
+        sha256 = self.job.options.sha256
+        inputs = [manifest.describe_input(path, sha256=sha256) for path in self._local]
+        for described in inputs:
+            if described["path"] == self._stdin_path:
+                described["path"] = "-"
+        return inputs + [{"path": file.path, "size": file.size} for file in self._files]
+
+    def _describe(self, parts: str) -> dict[str, Any]:
+        inputs = self._describe_inputs()
+        seconds = time.perf_counter() - self._started
+        description: dict[str, Any] = self.job.describe(parts, inputs, self.counters(), seconds)
+        return description
+
+    def cat_output(self) -> Iterator[bytes]:
+        """The output, part after part."""
+        if os.path.isdir(self._wanted or str(self._output_dir)):
+            folder = self._wanted or str(self._output_dir)
+            for name in sorted(os.listdir(folder)):
+                if name.startswith("part-"):
+                    with open(os.path.join(folder, name), "rb") as file:
+                        while block := file.read(1 << 20):
+                            yield block
+        else:
+            yield from self._hdfs.cat(f"{self._output_dir}/part-*")
+
+    def _remove_remains(self) -> None:
+        """Removes what the job has left on the cluster, and after a failure what there is of its output."""
+        remains = [self._tmp_dir] if self._tmp_used else []
+        if not self._ran_job and is_remote(self._wanted) and self._output_begun:
+            remains.append(str(self._wanted))  # ours: it did not exist before
+        try:
+            if remains:
+                self._hdfs.remove(remains)
+        except UserError as error:  # the job's own end, good or bad, matters more
+            print(f"{self._label()}: {' and '.join(remains)} could not be removed: {error}", file=sys.stderr)
+
+
+@cache
+def find_files(command: tuple[str, ...], paths: tuple[str, ...], output: str | None) -> list[File]:
+    """The files behind paths and globs on the cluster; looks at the output in the same call, and only once.
+
+    Raises:
+        UserError: a path is not there, or holds no file; or the output is there already.
+    """
+    asked = [*paths, output] if output and is_remote(output) else list(paths)
+    files, missing = Hdfs(list(command)).list(asked)
+    for path in paths:
+        if path in missing:
+            raise UserError(f"{path}: no such input on the cluster")
+    if len(asked) > len(paths) and output not in missing:
+        raise UserError(f"{output}: output already exists; remove it or give another --output-dir")
+    found = [file for file in files if any(is_input(file.path, path) for path in paths)]
+    if not found:
+        raise UserError(f"{paths[0]}: no files there to read (names with _ or . before them are left out)")
+    return found
+
+
+def describe(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """`path` and `size` of the files behind paths on the cluster, as manifests have them; their sums are not known."""
+    found = find_files(tuple(find_hadoop()), tuple(paths), None)
+    return [{"path": file.path, "size": file.size} for file in found]
+
+
+def header(path: str, folder: str, command: Sequence[str]) -> str:
+    """A file in `folder` that holds the first line of a file on the cluster, and has its name."""
+    line = b""
+    for block in Hdfs(list(command)).cat(path, decompress=True):
+        line += block
+        if b"\n" in line:
+            break
+    target = os.path.join(folder, posixpath.basename(path).partition(".")[0] + ".csv")
+    with open(target, "wb") as file:
+        file.write(line.partition(b"\n")[0] + b"\n")
+    return target
+
+
+def is_input(path: str, given: str) -> bool:
+    """Whether Hadoop reads a file: it is below a path or glob, and hidden at no level below it."""
+    parts, wanted = urlparse(path).path.strip("/").split("/"), urlparse(given).path.strip("/").split("/")
+    if not all(fnmatch(part, pattern) or "{" in pattern for part, pattern in zip(parts, wanted)):
+        return False
+    return not any(part.startswith(("_", ".")) for part in parts[len(wanted) :])

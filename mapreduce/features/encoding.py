@@ -1,0 +1,91 @@
+"""Documents to shard lines: the hash, the label and the ids of a text or the pixels of an image.
+
+A shard line is `hash TAB label TAB base64`. `jobs/encode.py` writes them, the bridge in `models.dataset` reads them;
+nothing here knows models.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from mapreduce.input import images
+from mapreduce.input.records import record_hash
+from mapreduce.native import library as native
+from mapreduce.output.vocabulary import FIRST, OOV, Vocabulary
+from mapreduce.tokens.hashing import bucket
+from mapreduce.tokens.tokenizer import Tokenizer
+
+
+def pack(values: Iterable[int]) -> bytes:
+    """Integers as little-endian int32 in base64 of the web-safe alphabet, padded."""
+    numbers = array("i", values)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return urlsafe_b64encode(numbers.tobytes())
+
+
+class Encoder:
+    """Looks features up, or hashes them, and writes shard lines; looks up natively where the library is there.
+
+    Args:
+        vocabulary: the tokens, or a number of buckets that features are hashed to.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary | int, salt: bytes = b"") -> None:
+        self._tokenizer, self._salt = tokenizer, salt
+        self._native = None
+        self._id: Callable[[bytes], int]
+        if isinstance(vocabulary, int):
+            self._id = lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
+            return
+        ids = vocabulary.ids()
+        self._id = lambda feature: ids.get(feature, OOV)
+        library = native.load() if len(salt) <= 64 else None
+        self._native = native.Encoder(library, tokenizer.specification, ids, salt) if library else None
+
+    def ids(self, text: bytes) -> list[int]:
+        """The ids of a document's features, in their order; 1 for one outside the vocabulary."""
+        return list(map(self._id, self._tokenizer.features(text)))
+
+    def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
+        """Blocks of shard lines, a block for each list of documents (label, text)."""
+        for block in documents:
+            if self._native is None:
+                yield self._lines(block)
+                continue
+            try:
+                labels, texts = [label for label, _ in block], [text for _, text in block]
+                in_python = self._tokenizer.specification.level == "codepoint"
+                normal = list(map(self._tokenizer.normalize, texts)) if in_python else texts
+                yield self._native.lines(labels, texts, normal)
+            except native.Unsupported:
+                yield self._lines(block)
+
+    def _lines(self, documents: list[tuple[bytes, bytes]]) -> bytes:
+        salt = self._salt
+        return b"".join(
+            [
+                b"%s\t%s\t%s\n" % (record_hash(text, salt).encode(), label, pack(self.ids(text)))
+                for label, text in documents
+            ]
+        )
+
+
+class ImageEncoder:
+    """Writes shard lines of images; their texts hold the pixels as a shard line does."""
+
+    def __init__(self, salt: bytes = b"") -> None:
+        self._salt = salt
+
+    def lines(self, documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
+        """Blocks of shard lines, a block for each list of images (label, text)."""
+        for block in documents:
+            lines = [
+                b"%s\t%s\t%s\n" % (record_hash(text, self._salt).encode(), label, images.encoded(text))
+                for label, text in block
+            ]
+            yield b"".join(lines)

@@ -1,0 +1,150 @@
+"""Image records: `label TAB 28x28x1:BASE64`, a line of the format `images`.
+
+The text of such a record is height, width and channels, a colon, and the pixels in base64 of the web-safe alphabet,
+padded: one byte a value, row by row, channels last. That form is the only one that is read, so equal images are equal
+texts, with one hash. data/convert.py makes these lines; no picture file is read here.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import string
+import zlib
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable, Iterator
+
+from mapreduce.errors import Rejected, UserError
+from mapreduce.input.files import open_input
+
+FORMAT = "images"
+Shape = tuple[int, int, int]
+_SHAPE = re.compile(rb"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
+_ALPHABET = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_").encode()
+# The square of a byte has two bytes; each is looked up, and the sums are put together.
+_LOW, _HIGH = (bytes(value * value >> shift & 255 for value in range(256)) for shift in (0, 8))
+_HEADER = 4096  # bytes of a line that are looked into
+
+
+class ImageText:
+    """The texts of images of one shape.
+
+    Args:
+        shape: height, width and channels, as "28x28x1"; None is the shape of the first image that is checked.
+    """
+
+    def __init__(self, shape: str | None = None) -> None:
+        self.shape: Shape | None = None
+        if shape is not None:
+            self._settle(parse_shape(shape))
+
+    def _settle(self, shape: Shape) -> None:
+        self.shape = shape
+        size = shape[0] * shape[1] * shape[2]
+        self._prefix = write_shape(shape).encode() + b":"
+        self._length = len(self._prefix) + -(-size // 3) * 4
+        self._padding = b"=" * (-size % 3)
+        # The last digit holds bits that belong to no byte; they are zero.
+        self._last = _ALPHABET[:: (1, 4, 16)[-size % 3]]
+
+    def check(self, text: bytes) -> None:
+        """Raises Rejected where a text is none of an image of this shape."""
+        if self.shape is None:
+            found = shape_of(text)
+            if found is None:
+                raise Rejected("not an image")
+            self._settle(found)
+        prefix, padding = self._prefix, self._padding
+        if not text.startswith(prefix):
+            raise Rejected("not an image" if shape_of(text) is None else "another shape")
+        digits = text[len(prefix) : len(text) - len(padding)]
+        whole = len(text) == self._length and text.endswith(padding) and digits[-1] in self._last
+        if not whole or digits.translate(None, _ALPHABET):
+            raise Rejected("damaged pixels")
+
+
+def encoded(text: bytes) -> bytes:
+    """The base64 of the pixels of an image's text that was checked."""
+    return text[text.index(b":") + 1 :]
+
+
+def pixels(text: bytes) -> bytes:
+    """The pixels of an image's text that was checked."""
+    return urlsafe_b64decode(encoded(text))
+
+
+def shape_of(text: bytes) -> Shape | None:
+    """The shape that an image's text begins with; None where it is none."""
+    head, colon, _ = text[:40].partition(b":")
+    found = _SHAPE.fullmatch(head) if colon else None
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def parse_shape(text: str) -> Shape:
+    """Parses "28x28x1".
+
+    Raises:
+        UserError: it is something else.
+    """
+    found = shape_of(text.encode("utf-8", "replace") + b":")
+    if found is None:
+        raise UserError(f"a shape is height, width and channels, as in 28x28x1. Received: {text!r}")
+    return found
+
+
+def write_shape(shape: Shape) -> str:
+    """The shape as in records: 28x28x1."""
+    return "x".join(map(str, shape))
+
+
+def first_shape(paths: Iterable[str]) -> str:
+    """The shape of the first image of files, as "28x28x1".
+
+    Raises:
+        UserError: there is no file, or the first line of the first one is no image record.
+    """
+    for path in paths:
+        shape = shape_of(_first_text(path))
+        if shape is None:
+            raise UserError(
+                f"{path}, line 1: no image record, `label TAB 28x28x1:pixels`; data/convert.py makes them, and "
+                "--shape 28x28x1 goes past a damaged first line"
+            )
+        return write_shape(shape)
+    raise UserError("no file to read the shape of the images from; give it, as in --shape 28x28x1")
+
+
+def holds_images(path: str) -> bool:
+    """Whether a file on this machine begins with an image record; False where it cannot be read."""
+    try:
+        return os.path.isfile(path) and shape_of(_first_text(path)) is not None
+    except UserError:
+        return False
+
+
+def _first_text(path: str) -> bytes:
+    try:
+        with open_input(path) as file:
+            line = file.readline(_HEADER)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise UserError(f"{path}: damaged or unreadable: {error}") from None
+    return line.partition(b"\t")[2]
+
+
+def add_pixels(documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
+    """One block of lines `label TAB images TAB pixels TAB sum TAB sum of squares` for lists of images (label, text)."""
+    totals: dict[bytes, list[int]] = {}
+    for block in documents:
+        by_label: dict[bytes, list[bytes]] = {}
+        for label, text in block:
+            by_label.setdefault(label, []).append(pixels(text))
+        for label, found in by_label.items():
+            values = b"".join(found)
+            total = totals.setdefault(label, [0, 0, 0, 0])
+            total[0] += len(found)
+            total[1] += len(values)
+            values = values.translate(None, b"\0")  # they add nothing, and images have many
+            total[2] += sum(values)
+            total[3] += sum(values.translate(_LOW)) + 256 * sum(values.translate(_HIGH))
+    yield b"".join([label + b"".join([b"\t%d" % n for n in totals[label]]) + b"\n" for label in sorted(totals)])

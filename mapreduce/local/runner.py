@@ -1,0 +1,285 @@
+"""The local runner: a job's steps on this machine with Hadoop's semantics, `-r inline` and `-r local`.
+
+It plans splits, runs map tasks, hands their sorted runs to reduce tasks and commits the output. The two names
+differ in the executor alone: one process, or a forked child an attempt. mrjob's own inline and local runners are
+not used; they ignore partitioners and the number of reducers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from typing import Any
+
+from mrjob.compat import jobconf_from_dict
+from mrjob.sim import SimMRJobRunner
+from mrjob.util import save_current_environment, save_cwd, save_sys_path
+
+from mapreduce import ROOT
+from mapreduce.errors import UserError
+from mapreduce.input.files import Split, default_reduces, expand, plan, refuse_changed, states
+from mapreduce.local import attempt, executor
+from mapreduce.native import library as native
+from mapreduce.output import committer
+from mapreduce.output.manifest import describe_input
+from mapreduce.output.steps import KeptSteps, LocalFolder
+from mapreduce.progress import Progress
+from mapreduce.shuffle.combine import kind
+
+log = logging.getLogger(__name__)
+
+# What Hadoop would do differently if it were set, and this runner does not do.
+REFUSED = (
+    "mapreduce.job.partitioner.class",
+    "mapreduce.job.output.key.comparator.class",
+    "mapreduce.job.combine.class",
+    "stream.num.map.output.key.fields",
+    "stream.map.output.field.separator",
+    "stream.reduce.output.field.separator",
+    "stream.map.input.field.separator",
+)
+
+
+def default_memory() -> int:
+    """Bytes that tasks may take together unless --sort-memory says: 1/32 of the machine's memory, at least 128 MiB."""
+    try:
+        return max(128 << 20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32)
+    except (ValueError, OSError):
+        return 256 << 20
+
+
+class InlineRunner(SimMRJobRunner):
+    """Runs all tasks in this process, one after the other: the runner for debugging."""
+
+    alias = "inline"
+    _local_tmp_dir: str | None
+    _output_dir: str
+
+    def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job: Any = None  # set by Job.make_runner
+        self._inputs: list[str] = []
+        self._reduces = 1
+        self._writes_manifest = False
+        self._described: list[dict[str, Any]] = []
+        self._started = time.perf_counter()
+        self._lock = -1
+
+    @classmethod
+    def _default_opts(cls) -> dict[str, Any]:
+        return {**super()._default_opts(), "cleanup_on_failure": ["ALL"]}
+
+    def _executor(self) -> executor.Executor:
+        return executor.run_inline
+
+    def _check_input_paths(self) -> None:
+        self._inputs = expand(self._get_input_paths())
+        self._states = states(self._inputs)
+
+    def _get_local_tmp_dir(self) -> str:
+        """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
+        if not self._local_tmp_dir:
+            beside = self._output_dir or os.path.join(self._opts["local_tmp_dir"] or tempfile.gettempdir(), "mapreduce")
+            self._local_tmp_dir, self._lock = committer.make_temporary_folder(os.path.abspath(beside), self._job_key)
+        return self._local_tmp_dir
+
+    def _cleanup_local_tmp(self) -> None:
+        if self._local_tmp_dir:
+            shutil.rmtree(self._local_tmp_dir, ignore_errors=True)
+            os.close(self._lock)
+        self._local_tmp_dir = None
+
+    def _run(self) -> None:
+        wanted = self._output_dir
+        if wanted:
+            committer.refuse_existing(wanted)
+        self._refuse()
+        with executor.terminated_as_interrupted():
+            try:
+                self._run_steps(wanted)
+            except OSError as error:
+                raise executor.full_disk(error) or error from None
+
+    def _run_steps(self, wanted: str) -> None:
+        options = self.job.options
+        self._writes_manifest = bool(wanted or options.manifest)
+        parts = os.path.join(self._get_local_tmp_dir(), "output")
+        self._output_dir = parts
+        self._reduces = default_reduces(sum(size for size, _ in self._states))
+        folder = LocalFolder(self._step_output_dir) if self._step_output_dir else None
+        with KeptSteps(folder, self.job, lambda: list(map(describe_input, self._inputs))) as kept:
+            for number, step in enumerate(self._get_steps()):
+                is_last = number == self._num_steps() - 1
+                reduces = self._number("mapreduce.job.reduces", number, self._reduces)
+                found = None if is_last else kept.counters(number, reduces)
+                self._counters.append(found or {})
+                if found is None:
+                    self._run_step(step, number)
+                    if not is_last:
+                        kept.complete(number, reduces, self._counters[number])
+        self._output_dir = wanted or parts
+        self.job.check_counters(self.counters())
+        description = self._describe(parts) if self._writes_manifest else None
+        refuse_changed(self._inputs, self._states)
+        if description:
+            committer.commit_job(parts, self._output_dir, description, self.job.side_files())
+        if options.manifest:
+            committer.copy_manifest(parts if not wanted else wanted, options.manifest)
+
+    def _refuse(self) -> None:
+        """Raises UserError where the job asks for what this runner does not do."""
+        asked = {
+            "setup commands": self._opts.get("setup"),
+            "libjars": self._opts.get("libjars"),
+            "another input format": self._hadoop_input_format,
+            "another output format": self._hadoop_output_format,
+            "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
+        }
+        own = self._sort_values_jobconf() or {}
+        for number, step in enumerate(self._get_steps()):
+            asked[f"steps of type {step['type']}"] = step["type"] != "streaming"
+            asked["mapper_raw"] = asked.get("mapper_raw") or step.get("input_manifest")
+            for name in ("mapper", "combiner", "reducer"):
+                substep = step.get(name, {})
+                asked[f"commands ({name}_cmd)"] = "command" in substep
+                asked[f"filters ({name}_pre_filter)"] = "pre_filter" in substep
+            jobconf = self._jobconf_for_step(number)
+            for name in REFUSED:
+                value = jobconf_from_dict(jobconf, name)
+                asked[f"jobconf {name}"] = value is not None and str(value) != str(jobconf_from_dict(own, name))
+        for what, is_asked in asked.items():
+            if is_asked:
+                other = "derive the job from mrjob.job.MRJob itself" if what == "mapper_raw" else "use -r hadoop"
+                raise UserError(f"the local runner does not do {what}; {other}")
+
+    def _describe(self, parts: str) -> dict[str, Any]:
+        seconds = time.perf_counter() - self._started
+        description: dict[str, Any] = self.job.describe(parts, self._described, self.counters(), seconds)
+        return description
+
+    def _describe_inputs(self) -> None:
+        """Reads the inputs for their checksums, while the last tasks run, which seldom need all cores."""
+        if not self._writes_manifest:
+            return
+        self._described = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
+        for described in self._described:
+            if described["path"] == self._stdin_path:
+                described["path"] = "-"
+
+    def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
+        output = self._output_dir_for_step(step_num)
+        os.makedirs(output)
+        self._create_dist_cache_dir(step_num)
+        settings = self._settings(step, step_num, output)
+        paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
+        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()), marked=step_num == 0)
+        names = [f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})" for i, s in enumerate(splits)]
+        maps = self._run_tasks("mapper", settings, dict(zip(names, splits)), sum(s.length for s in splits))
+        if settings.has_reducer:
+            runs = [[run for m in maps for run in m["runs"][p]] for p in range(settings.reduces)]
+            size = sum(os.path.getsize(run) for paths in runs for run in paths)
+            self._run_tasks("reducer", settings, {f"reduce task {i}": paths for i, paths in enumerate(runs)}, size)
+            for path in (run for paths in runs for run in paths):
+                os.remove(path)
+
+    def _settings(self, step: dict[str, Any], step_num: int, output: str) -> attempt.Settings:
+        has_reducer = "reducer" in step
+        combiner, reducer = (kind(self.job, step_num, task) for task in ("combiner", "reducer"))
+        if self._sort_values:  # runs are sorted by whole lines then, and no group is a key
+            combiner, reducer = combiner if combiner and combiner[0] == native.AS_IS else None, None
+        return attempt.Settings(
+            job_class=type(self.job),
+            arguments={task: self._args_for_task(step_num, task) for task in ("mapper", "combiner", "reducer")},
+            has_mapper="mapper" in step,
+            has_combiner="combiner" in step and has_reducer,
+            has_reducer=has_reducer,
+            step=step_num,
+            reduces=self._number("mapreduce.job.reduces", step_num, self._reduces) if has_reducer else 0,
+            sort_values=bool(self._sort_values),
+            memory=self._sort_memory(),
+            output=output,
+            combiner_kind=combiner[0] if combiner else None,
+            reducer_kind=reducer if has_reducer else None,
+        )
+
+    def _run_tasks(self, kind: str, settings: attempt.Settings, named: dict[str, Any], size: int) -> list[Any]:
+        run: Any = attempt.run_map if kind == "mapper" else attempt.run_reduce
+        driver = os.getpid()
+
+        def task(number: int, what: Any) -> tuple[Any, Any]:
+            def here(attempt_number: int, report: executor.Report) -> Any:
+                if os.getpid() != driver:
+                    os.close(self._lock)  # it is held until every process that has it open is gone
+                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
+                with save_current_environment(), save_cwd(), save_sys_path():
+                    os.environ.update(environment)
+                    os.chdir(self._attempt_folder)
+                    sys.path.insert(0, self._attempt_folder)
+                    return run(settings, what, number, folder, report)
+
+            def command(attempt_number: int) -> tuple[list[str], dict[str, str], str]:
+                from mapreduce.local import interpreter
+
+                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
+                arguments = interpreter.write(os.path.join(folder, "task.json"), settings, what, number, folder)
+                environment["PYTHONPATH"] = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
+                return arguments, environment, self._attempt_folder
+
+            return here, command
+
+        tasks = [executor.Task(name, *task(number, what)) for number, (name, what) in enumerate(named.items())]
+        attempts = self._number(f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, 4)
+        last = settings.step == self._num_steps() - 1 and (kind == "reducer" or not settings.has_reducer)
+        label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"
+        with Progress(label, size, quiet=self.job.options.quiet) as progress:
+            results = self._executor()(
+                tasks, attempts, progress.update, self._describe_inputs if last else lambda: None
+            )
+        for result in results:
+            for group, names in result["counters"].items():
+                self._counters[settings.step].setdefault(group, Counter()).update(names)
+        return results
+
+    def _prepare(self, kind: str, step_num: int, number: int, attempt_number: int, what: Any) -> tuple[str, Any]:
+        """Makes the folder of an attempt, and in it the working folder with the job's side files; its environment."""
+        source = {"file": what.path, "start": what.start, "length": what.length} if isinstance(what, Split) else None
+        folder = os.path.join(self._task_dir(kind, step_num, number), f"attempt-{attempt_number}")
+        self._attempt_folder = os.path.join(folder, "wd")
+        os.makedirs(folder)
+        self._setup_working_dir(kind, step_num, number)
+        environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()}
+        environment["mapreduce_task_io_sort_mb"] = str(max(1, self._sort_memory() >> 20))
+        for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
+            if name in environment:
+                environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"
+        return folder, environment
+
+    def _task_working_dir(self, task_type: str, step_num: int, task_num: int) -> str:
+        return self._attempt_folder
+
+    def _number(self, name: str, step_num: int, default: int) -> int:
+        value = jobconf_from_dict(self._jobconf_for_step(step_num), name)
+        if value is None:
+            return default
+        if not str(value).isdigit() or int(value) < 1:
+            raise UserError(f"jobconf {name} must be a whole number of at least 1. Received: {value}")
+        return int(value)
+
+    def _sort_memory(self) -> int:
+        """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
+        together = int(self.job.options.sort_memory or default_memory())
+        return max(1 << 20, together // int(self._num_cores()) // 2)
+
+
+class LocalRunner(InlineRunner):
+    """Runs tasks in children, as many at a time as the machine has cores (--num-cores)."""
+
+    alias = "local"
+
+    def _executor(self) -> executor.Executor:
+        return executor.in_children(self._num_cores())

@@ -1,0 +1,291 @@
+"""The native twin: loads the library built from native.c, if there is one, and wraps its functions.
+
+The library is no Python extension module: ctypes calls it, so one build serves every CPython, and on a cluster it is
+a file beside the job. Where it is missing, made for another machine, or fails its self-test, `load()` is None and
+the Python twins in `mapreduce.features.counting`, `encoding`, `spill` and `merge` do the work, with the same output.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mapreduce.tokens.specification import Specification
+
+try:
+    import ctypes
+except ImportError as error:  # built without libffi, as some small builds of Python are
+    ctypes, _why_not = None, str(error)  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+PREFIX = "_native"
+VERSION = 1
+NO_MEMORY, UNSUPPORTED = -100001, -100002
+TERMS, DOCUMENTS, LABELLED = range(3)
+AS_IS, ADD, ADD_LABELLED, IN_ORDER = range(4)
+OFF = "MAPREDUCE_NATIVE"  # in the environment: 0 turns the library off
+
+_library: Any = None
+_tried = False
+
+
+class Unsupported(Exception):
+    """Something that the Python twin has to do: nothing was lost, and it can go on from here."""
+
+
+def load() -> Any:
+    """The library, or None; says once at -v why there is none."""
+    global _library, _tried
+    if not _tried:
+        _tried = True
+        _library = _find()
+    return _library if os.environ.get(OFF) != "0" else None
+
+
+def paths() -> list[str]:
+    """Files beside this module that may be the library."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    if not os.path.isdir(folder):  # in a .zip file, as on Spark's nodes
+        return []
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(PREFIX)]
+
+
+def _find() -> Any:
+    why = "it was not built (no compiler?)" if ctypes else f"this Python has no ctypes ({_why_not})"
+    for path in paths() if ctypes else ():
+        try:
+            library = ctypes.CDLL(path)
+            _declare(library)
+            _test(library)
+            return library
+        except (OSError, AttributeError, ValueError) as error:
+            why = f"{path}: {error}"
+    log.info("no native library, plain Python does the work: %s", why)
+    return None
+
+
+def _declare(library: Any) -> None:
+    pointer, number, text = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
+    small, flag, signed = ctypes.c_uint32, ctypes.c_int, ctypes.c_int64
+    place = ctypes.POINTER(ctypes.c_void_p)
+    functions: dict[str, tuple[Any, list[Any]]] = {
+        "version": (flag, []),
+        "scan": (signed, [text, number]),
+        "use_simd": (None, [flag]),
+        "tokenizer_new": (pointer, [text, pointer, flag, pointer, small, pointer, small, small]),
+        "tokenizer_free": (None, [pointer]),
+        "counter_new": (pointer, [pointer, flag, number]),
+        "counter_free": (None, [pointer]),
+        "counter_label": (signed, [pointer, text, number]),
+        "counter_id": (signed, [pointer, text, number, number]),
+        "counter_used": (number, [pointer]),
+        "count_block": (signed, [pointer, text, number]),
+        "count_lines": (signed, [pointer, text, number]),
+        "count_documents": (signed, [pointer, text, pointer, pointer, number]),
+        "drain": (signed, [pointer, place]),
+        "encode": (signed, [pointer, *(text, pointer) * 3, number, text, number, place]),
+        "spill_new": (pointer, [small, small, flag, flag, number]),
+        "spill_free": (None, [pointer]),
+        "spill_write": (signed, [pointer, text, number]),
+        "spill_flush": (signed, [pointer, ctypes.POINTER(text), pointer]),
+        "merge_new": (pointer, [ctypes.POINTER(text), small, flag, flag, signed, ctypes.POINTER(signed)]),
+        "merge_free": (None, [pointer]),
+        "merge_next": (signed, [pointer, place]),
+    }
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, f"fm_{name}")
+        function.restype, function.argtypes = result, arguments
+
+
+def _test(library: Any) -> None:
+    """Counts and encodes one line, and compares with what is known to be right.
+
+    Raises:
+        ValueError: something else came out.
+    """
+    if library.fm_version() != VERSION:
+        raise ValueError(f"version {library.fm_version()} of the library, and {VERSION} is needed")
+    specification = Specification(
+        table=((33, ""), (65, "a"), (66, " B ")), ngrams=(1, 2), character_ngrams=(3,), head=1
+    )
+    counter = Counter(library, specification, DOCUMENTS)
+    counter.lines(b"A! ba aBb a!\n")
+    found = b"".join(counter.drain())
+    if found != (
+        b"\t1\t1\n ^a\t1\t1\n ~ B \t1\t1\n ~ a \t3\t1\n ~ b \t1\t1\n ~ ba\t1\t1\n ~ba \t1\t1\n"
+        b"B\t1\t1\nB b\t1\t1\na\t3\t1\na B\t1\t1\na ba\t1\t1\nb\t1\t1\nb a\t1\t1\nba\t1\t1\nba a\t1\t1\n"
+    ):
+        raise ValueError("the library fails its self-test")
+
+
+def _check(result: int) -> int:
+    if result >= 0:
+        return result
+    if result == NO_MEMORY:
+        raise MemoryError
+    if result == UNSUPPORTED:
+        raise Unsupported
+    raise OSError(-result, os.strerror(-result))
+
+
+def _place(numbers: array[int]) -> int:
+    return numbers.buffer_info()[0]
+
+
+def scan(library: Any, data: bytes) -> tuple[int, bool]:
+    """The number of line ends, and whether the bytes are valid UTF-8."""
+    lines = int(library.fm_scan(data, len(data)))
+    return max(lines, ~lines), lines >= 0
+
+
+class _Held:
+    """Something that the library made: a handle, and the function that frees it when nobody holds it any more.
+
+    Raises:
+        MemoryError: it could not be made.
+    """
+
+    def __init__(self, library: Any, kind: str, *arguments: Any) -> None:
+        self._library, self._free = library, getattr(library, f"fm_{kind}_free")
+        self.handle = getattr(library, f"fm_{kind}_new")(*arguments)
+        if not self.handle:
+            raise MemoryError
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._free(self.handle)
+
+
+class _Tokenizer(_Held):
+    """A specification in the library. A code point table is run in Python; the library then gets its result."""
+
+    def __init__(self, library: Any, specification: Specification) -> None:
+        table = dict(specification.table) if specification.level == "byte" else {}
+        pieces = [table[b].encode() if b in table else bytes([b]) for b in range(256)]
+        offsets = array("I", [0])
+        for piece in pieces:
+            offsets.append(offsets[-1] + len(piece))
+        ngrams, characters = array("I", specification.ngrams), array("I", specification.character_ngrams)
+        joined, characters_alone = b"".join(pieces), specification.split == "character"
+        wide = (_place(ngrams), len(ngrams), _place(characters), len(characters))
+        super().__init__(library, "tokenizer", joined, _place(offsets), characters_alone, *wide, specification.head)
+
+
+class Counter(_Held):
+    """A table of features and their counts in the library.
+
+    Args:
+        mode: TERMS (tf), DOCUMENTS (tf and df) or LABELLED (both by label).
+        memory: bytes it may take.
+    """
+
+    def __init__(self, library: Any, specification: Specification, mode: int, memory: int = 64 << 20) -> None:
+        self._tokenizer = _Tokenizer(library, specification)
+        super().__init__(library, "counter", self._tokenizer.handle, mode, memory)
+        self._labels: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return int(self._library.fm_counter_used(self.handle))
+
+    def block(self, block: bytes) -> int:
+        """Counts the words of a block; returns the bytes taken, fewer when the table is full."""
+        return _check(self._library.fm_count_block(self.handle, block, len(block)))
+
+    def lines(self, block: bytes) -> int:
+        """Counts lines, each a document; returns the bytes taken, fewer when the table is full."""
+        return _check(self._library.fm_count_lines(self.handle, block, len(block)))
+
+    def documents(self, texts: Sequence[bytes], labels: Sequence[bytes] = ()) -> int:
+        """Counts documents, with their labels in mode LABELLED; returns how many were taken."""
+        numbers = array("I", bytes(4 * len(texts)))
+        if labels:
+            numbers = array("I", [self._label(label) for label in labels])
+        data, sizes = b"".join(texts), array("Q", map(len, texts))
+        return _check(self._library.fm_count_documents(self.handle, data, _place(sizes), _place(numbers), len(texts)))
+
+    def _label(self, label: bytes) -> int:
+        if label not in self._labels:
+            self._labels[label] = _check(self._library.fm_counter_label(self.handle, label, len(label)))
+        return self._labels[label]
+
+    def drain(self) -> Iterator[bytes]:
+        """The counts as lines in order of their keys, in pieces; the table is empty then."""
+        place = ctypes.c_void_p()
+        while size := _check(self._library.fm_drain(self.handle, ctypes.byref(place))):
+            yield ctypes.string_at(place, size)
+
+
+class Encoder(_Held):
+    """A vocabulary in the library, to look features up.
+
+    Args:
+        ids: feature to id.
+    """
+
+    def __init__(self, library: Any, specification: Specification, ids: dict[bytes, int], salt: bytes) -> None:
+        self._tokenizer, self._salt = _Tokenizer(library, specification), salt
+        super().__init__(library, "counter", self._tokenizer.handle, TERMS, 1 << 62)
+        for token, number in ids.items():
+            _check(library.fm_counter_id(self.handle, token, len(token), number))
+
+    def lines(self, labels: Sequence[bytes], texts: Sequence[bytes], normal: Sequence[bytes]) -> bytes:
+        """Shard lines of documents; `normal` are the texts after a code point table, else the texts themselves."""
+        sizes, text_sizes, label_sizes = (array("Q", map(len, some)) for some in (normal, texts, labels))
+        data, found = b"".join(normal), ctypes.c_void_p()
+        hashed = data if normal is texts else b"".join(texts)
+        size = _check(
+            self._library.fm_encode(
+                *(self.handle, data, _place(sizes), hashed, _place(text_sizes)),
+                *(b"".join(labels), _place(label_sizes), len(texts)),
+                *(self._salt, len(self._salt), ctypes.byref(found)),
+            )
+        )
+        return ctypes.string_at(found, size)
+
+
+class Sorter(_Held):
+    """Lines in the library, to be sorted, combined and written as runs (see `mapreduce.shuffle.spill`)."""
+
+    def __init__(self, library: Any, reduces: int, seed: int, kind: int, whole: bool, memory: int) -> None:
+        super().__init__(library, "spill", reduces, seed, kind, whole, memory)
+        self._reduces = reduces
+
+    def write(self, lines: bytes) -> bool:
+        """Takes whole lines; returns whether it is time to spill."""
+        return bool(_check(self._library.fm_spill_write(self.handle, lines, len(lines))))
+
+    def spill(self, paths: Sequence[str]) -> list[bool]:
+        """Writes a run for each partition that has lines, and is empty again; returns which have."""
+        names = (ctypes.c_char_p * self._reduces)(*map(os.fsencode, paths))
+        sizes = array("Q", bytes(8 * self._reduces))
+        _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
+        return [size > 0 for size in sizes]
+
+
+def merged(
+    library: Any, runs: Sequence[str], kind: int, whole: bool = False, minimum: int = -(1 << 63)
+) -> Iterator[bytes]:
+    """The lines of sorted runs in order, in blocks.
+
+    Args:
+        kind: AS_IS; ADD, lines of one key added; ADD_LABELLED, of one key and label; IN_ORDER, values sorted.
+        whole: the runs are sorted by whole lines.
+        minimum: for ADD_LABELLED, keys are left out whose last columns sum to less.
+
+    Raises:
+        Unsupported: values that the library cannot add.
+    """
+    names = (ctypes.c_char_p * max(len(runs), 1))(*map(os.fsencode, runs))
+    error, place = ctypes.c_int64(), ctypes.c_void_p()
+    handle = library.fm_merge_new(names, len(runs), kind, whole, minimum, ctypes.byref(error))
+    if not handle:
+        _check(error.value)
+    try:
+        while size := _check(library.fm_merge_next(handle, ctypes.byref(place))):
+            yield ctypes.string_at(place, size)
+    finally:
+        library.fm_merge_free(handle)

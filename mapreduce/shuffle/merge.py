@@ -1,0 +1,98 @@
+"""The reduce side of the shuffle: merges the sorted runs of one partition into one sorted stream of lines.
+
+Runs are merged a few at a time, so any number of them takes bounded memory and few open files. The native library
+merges where it is there; `heapq` does else. Lines of equal keys come in the order of the runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from heapq import merge as heap_merge
+from typing import BinaryIO
+
+from mapreduce.native import library as native
+from mapreduce.shuffle.combine import LEAST
+from mapreduce.shuffle.lines import key_of
+
+FILES = 64  # merged at a time; more runs go through runs of runs
+
+
+def merge(runs: list[str], directory: str, sort_values: bool = False, memory: int = 256 << 20) -> Iterator[bytes]:
+    """Lines of all runs in order of their keys' bytes, without line ends.
+
+    Args:
+        runs: paths; lines of equal keys come in the order of the paths.
+        directory: where runs of runs may be written.
+        sort_values: the runs are sorted by the whole line.
+        memory: runs that fit are sorted in memory where there is no native library, which is faster than a heap.
+    """
+    if native.load():
+        return _lines_of(merge_blocks(runs, directory, native.AS_IS, sort_values))
+    if sum(map(os.path.getsize, runs)) * 6 <= memory:
+        return _sort(runs, sort_values)
+    generation = 0
+    while len(runs) > FILES:
+        groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
+        runs = [
+            _write(directory, generation, number, (line + b"\n" for line in _heap(group, sort_values)))
+            for number, group in enumerate(groups)
+        ]
+        generation += 1
+    return _heap(runs, sort_values)
+
+
+def merge_blocks(
+    runs: list[str], directory: str, kind: int, sort_values: bool = False, minimum: int = LEAST
+) -> Iterator[bytes]:
+    """Blocks of merged lines by the native library, which adds or sorts the lines of one key as `kind` says.
+
+    Raises:
+        native.Unsupported: values that the library cannot add; nothing before it was wrong.
+    """
+    library, generation = native.load(), 0
+    while len(runs) > FILES:
+        groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
+        runs = [
+            _write(directory, generation, number, native.merged(library, group, kind, sort_values))
+            for number, group in enumerate(groups)
+        ]
+        generation += 1
+    yield from native.merged(library, runs, kind, sort_values, minimum)
+
+
+def _write(directory: str, generation: int, number: int, pieces: Iterable[bytes]) -> str:
+    path = os.path.join(directory, f"merge-{generation:02d}-{number:05d}")
+    with open(path, "wb") as file:
+        file.writelines(pieces)
+    return path
+
+
+def _sort(runs: list[str], sort_values: bool) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    for path in runs:
+        with open(path, "rb") as file:
+            lines += file.read().split(b"\n")
+            lines.pop()
+    if len(runs) > 1:
+        lines.sort(key=None if sort_values else key_of)
+    return iter(lines)
+
+
+def _heap(runs: list[str], sort_values: bool) -> Iterator[bytes]:
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(path, "rb")) for path in runs]
+        yield from heap_merge(*map(_lines, files), key=None if sort_values else key_of)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    for line in file:
+        yield line[:-1]
+
+
+def _lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        lines = block.split(b"\n")
+        lines.pop()
+        yield from lines

@@ -1,0 +1,71 @@
+"""The combiners and reducers of the counting jobs: `add`, which sums the columns of integers behind a key, and its kin.
+
+A job says `combiner = add` and `reducer = add`. Addition is associative and commutative, so it does not matter how
+often a combiner runs. A runner knows these functions, and may do their work itself while it sorts and merges (see
+`mapreduce.shuffle.combine`). Nothing is sorted here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def add(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the key with the sums of its columns.
+
+    Args:
+        job: the job, unused; `add` is a method of it.
+        key: the key.
+        values: integers separated by tabs, as many in every value.
+    """
+    yield key, add_columns(values)
+
+
+def add_columns(values: Iterable[bytes]) -> bytes:
+    """Sums values like b"1\\t2" column by column."""
+    values = iter(values)
+    first = next(values)
+    if b"\t" not in first:
+        return b"%d" % (int(first) + sum(map(int, values)))
+    totals = list(map(int, first.split(b"\t")))
+    for value in values:
+        totals = [a + b for a, b in zip(totals, map(int, value.split(b"\t")))]
+    return b"\t".join(b"%d" % total for total in totals)
+
+
+def add_labelled(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add` for values `label TAB columns`: yields the key with every label, in order, and its sums."""
+    by_label: dict[bytes, list[bytes]] = {}
+    for value in values:
+        label, _, columns = value.partition(b"\t")
+        by_label.setdefault(label, []).append(columns)
+    for label in sorted(by_label):
+        yield key, label + b"\t" + add_columns(by_label[label])
+
+
+def add_histograms(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add` for values `documents TAB tokens TAB length:documents length:documents ...`."""
+    columns, lengths = [], Counter[int]()
+    for value in values:
+        sums, _, histogram = value.rpartition(b"\t")
+        columns.append(sums)
+        for entry in histogram.split():
+            length, _, documents = entry.partition(b":")
+            lengths[int(length)] += int(documents)
+    entries = b" ".join(b"%d:%d" % entry for entry in sorted(lengths.items()))
+    yield key, add_columns(columns) + b"\t" + entries
+
+
+def add_frequent(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Like `add_labelled`; leaves a key out whose last columns sum to less than the job's --min-df."""
+    found = list(add_labelled(job, key, values))
+    if sum(int(value.rpartition(b"\t")[2]) for _, value in found) >= job.options.min_df:
+        yield from found
+
+
+def in_order(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the key with each of its values, sorted."""
+    for value in sorted(values):
+        yield key, value

@@ -1,0 +1,264 @@
+"""The tokenizer's specification: what a token is, as data that is stored, fingerprinted and compared.
+
+A specification is a character table (what replaces each byte or code point), a split, the widths of word and
+character n-grams, and `head` (the first words counted once more). `mapreduce.tokens.tokenizer` runs it on the nodes,
+`models.layers.tokenizer` inside the graph. This module tokenizes nothing itself and holds no regular expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from mapreduce.errors import UserError
+from mapreduce.tokens import unicode
+
+PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+LEVELS = ("byte", "codepoint")
+SPLITS = ("whitespace", "character")
+ALONE = " {} "
+"""In a packed table: each unit of a run becomes a word of its own."""
+UNITS = 1 << 18
+"""At most in a packed table; Unicode has 155 thousand characters so far."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What becomes a token.
+
+    Attributes:
+        level: "byte" (invalid UTF-8 passes through untouched) or "codepoint" (it becomes U+FFFD first).
+        table: sorted pairs (unit, replacement); a unit is a byte below 128 at byte level, a code point else.
+            "" deletes the unit, " " separates words, " ! " keeps it as a word of its own. Units that are
+            left out stay as they are.
+        split: "whitespace" (bytes 9 to 13 and 32) or "character" (each character is a word).
+        ngrams: widths of word n-grams, as TextVectorization's `ngrams` tuple; () for none.
+        character_ngrams: widths of character n-grams within each word.
+        head: how many of the first words are counted once more, as features of their own.
+
+    Raises:
+        UserError: a field has a value outside these.
+    """
+
+    level: str = "byte"
+    table: tuple[tuple[int, str], ...] = ()
+    split: str = "whitespace"
+    ngrams: tuple[int, ...] = (1,)
+    character_ngrams: tuple[int, ...] = ()
+    head: int = 0
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS or self.split not in SPLITS:
+            raise UserError(
+                f"specification: level must be one of {LEVELS} and split one of {SPLITS}. "
+                f"Received: level={self.level!r:.60}, split={self.split!r:.60}"
+            )
+        for name in ("ngrams", "character_ngrams"):
+            widths = getattr(self, name)
+            if list(widths) != sorted(set(widths)) or not all(_is_count(n) and n > 0 for n in widths):
+                raise UserError(f"specification: {name} are ascending widths of at least 1. Received: {widths!r:.60}")
+        if not _is_count(self.head) or self.head < 0:
+            raise UserError(f"specification: head must be 0 or more. Received: {self.head!r:.60}")
+        if not (self.ngrams or self.character_ngrams or self.head):
+            raise UserError("specification: no features: give ngrams, character_ngrams or head")
+        _check_table(self.level, self.table)
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as JSON-ready data; the table as `_packed` has it."""
+        fields = ("level", "split", "ngrams", "character_ngrams", "head")
+        return {**{name: getattr(self, name) for name in fields}, "table": _packed(self.table), "version": 1}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Specification:
+        """The specification that `to_json` wrote.
+
+        Raises:
+            UserError: `data` is not one.
+        """
+        fields = {"level", "table", "split", "ngrams", "character_ngrams", "head"}
+        if not isinstance(data, dict) or data.get("version") != 1 or not set(data) <= fields | {"version"}:
+            raise UserError(f"not a tokenizer specification of version 1. Received: {str(data)[:80]}")
+        values = {name: data[name] for name in fields if name in data}
+        try:
+            if "table" in values:
+                values["table"] = tuple(sorted(_unpacked(values["table"])))
+            for name in ("ngrams", "character_ngrams"):
+                if name in values:
+                    values[name] = tuple(values[name])
+            return cls(**values)
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            raise UserError(f"not a tokenizer specification. Received: {str(data)[:80]}") from None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that differ where two specifications differ."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+    @property
+    def words_only(self) -> bool:
+        """Whether the features are just the words, in the order of the text."""
+        return self.ngrams == (1,) and not self.character_ngrams and not self.head
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_table(level: str, table: tuple[tuple[int, str], ...]) -> None:
+    limit = 128 if level == "byte" else 0x110000
+    units = [unit for unit, _ in table]
+    if units != sorted(set(units)) or any(not 0 <= unit < limit for unit in units):
+        raise UserError(f"specification: units of a {level} table ascend and lie below {limit}")
+    for unit, text in table:
+        if not isinstance(text, str) or text == chr(unit):
+            raise UserError(f"specification: unit {unit} needs a replacement other than itself")
+        if any(ord(c) >= limit or 0xD800 <= ord(c) < 0xE000 for c in text):
+            raise UserError(f"specification: the replacement of unit {unit} is outside the {level} level")
+        if (unit == 10) and text != " ":
+            raise UserError("specification: the line end (10) stays or becomes a space")
+
+
+def _kinds(unit: int, text: str) -> set[str | int]:
+    """The ways in which a run of units may go on as this one does."""
+    kinds: set[str | int] = {text} if text != ALONE else set()
+    if text == f" {chr(unit)} ":
+        kinds.add(ALONE)
+    if len(text) == 1:
+        kinds.add(ord(text) - unit)
+    return kinds
+
+
+def _packed(table: Iterable[tuple[int, str]]) -> dict[str, str | int]:
+    """{unit: replacement} and {first-last: replacement, ALONE or offset} for runs of units."""
+    runs: list[tuple[int, int, set[str | int], str]] = []
+    for unit, text in table:
+        kinds = _kinds(unit, text)
+        if runs and runs[-1][1] == unit - 1 and (shared := runs[-1][2] & kinds):
+            runs[-1] = (runs[-1][0], unit, shared, text)
+        else:
+            runs.append((unit, unit, kinds, text))
+    packed: dict[str, str | int] = {}
+    for first, last, kinds, text in runs:
+        packed[str(first) if first == last else f"{first}-{last}"] = text if first == last else min(kinds, key=str)
+    return packed
+
+
+def _unpacked(packed: dict[str, str | int]) -> Iterator[tuple[int, str]]:
+    left = UNITS
+    for key, text in packed.items():
+        first, dash, last = key.partition("-")
+        units = range(int(first), min(int(last) if dash else int(first), 0x10FFFF) + 1)
+        left -= len(units)
+        if left < 0:
+            raise UserError(f"specification: a table of more than {UNITS} units, by {key[:20]!r}; name fewer")
+        for unit in units:
+            if isinstance(text, int):
+                yield unit, chr(unit + text)
+            else:
+                yield unit, f" {chr(unit)} " if dash and text == ALONE else text
+
+
+def character_table(
+    level: str = "byte", *, punctuation: str = "delete", case: str = "fold", ideographs: bool = False
+) -> tuple[tuple[int, str], ...]:
+    """A table over ASCII (level "byte") or over Unicode (level "codepoint").
+
+    Args:
+        punctuation: what becomes of punctuation, the 32 ASCII marks and at code point level all of Unicode's: "delete",
+            "space", "keep" (words of their own), or "leave" (no change).
+        case: "fold" or "keep". A to Z become a to z; at code point level every code point becomes its compatibility
+            form in folded case, and code points that are not seen (category Cf) are deleted.
+        ideographs: whether each CJK ideograph becomes a word, at code point level.
+    """
+    if punctuation not in ("delete", "space", "keep", "leave") or case not in ("fold", "keep"):
+        raise UserError(
+            "specification: punctuation is delete, space, keep or leave; case is fold or keep. "
+            f"Received: punctuation={punctuation!r}, case={case!r}"
+        )
+    marks: Iterable[int] = map(ord, PUNCTUATION)
+    table: dict[int, str] = {}
+    folded = {unit: chr(unit + 32) for unit in range(65, 91)}
+    if level == "codepoint":
+        found = unicode.classes()
+        marks, folded = found.punctuation, {**found.fold, **dict.fromkeys(found.ignorable, "")}
+        table.update(dict.fromkeys(found.space, " "))
+        if ideographs:
+            table.update((unit, f" {chr(unit)} ") for unit in found.ideograph)
+    if punctuation != "leave":
+        replacement = {"delete": "", "space": " ", "keep": " {} "}[punctuation]
+        table.update((mark, replacement.format(chr(mark))) for mark in marks)
+    if case == "fold":
+        classed = dict(table)
+        for unit, text in folded.items():
+            table[unit] = "".join(classed.get(ord(c), c) for c in text)
+    return tuple(sorted((unit, text) for unit, text in table.items() if text != chr(unit)))
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "keras": {"punctuation": "delete", "case": "fold"},
+    "whitespace": {"punctuation": "leave", "case": "keep"},
+    "words": {"punctuation": "space", "case": "fold"},
+    "sentences": {"punctuation": "keep", "case": "keep"},
+    "unicode": {"level": "codepoint", "punctuation": "space", "case": "fold"},
+    "cjk": {"level": "codepoint", "punctuation": "space", "case": "fold", "ideographs": True},
+    "characters": {"level": "codepoint", "punctuation": "leave", "case": "keep"},
+}
+PRESETS = tuple(_PRESETS)
+
+
+def preset(
+    name: str,
+    *,
+    punctuation: str | None = None,
+    case: str | None = None,
+    ngrams: int | tuple[int, ...] | None = None,
+    character_ngrams: tuple[int, ...] | None = None,
+    head: int | None = None,
+) -> Specification:
+    """A named specification, with any of its parts overridden.
+
+    Args:
+        name: "keras" (exactly TextVectorization's `lower_and_strip_punctuation` and `whitespace`),
+            "whitespace" (split only), "words" (punctuation becomes a space, so contractions and hyphens are
+            split), "sentences" (case and punctuation kept, each mark a word), "unicode" (as "words", over all of
+            Unicode), "cjk" (as "unicode", and each ideograph a word) or "characters" (each code point a word).
+        ngrams: widths; an int n means 1 to n, as in TextVectorization.
+
+    Raises:
+        UserError: there is no such preset or value.
+    """
+    if name not in _PRESETS:
+        raise UserError(f"no tokenizer preset {name!r}; there are {', '.join(PRESETS)}")
+    rules = dict(_PRESETS[name])
+    if punctuation is not None:
+        rules["punctuation"] = punctuation
+    if case is not None:
+        rules["case"] = case
+    split = "character" if name == "characters" else "whitespace"
+    return override(
+        Specification(level=rules.get("level", "byte"), table=character_table(**rules), split=split),
+        ngrams=ngrams,
+        character_ngrams=character_ngrams,
+        head=head,
+    )
+
+
+def override(
+    specification: Specification,
+    *,
+    ngrams: int | tuple[int, ...] | None = None,
+    character_ngrams: tuple[int, ...] | None = None,
+    head: int | None = None,
+) -> Specification:
+    """The same characters and words with other features; None leaves a field as it is."""
+    if isinstance(ngrams, int):
+        if ngrams < 1:
+            raise UserError(f"specification: ngrams must be at least 1. Received: {ngrams}")
+        ngrams = tuple(range(1, ngrams + 1))
+    changes = {"ngrams": ngrams, "character_ngrams": character_ngrams, "head": head}
+    return replace(specification, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

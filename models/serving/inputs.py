@@ -1,0 +1,87 @@
+"""Records for a model that is in use: files or standard input to blocks of (label, text).
+
+Formats are `mapreduce.input.records`' and files are opened by `mapreduce.input.files`; this module only joins the two,
+for the commands that use a model. Training does not read here but from the jobs' outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mapreduce.errors import UserError
+from mapreduce.input import records
+from mapreduce.input.files import blocks, expand, open_input
+
+
+def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """The flags that say how input is read; `default` tells what --format is without the flag."""
+    parser.add_argument("--format", choices=records.FORMATS, help=f"format of the input (default: {default})")
+    parser.add_argument("--text-field", default="text", help="text field of CSV and JSON lines (default: text)")
+    parser.add_argument("--label-field", default="label", help="label field of CSV and JSON lines (default: label)")
+
+
+def arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What these flags came to, as `read` takes it."""
+    return {"format": options.format, "text_field": options.text_field, "label_field": options.label_field}
+
+
+def labelled(paths: Sequence[str], **reading: Any) -> list[tuple[bytes, bytes]]:
+    """All records (label, text) of labelled input, which is read as `read` does.
+
+    Raises:
+        UserError: moreover, it has no labels, or there is no record.
+    """
+    pairs = [record for block in read(paths, **reading) for record in block]
+    if pairs and not any(label for label, _ in pairs):
+        raise UserError(f"{paths[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)")
+    if not pairs:
+        raise UserError(f"{paths[0]}: no labelled record to measure on")
+    return pairs
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    format: str | None = None,
+    text_field: str = "text",
+    label_field: str = "label",
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Blocks of records (label, text), both bytes, in the order of the input; plain text has the label b"".
+
+    Args:
+        paths: files, folders or globs; "-" is standard input.
+        format: one of `mapreduce.input.records.FORMATS`; None takes it from the suffixes.
+
+    Files are looked for at once and read when the result is iterated; what is rejected is named on stderr at
+    the end.
+
+    Raises:
+        UserError: a file is missing or damaged, or not one line is a record.
+    """
+    files = [file for path in paths for file in ([path] if path == "-" else expand([path]))]
+    named = [file for file in files if file != "-"]
+    format = format or records.detect_format(named)
+    columns = records.csv_columns(named, text_field, label_field) if format == "csv" else None
+    reader = records.RecordReader(format, text_field=text_field, label_field=label_field, columns=columns)
+    return _blocks(files, reader)
+
+
+def _blocks(files: Sequence[str], reader: records.RecordReader) -> Iterator[list[tuple[bytes, bytes]]]:
+    for file in files:
+        stream = sys.stdin.buffer if file == "-" else open_input(file)
+        try:
+            for block in blocks(stream):
+                yield reader.read(block)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise UserError(f"{file}: damaged or unreadable: {error}") from None
+        finally:
+            if file != "-":
+                stream.close()
+    reader.check()
+    if reader.rejected:
+        print(reader.explain(), file=sys.stderr)

@@ -1,0 +1,61 @@
+"""Reads a model folder: `load` for its SavedModel, to use it, `load_keras` for the Keras file, to go on with it.
+
+A manifest is checked before NumPy or TensorFlow is imported. Loading a model runs it: load only what you trust.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.errors import UserError
+from mapreduce.output import manifest
+from models.quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from models.serving.loaded import LoadedModel
+
+
+def load(directory: str | os.PathLike[str]) -> LoadedModel:
+    """Reads a model that `models.serving` wrote.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+
+    Example:
+        >>> load("model")(["a text", "another"]).shape
+        (2, 20)
+    """
+    about = manifest.read(directory, "model").get("model") or {}
+    if about.get("input") != "pixels":
+        from models.serving.loaded import LoadedModel
+
+        return LoadedModel(directory)
+    from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
+
+    return (LoadedAutoencoder if about.get("output") == "images" else LoadedImageModel)(directory)
+
+
+def load_keras(directory: str | os.PathLike[str]) -> Any:
+    """Reads the Keras model beside the SavedModel, to go on with it: from strings or pixels to probabilities.
+
+    Imports the layers of ours that it may hold first, which `keras.models.load_model` alone would miss.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+    """
+    manifest.read(directory, "model")
+    path = os.path.join(directory, "model.keras")
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: no such file; export the model again")
+    import_tensorflow()
+    import keras
+
+    from models import architectures, layers
+
+    for room in (architectures, layers):
+        for module in pkgutil.iter_modules(room.__path__):
+            importlib.import_module(f"{room.__name__}.{module.name}")
+    return keras.models.load_model(path)

@@ -1,0 +1,216 @@
+"""The candidates of each model as data: what it reads, how it is built and how it is trained.
+
+Hyper-parameters stand here and nowhere else. `models.train` tries the candidates of a model and lets the validation
+split decide; nothing is fitted here, and no data but a number of labels and a mean length are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from mapreduce.errors import UserError
+from mapreduce.tokens.specification import Specification, preset
+
+FEATURES = 500_000
+"""The most features a model has: more make it slow to load and hardly better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way to make a model of images.
+
+    Attributes:
+        name: for the eyes.
+        model: name of the architecture.
+        architecture: further arguments of the architecture.
+        optimizer: "sgd", "adam" (`models.training.optimizer.LazyAdam`) or "adadelta".
+        loss: "squared hinge" (summed over labels, one against the rest), "cross-entropy" of the true label, or
+            "pixels", the cross-entropy of every pixel.
+        rate: learning rate.
+        falls: whether it falls linearly to 0, or stays.
+        epochs, batch_size: of training.
+        shift: images are moved by up to so many pixels in training, each by its own.
+    """
+
+    name: str
+    model: str
+    architecture: dict[str, Any] = field(default_factory=dict)
+    optimizer: str = "adam"
+    loss: str = "cross-entropy"
+    rate: float = 1e-3
+    falls: bool = True
+    epochs: int = 12
+    batch_size: int = 128
+    shift: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as JSON-ready data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextCandidate(Candidate):
+    """One way to make a model of texts: further, what a feature is and what it weighs.
+
+    Attributes:
+        specification: what a feature is.
+        minimum_df: features of fewer documents are not counted.
+        features: the most features that are kept.
+        weights: a name in `models.counts.feature_weights.WEIGHTS`, or None where the model weighs nothing.
+        shares: what the weights of words, word n-grams, character n-grams and head words are multiplied with.
+        unknown: the share of words that are OOV in training, others in each epoch; for models of ids.
+        labels: the only number of labels it is for; None for any.
+        longest: the mean number of words in a document above which it is left out; None for any.
+    """
+
+    specification: Specification
+    minimum_df: int = 1
+    features: int = FEATURES
+    weights: str | None = None
+    shares: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    unknown: float = 0.0
+    labels: int | None = None
+    longest: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The candidate as JSON-ready data."""
+        return {**asdict(self), "specification": self.specification.to_json(), "shares": list(self.shares)}
+
+
+def _linear() -> list[TextCandidate]:
+    topics = preset("sentences", ngrams=2, head=8)
+    words = preset("words", ngrams=3)
+    spelling = preset("words", ngrams=3, character_ngrams=(3, 4, 5))
+    halves = (1.0, 0.5, 0.5, 1.0)
+    base = TextCandidate(name="igm", model="linear", specification=topics, optimizer="sgd", loss="squared hinge")
+    base = replace(base, batch_size=16)
+    # Topics: the words that open a text name its topic; pairs of words weigh half of what words do.
+    igm = replace(base, weights="igm_idf", shares=halves, architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
+    idf = replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
+    # Sentiment: the ratio of two labels. Rare n-grams of long texts are left out.
+    ratio = replace(base, name="naive bayes", specification=words, weights="naive_bayes", labels=2, minimum_df=2)
+    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=3.0, epochs=4)
+    return [
+        igm,
+        idf,
+        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
+        ratio,
+        # Parts of words say more where words are few.
+        replace(
+            ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1, longest=100.0
+        ),
+    ]
+
+
+def _words(model: str) -> TextCandidate:
+    """Words, the 30,000 that most documents hold."""
+    base = TextCandidate(name="words", model=model, specification=preset("words"), minimum_df=2, features=30_000)
+    return replace(base, epochs=6, batch_size=50)
+
+
+def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
+    """For short texts: with punctuation and case, and the words of one document alone.
+
+    As every word of the training texts is known, OOV's vector is learned where words are hidden and nowhere else.
+    """
+    sentences = preset("sentences")
+    return replace(base, name="sentences", specification=sentences, minimum_df=1, longest=100.0, **more)
+
+
+def _textcnn() -> list[TextCandidate]:
+    base = _words("textcnn")
+    return [replace(base, rate=3e-3, unknown=0.2), _sentences(base, rate=3e-3, epochs=8)]
+
+
+def _lstm() -> list[TextCandidate]:
+    base = _words("lstm")
+    maximum = {"bidirectional": True, "pooling": "max"}
+    long = replace(base, architecture=maximum, rate=5e-3, unknown=0.1)
+    return [long, _sentences(base, architecture={**maximum, "spread": 0.25}, rate=4e-3, epochs=16, unknown=0.1)]
+
+
+def _attention() -> list[TextCandidate]:
+    base = _words("attention")
+    # Where texts are long, which words there are says more than their order, and an LSTM would take long.
+    words = replace(base, rate=3e-3, epochs=3)
+    # Sentiment is learned in few epochs, and many topics are not.
+    longer = replace(base, name="words, longer", rate=1e-2, epochs=12)
+    both_ways = {"units": 64, "spread": 0.25}
+    return [words, longer, _sentences(base, architecture=both_ways, rate=4e-3, epochs=12, unknown=0.1)]
+
+
+def _transformer() -> list[TextCandidate]:
+    base = _words("transformer")
+    # Every word looks at all others: the time grows with the square of the words that are read.
+    long = replace(base, architecture={"longest": 300}, epochs=4, unknown=0.3)
+    return [long, _sentences(base, architecture={"dropout": 0.2}, rate=1.5e-3)]
+
+
+def _cnn_dropout() -> list[Candidate]:
+    return [Candidate(name="cnn_dropout", model="cnn_dropout", optimizer="adadelta", rate=1.0, falls=False)]
+
+
+def _resnet() -> list[Candidate]:
+    return [Candidate(name="resnet", model="resnet", rate=3e-3, epochs=10, shift=2)]
+
+
+def _autoencoder(convolutional: bool = False) -> list[Candidate]:
+    name = "convolutional autoencoder" if convolutional else "autoencoder"
+    architecture = {"convolutional": convolutional}
+    return [Candidate(name=name, model="autoencoder", architecture=architecture, loss="pixels", epochs=10)]
+
+
+_TEXTS: dict[str, Callable[[], list[TextCandidate]]] = {
+    "linear": _linear,
+    "textcnn": _textcnn,
+    "lstm": _lstm,
+    "attention": _attention,
+    "transformer": _transformer,
+}
+_IMAGES: dict[str, Callable[[], list[Candidate]]] = {
+    "mlp": lambda: [Candidate(name="mlp", model="mlp", epochs=5, batch_size=32)],
+    "cnn": lambda: [Candidate(name="cnn", model="cnn", epochs=8)],
+    "cnn_dropout": _cnn_dropout,
+    "lenet5": lambda: [Candidate(name="lenet5", model="lenet5", rate=2e-3, epochs=15, shift=1)],
+    "resnet": _resnet,
+    "autoencoder": _autoencoder,
+    "convolutional_autoencoder": lambda: _autoencoder(True),
+}
+TEXT_MODELS, IMAGE_MODELS = tuple(_TEXTS), tuple(_IMAGES)
+MODELS = (*TEXT_MODELS, *IMAGE_MODELS)
+
+
+def candidates(model: str, labels: int | None = None, length: float | None = None) -> list[TextCandidate]:
+    """The candidates of a model of texts, at most eight.
+
+    Args:
+        labels: the number of labels; None takes the candidates for any number.
+        length: the mean number of words in a document; None takes the candidates for any length.
+
+    Nothing else about the data decides what is tried.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if model not in _TEXTS:
+        raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
+    return [
+        found
+        for found in _TEXTS[model]()
+        if (labels is None or found.labels in (None, labels))
+        and (length is None or found.longest is None or length <= found.longest)
+    ]
+
+
+def image_candidate(model: str) -> Candidate:
+    """The one candidate of a model of images: the validation split decides how long it is trained.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if model not in _IMAGES:
+        raise UserError(f"no model {model!r} of images; there are {', '.join(IMAGE_MODELS)}")
+    (found,) = _IMAGES[model]()
+    return found

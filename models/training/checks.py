@@ -1,0 +1,142 @@
+"""What is told about labels and leaks before training starts: `check` reads the records once and warns on stderr.
+
+It looks at labels with one record, likely typing errors, imbalance, labels of the test set that training never sees,
+and texts that both sets hold. Nothing is mended and no model is made; similar texts are found by jobs/duplicates.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from mapreduce.errors import LeakError, UserError
+from mapreduce.input.records import record_hash
+from models.counts.feature_counts import FeatureCounts
+from models.serving import inputs
+
+IMBALANCE = 20
+"""Warned of where the largest label has so many times the records of the smallest."""
+RARE = 10
+"""A label is taken for a typing error of another one that has at least so many times its records."""
+SHOWN = 5
+
+
+def check(
+    train: Sequence[str], test: Sequence[str] = (), *, forbid_leaks: bool = False, **reading: Any
+) -> dict[str, Any]:
+    """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
+
+    Args:
+        train, test: record files; `reading` says how `models.serving.inputs.read` reads them.
+        forbid_leaks: whether a leak is an error.
+
+    Returns:
+        For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
+        training set}.
+
+    Raises:
+        LeakError: there are leaks and they are forbidden.
+        UserError: a file cannot be read, or holds no record.
+    """
+    labels, unseen = Counter[str](), Counter[str]()
+    tested: Counter[str] = Counter()
+    for label, text in _records(test, reading):
+        tested[record_hash(text)] += 1
+        unseen[label] += 1
+    seen: set[str] = set()
+    for label, text in _records(train, reading):
+        labels[label] += 1
+        if tested and (name := record_hash(text)) in tested:
+            seen.add(name)
+    # With one label only training itself says what is wrong.
+    for line in [*warnings(labels), *test_warnings(unseen, labels)] if len(labels) > 1 else []:
+        print(f"warning: {line}", file=sys.stderr)
+    leaks = sum(tested[name] for name in seen)
+    if leaks:
+        share = f"{leaks} of {tested.total()} test records ({len(seen)} texts) are in the training set as well"
+        if forbid_leaks:
+            raise LeakError(f"{share}; list them with jobs/duplicates.py and take them out, or allow leaks")
+        print(f"warning: {share}; jobs/duplicates.py lists them, and similar ones", file=sys.stderr)
+    return {"labels": dict(sorted(labels.items())), "leaks": leaks}
+
+
+def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    for block in inputs.read(paths, **reading) if paths else ():
+        for label, text in block:
+            yield label.decode("utf-8", "surrogateescape"), text
+
+
+def warnings(labels: Counter[str]) -> Iterator[str]:
+    """What is wrong with the labels of a training set, a line each."""
+    if single := sorted(label for label, n in labels.items() if n == 1):
+        yield f"labels with one record, which cannot be validated: {_list(list(map(repr, single)))}"
+    for rare, common in typing_errors(labels):
+        yield f"label {rare!r} ({labels[rare]}) may be a typing error of {common!r} ({labels[common]})"
+    if labels:
+        (most, many), (least, few) = (
+            labels.most_common(1)[0],
+            min(labels.items(), key=lambda entry: (entry[1], entry[0])),
+        )
+        if many >= IMBALANCE * few:
+            share = 100 * many / labels.total()
+            yield f"imbalanced: {most!r} has {many} records ({share:.0f} %) and {least!r} {few}"
+
+
+def test_warnings(tested: Counter[str], labels: Counter[str]) -> Iterator[str]:
+    """A line on the labels of a test set that the training set lacks."""
+    unseen = sorted(set(tested) - set(labels))
+    if unseen:
+        close = dict(typing_errors(Counter({**dict.fromkeys(unseen, 1), **dict.fromkeys(labels, RARE)})))
+        named = [f"{label!r} (for {close[label]!r}?)" if label in close else repr(label) for label in unseen]
+        records = sum(tested[label] for label in unseen)
+        yield f"{records} test records have labels that training never sees and count as wrong: {_list(named)}"
+
+
+def typing_errors(labels: Counter[str]) -> list[tuple[str, str]]:
+    """Pairs (rare label, common label) that differ in case, in white space or in one character.
+
+    One character is one more, one less, another one, or two that changed places; labels of less than four characters
+    and numbers are left out.
+    """
+    groups: dict[str, set[str]] = {}
+    for label in labels:
+        for form in _forms(label):
+            groups.setdefault(form, set()).add(label)
+    found = set()
+    for group in groups.values():
+        for one, other in combinations(sorted(group, key=lambda label: (labels[label], label)), 2):
+            if labels[other] >= RARE * labels[one]:
+                found.add((one, other))
+    return sorted(found)
+
+
+def _forms(label: str) -> Iterable[str]:
+    """Labels that are one character apart have one of these in common."""
+    plain = " ".join(label.casefold().split())
+    if len(plain) < 4 or plain.replace(".", "").replace("-", "").isdigit():
+        return {plain}
+    return {plain, *(plain[:i] + plain[i + 1 :] for i in range(len(plain)))}
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def check_labels(counts: FeatureCounts, paths: Sequence[str], split: str) -> None:
+    """Raises UserError where there is one label only, or one whose documents hold no token."""
+    where = f"{paths[0]}, {split} split"
+    if len(counts.labels) < 2:
+        raise one_label(counts.labels, where)
+    seen = set(counts.label.tolist())
+    empty = [name for i, name in enumerate(counts.labels) if i not in seen]
+    if empty:
+        raise UserError(f"{where}: no document of label {empty[0]!r} holds a token; remove the label or give it text")
+
+
+def one_label(labels: Iterable[str], where: str) -> UserError:
+    """The error of records that nothing can be told apart in."""
+    return UserError(f"{where}: one label only, {', '.join(map(repr, labels))}; a classifier needs two or more")

@@ -1,0 +1,94 @@
+"""From records of images to a model that can be exported: encode and fit, no vocabulary.
+
+One candidate is fitted on the train split; the validation split decides after which epoch it was best, and that is the
+model. The jobs run in `models.training.stages`, the fit in `models.training.fit`; `models.train` is the command.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+from mapreduce.input.files import is_remote
+from mapreduce.input.records import SplitRule
+from models import dataset
+from models.quiet import import_tensorflow
+from models.serving import inputs
+from models.training import calibration, plots
+from models.training.candidates import image_candidate
+from models.training.checks import one_label
+from models.training.fitted import Fitted, Interrupted, Made
+from models.training.settings import Settings
+from models.training.stages import Stages
+
+PICTURE = "reconstructions.png"
+
+
+def make(stages: Stages, model: str, settings: Settings) -> Made:
+    """Fits the model's candidate and takes its best epoch; Ctrl-C takes the best epoch so far.
+
+    Raises:
+        UserError: there is one label only.
+    """
+    candidate = image_candidate(model)
+    validates = _has_validation(stages)
+    train = stages.encode_images("train" if validates else "all")
+    validation = stages.encode_images("validation") if validates else None
+    labels, shape = dataset.labels(train), dataset.shape(train)
+    if len(labels) < 2 and candidate.loss != "pixels":
+        raise one_label(labels, stages.paths[0])
+    if validation is None:
+        print("too few records for a validation split: the last epoch is taken", file=sys.stderr)
+    import_tensorflow()
+    from models.serving import export_images
+    from models.training import build, fit
+    from models.training.validation import Measure
+
+    key = stages.key(candidate, settings, [path for path in (train, validation) if path])
+    interrupted = ""
+    try:
+        fitted = fit.fit(
+            candidate,
+            train,
+            labels=labels,
+            size=shape,
+            settings=settings,
+            validation=validation,
+            best=validation is not None,
+            file=stages.checkpoint("train", key),
+            key=key,
+        )
+    except Interrupted as stop:
+        fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
+    results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
+    results["parameters"] = fitted.model.count_params()
+    said = _score(fitted)
+    if said:
+        results["validation"] = {candidate.name: said}
+        what = "reconstruction error" if build.gives_images(candidate) else "validation"
+        print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {abs(said):.4f}", file=sys.stderr)
+    if build.gives_images(candidate):
+        picture = plots.reconstructions(fitted.model, validation or train)
+        write = functools.partial(export_images.export, fitted.model, labels=None, files={PICTURE: picture})
+    else:
+        scale = 1.0
+        if validation is not None:
+            measure = Measure(fitted.model, validation, kind="pixels", labels=labels)
+            scale = calibration.calibrate(*measure.logits())
+        write = functools.partial(export_images.export, fitted.model, labels=labels, scale=scale)
+    return Made(write, results, {candidate.name: fitted.history}, interrupted)
+
+
+def _score(fitted: Fitted) -> float | None:
+    found = fitted.history[fitted.epoch - 1].get("validation")
+    return None if found is None else round(found, 4)
+
+
+def _has_validation(stages: Stages) -> bool:
+    """Whether a record is of the validation split; on a cluster it is taken for granted."""
+    if any(map(is_remote, stages.paths)):
+        return True
+    rule = SplitRule("validation")
+    found = inputs.read(stages.paths, format=stages.reading.get("--format"))
+    return any(text in rule for block in found for _, text in block)

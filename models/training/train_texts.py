@@ -1,0 +1,229 @@
+"""From records of texts to a model that can be exported: count, choose, fit.
+
+Candidates are counted and fitted on the train split and compared on the validation split; the chosen one is counted and
+fitted again on all records. The jobs run in `models.training.stages`, the fit in `models.training.fit`, the choice is
+`models.training.calibration`'s; `models.train` is the command.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapreduce.output import manifest, vocabulary
+from models.counts import feature_counts, feature_weights
+from models.quiet import import_tensorflow
+from models.training import calibration
+from models.training.candidates import TextCandidate, candidates
+from models.training.checks import check_labels, one_label
+from models.training.fitted import Fitted, History, Interrupted, Made
+from models.training.settings import Settings
+from models.training.stages import Stages
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one specification's features are on one split: their counts, kept and in the order of their ids."""
+
+    counts: feature_counts.FeatureCounts
+    vocabulary: Path
+    fingerprint: str
+    features: Path
+
+
+@dataclass
+class Tried:
+    """A candidate on the train split: its accuracy on validation, the scale that calibrates its logits.
+
+    Attributes:
+        fitted: the model, where this process has trained it.
+        counted: what it was trained on; None where nothing was tried.
+    """
+
+    candidate: TextCandidate
+    accuracy: float
+    scale: float
+    history: History
+    fitted: Fitted | None = None
+    counted: Counted | None = None
+
+
+@dataclass
+class Choice:
+    """What choosing has come to: the best, accuracies and histories of all by name, and whether it was cut short."""
+
+    best: Tried
+    scores: dict[str, float]
+    histories: dict[str, History]
+    interrupted: bool = False
+
+
+def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
+    """Counts a candidate's features on a split and writes the vocabulary that they make.
+
+    Raises:
+        UserError: there is one label only, a label has no token, or no token is left.
+    """
+    labels = stages.labelcount(candidate.specification, split)
+    features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
+    found = feature_counts.load(features, labels)
+    check_labels(found, stages.paths, split)
+    kept = feature_counts.keep(found, candidate.minimum_df, candidate.features)
+    name = vocabulary.fingerprint(kept.features)
+    # Two specifications may come to the same tokens.
+    folder = stages.folder / f"{split}-{candidate.specification.fingerprint}-{name}-vocabulary"
+    if not (folder / manifest.SUCCESS).exists():
+        tf, df = kept.term_frequency.tolist(), kept.document_frequency.tolist()
+        vocabulary.write(folder, kept.features, tf, df, candidate.specification, stages.inputs)
+    return Counted(kept, folder, name, features)
+
+
+def choose(stages: Stages, model: str, settings: Settings) -> Choice:
+    """Fits every candidate on the train split and compares them on the validation split.
+
+    Ctrl-C ends it with the best one so far, where one was trained here for an epoch at least.
+    """
+    first = candidates(model)[0]
+    every = feature_counts.label_documents(stages.labelcount(first.specification, "all"))
+    if len(every) < 2:
+        raise one_label(every, stages.paths[0])
+    counted_labels = stages.labelcount(first.specification, "train")
+    documents = feature_counts.label_documents(counted_labels)
+    found = candidates(model, len(every), feature_counts.mean_length(counted_labels))
+    if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
+        print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
+        return Choice(Tried(found[0], 0.0, 1.0, []), {}, {})
+    best: Tried | None = None
+    scores: dict[str, float] = {}
+    histories: dict[str, History] = {}
+    try:
+        for candidate in found:
+            tried = attempt(stages, candidate, count(stages, candidate, "train"), settings)
+            scores[candidate.name], histories[candidate.name] = round(tried.accuracy, 4), tried.history
+            if best is None or tried.accuracy > best.accuracy:
+                best = tried
+            print(f"candidate {candidate.name}: validation {tried.accuracy:.4f}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if best is not None and best.fitted is not None:
+            return Choice(best, scores, histories, interrupted=True)
+        if not isinstance(stop, Interrupted):
+            raise
+        partial = _partial(stages, candidate, stop.fitted)
+        return Choice(partial, {}, {candidate.name: stop.fitted.history}, interrupted=True)
+    assert best is not None  # there is a candidate of every model for any number of labels
+    print(f"chosen: {best.candidate.name}", file=sys.stderr)
+    return Choice(best, scores, histories)
+
+
+def _partial(stages: Stages, candidate: TextCandidate, fitted: Fitted) -> Tried:
+    counted = count(stages, candidate, "train")
+    validation = stages.encode(candidate.specification, "validation", counted.vocabulary, counted.fingerprint)
+    accuracy, scale = _validate(candidate, counted, fitted, validation)
+    return Tried(candidate, accuracy, scale, fitted.history, fitted, counted)
+
+
+def _validate(candidate: TextCandidate, counted: Counted, fitted: Fitted, validation: Path) -> tuple[float, float]:
+    from models.training import build
+    from models.training.validation import Measure
+
+    kind, labels = build.input_kind(candidate), counted.counts.labels
+    logits, y = Measure(fitted.model, validation, kind=kind, labels=labels).logits()
+    return float((logits.argmax(axis=1) == y).mean()), calibration.calibrate(logits, y)
+
+
+def attempt(stages: Stages, candidate: TextCandidate, counted: Counted, settings: Settings) -> Tried:
+    """Fits a candidate on the train split and measures it on validation; from a file if an earlier run has done so."""
+    train, validation = (
+        stages.encode(candidate.specification, split, counted.vocabulary, counted.fingerprint)
+        for split in ("train", "validation")
+    )
+    key = stages.key(candidate, settings, (counted.features, train, validation))
+    for one in (scores := stages.scores()):
+        if one["key"] == key:
+            return Tried(candidate, one["accuracy"], one["scale"], one["history"], counted=counted)
+    file = stages.checkpoint("train", key)
+    fitted = _fit(candidate, counted, train, settings, file, key, validation=validation)
+    accuracy, calibrated = _validate(candidate, counted, fitted, validation)
+    scores.append({"key": key, "accuracy": accuracy, "scale": calibrated, "history": fitted.history})
+    stages.write_scores(scores)
+    file.unlink(missing_ok=True)
+    return Tried(candidate, accuracy, calibrated, fitted.history, fitted, counted)
+
+
+def _fit(
+    candidate: TextCandidate,
+    counted: Counted,
+    shards: Path,
+    settings: Settings,
+    file: Path,
+    key: str,
+    *,
+    validation: Path | None = None,
+    name: str | None = None,
+) -> Fitted:
+    import_tensorflow()
+    from models.training import fit
+
+    return fit.fit(
+        candidate,
+        shards,
+        labels=counted.counts.labels,
+        size=len(counted.counts.features),
+        scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares),
+        settings=settings,
+        validation=validation if settings.measures else None,
+        file=file,
+        key=key,
+        name=name,
+    )
+
+
+def make(stages: Stages, model: str, settings: Settings) -> Made:
+    """Chooses a candidate, counts and fits it again on all records.
+
+    Ctrl-C ends it with what there is: the chosen model as it was fitted on the train split, or the best one so far, or
+    the last whole epoch of the only one.
+    """
+    choice = choose(stages, model, settings)
+    best = choice.best
+    if choice.interrupted:
+        return _made(choice, best.fitted, best.counted, "while candidates were compared")
+    try:
+        counted = count(stages, best.candidate, "all")
+        shards = stages.encode(best.candidate.specification, "all", counted.vocabulary, counted.fingerprint)
+        key = stages.key(best.candidate, settings, (counted.features, shards))
+        file = stages.checkpoint("all", key)
+        name = f"{best.candidate.name} on all"
+        fitted = _fit(best.candidate, counted, shards, settings, file, key, name=name)
+    except KeyboardInterrupt as stop:
+        if best.fitted is not None:
+            return _made(choice, best.fitted, best.counted, "while the chosen one was fitted again on all records")
+        if not isinstance(stop, Interrupted):
+            raise
+        epochs = f"after epoch {stop.fitted.epoch} of {best.candidate.epochs}"
+        return _made(choice, stop.fitted, counted, epochs)
+    choice.histories[name] = fitted.history
+    return _made(choice, fitted, counted)
+
+
+def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interrupted: str = "") -> Made:
+    from models.serving import export_texts
+    from models.training import build
+
+    assert fitted is not None and counted is not None
+    candidate = choice.best.candidate
+    write = functools.partial(
+        export_texts.export,
+        fitted.model,
+        kind=build.input_kind(candidate),
+        specification=candidate.specification,
+        tokens=counted.counts.features,
+        labels=counted.counts.labels,
+        scale=choice.best.scale,
+    )
+    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
+    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
+    return Made(write, results, choice.histories, interrupted)

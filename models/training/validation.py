@@ -1,0 +1,58 @@
+"""Measures a fitted model on encoded records: its logits, its accuracy, or how well it gives images back.
+
+Used while training on the validation split and to choose by it; nothing is trained here. What was exported is measured
+by `models.evaluate`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models import dataset
+from models.counts.feature_counts import Array
+
+BATCH = 128
+
+
+class Measure:
+    """Asks a model about an output of jobs/encode.py, as often as wanted.
+
+    Args:
+        kind: what the model reads, "ids", "bag" or "pixels".
+        labels: names in the order of the logits.
+    """
+
+    def __init__(
+        self, model: keras.Model, directory: str | os.PathLike[str], *, kind: str, labels: Sequence[str]
+    ) -> None:
+        self._batches = dataset.read(directory, kind=kind, batch_size=BATCH, labels=labels, bucket=kind != "pixels")
+        signature = [self._batches.element_spec[0]]
+        answer = tf.function(lambda x: model(x, training=False), input_signature=signature)
+        self._answer = answer.get_concrete_function()  # one trace; the function itself would count it as one too many
+
+    def logits(self) -> tuple[Array, Array]:
+        """The logits, float32 [records, labels], and the labels, int32 [records], -1 for one that is not known."""
+        found, truth = [], []
+        for x, y in self._batches:
+            found.append(self._answer(x).numpy())
+            truth.append(y.numpy())
+        return np.concatenate(found), np.concatenate(truth)
+
+    def accuracy(self) -> float:
+        """The share of records whose label has the highest logit."""
+        logits, y = self.logits()
+        return float((logits.argmax(axis=1) == y).mean())
+
+    def error(self) -> float:
+        """For a model that gives images back: the mean squared difference of pixels, whose range is from 0 to 1."""
+        squares, number = 0.0, 0
+        for x, _ in self._batches:
+            difference = tf.sigmoid(self._answer(x)) - tf.cast(x, tf.float32) / 255
+            squares += float(tf.reduce_sum(tf.square(difference)))
+            number += int(tf.size(x))
+        return squares / number

@@ -1,0 +1,231 @@
+"""Fills the README's table of accuracies on texts: `make accuracy`, a row for each data set that is there.
+
+For every data set it trains as `models.train` does, which reads the test split once, and beside it scikit-learn's
+TF-IDF and linear SVM on the same split. MR has no test split: ten folds, with the choice inside each training fold.
+Rows of data sets that are not at hand stay as they are. Nothing here decides how a model is made. The table of networks
+is `tests.benchmarks.accuracy_networks`'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mapreduce.errors import UserError
+from mapreduce.output import manifest
+from models import train
+from models.serving import inputs
+from models.training.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDS, FOLD_SEED = 10, 0
+FETCHED = {"20ng": "20 Newsgroups", "r8": "R8", "r52": "R52", "mnist": "MNIST"}
+NAMES = {**FETCHED, "trec": "TREC", "mr": f"MR, {FOLDS} folds", "imdb": "IMDB"}
+TEXTS = [name for name in NAMES if name != "mnist"]
+TEXTCNN = ("r8", "trec", "mr")
+"""Data sets that TextCNN is trained on too; on long texts it takes many times as long as `linear`."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the README: what stands before and after it, its header, and the order of its rows by first cells."""
+
+    name: str
+    header: tuple[str, ...]
+    order: tuple[tuple[str, ...], ...]
+
+    @property
+    def markers(self) -> tuple[str, str]:
+        """The comments that the table stands between."""
+        return f"<!-- {self.name} -->\n", f"<!-- /{self.name} -->"
+
+    def key(self, row: str) -> tuple[str, ...]:
+        """The cells that name a row."""
+        return tuple(cell.strip() for cell in row.split("|")[1 : 1 + len(self.order[0])])
+
+    def lines(self, rows: Iterable[str]) -> list[str]:
+        """The table, a row for each key, the last one of several."""
+        found = {self.key(row): row for row in rows}
+        head = [f"| {' | '.join(self.header)} |", "|---" * len(self.header) + "|"]
+        return [*head, *(found[key] for key in self.order if key in found)]
+
+
+TABLE = Table(
+    "accuracy",
+    ("data", "linear", "chosen on validation", "MB", "seconds", "TextCNN", "seconds", "TF-IDF + linear SVM", "seconds"),
+    tuple((NAMES[name],) for name in TEXTS),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Accuracy of one model on one split, the candidate that was chosen, megabytes and seconds of all of training."""
+
+    accuracy: float
+    chosen: str
+    megabytes: float
+    seconds: float
+
+
+def measure(train_file: Path, test_file: Path, output: Path, model: str, seed: int = 0) -> Measured:
+    """Trains `model` (or takes the one that is there and up to date) and tests it."""
+    train.train([train_file], output, model=model, settings=Settings(seed))
+    found = manifest.read(output, "model")
+    size = size_of(output / "saved_model")
+    _, accuracy = train.test(output, [str(test_file)])
+    return Measured(accuracy, found["results"]["candidate"]["name"], size / 1e6, found["seconds"])
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def scikit_learn(train_file: Path, test_file: Path) -> tuple[float, float]:
+    """(accuracy, seconds) of TfidfVectorizer (words and pairs, sublinear) and LinearSVC, otherwise as they come."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    (x, y), (test_x, test_y) = (
+        zip(*[(text.decode(), label.decode()) for block in inputs.read([str(path)]) for label, text in block])
+        for path in (train_file, test_file)
+    )
+    started = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of defaults that will change
+        pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC(random_state=0))
+        accuracy = float(pipeline.fit(list(x), list(y)).score(list(test_x), list(test_y)))
+    return accuracy, time.monotonic() - started
+
+
+def folds(records: Path, folder: Path) -> list[tuple[Path, Path]]:
+    """Writes the training and test files of FOLDS folds of a shuffle by FOLD_SEED; returns their paths."""
+    lines = records.read_bytes().splitlines(keepends=True)
+    random.Random(FOLD_SEED).shuffle(lines)
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = []
+    for fold in range(FOLDS):
+        pair = folder / f"fold{fold}-train.tsv", folder / f"fold{fold}-test.tsv"
+        pair[0].write_bytes(b"".join(line for i, line in enumerate(lines) if i % FOLDS != fold))
+        pair[1].write_bytes(b"".join(lines[fold::FOLDS]))
+        pairs.append(pair)
+    return pairs
+
+
+def mean(measured: Sequence[Measured]) -> Measured:
+    """The mean over folds; seconds are the sum, and each choice is named with the number of folds that made it."""
+    count = len(measured)
+    names = Counter(one.chosen for one in measured).most_common()
+    chosen = names[0][0] if len(names) == 1 else ", ".join(f"{name} ({n})" for name, n in names)
+    return Measured(
+        sum(one.accuracy for one in measured) / count,
+        chosen,
+        sum(one.megabytes for one in measured) / count,
+        sum(one.seconds for one in measured),
+    )
+
+
+def row(name: str, splits: Sequence[tuple[Path, Path]], folder: Path) -> str:
+    """Measures a data set and returns its row of the table."""
+
+    def all_of(model: str) -> Measured:
+        outputs = [folder / name / (model if len(splits) == 1 else f"{model}-{i}") for i in range(len(splits))]
+        return mean([measure(*split, output, model) for split, output in zip(splits, outputs)])
+
+    linear = all_of("linear")
+    cnn = all_of("textcnn") if name in TEXTCNN else None
+    peers = [scikit_learn(*split) for split in splits]
+    cells = [NAMES[name], f"{100 * linear.accuracy:.1f}", linear.chosen]
+    cells += [f"{linear.megabytes:.0f}", f"{linear.seconds:.0f}"]
+    cells += [f"{100 * cnn.accuracy:.1f}", f"{cnn.seconds:.0f}"] if cnn else ["", ""]
+    cells += [f"{100 * sum(a for a, _ in peers) / len(peers):.1f}", f"{sum(s for _, s in peers):.0f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def write_row(readme: Path, new: str, table: Table = TABLE) -> None:
+    """Puts a row into the table between its markers, in place of an earlier one of the same key.
+
+    Raises:
+        UserError: the file has no markers.
+    """
+    text = readme.read_text(encoding="utf-8")
+    first, last = table.markers
+    before, begin, rest = text.partition(first)
+    old, end, after = rest.partition(last)
+    if not begin or not end:
+        raise UserError(f"{readme}: no lines {first.strip()} and {last} to put the table between")
+    rows = [line for line in old.splitlines()[2:] if line.startswith("|")]
+    temporary = readme.with_name(readme.name + ".temporary")
+    written = "\n".join(table.lines([*rows, new]))
+    temporary.write_text(f"{before}{begin}{written}\n{end}{after}", encoding="utf-8")
+    temporary.replace(readme)
+
+
+def splits_of(name: str, folder: Path | None, work: Path) -> list[tuple[Path, Path]]:
+    """The training and test files of a data set, fetched first where a registry has it.
+
+    Raises:
+        UserError: a file is missing.
+    """
+    if name in FETCHED:
+        command = [sys.executable, str(ROOT / "data" / "fetch.py"), name]
+        code = subprocess.run(command, stdout=sys.stderr.fileno()).returncode
+        if code:
+            raise SystemExit(code)  # it has said why
+    folder = folder or ROOT / "data" / "raw"
+    names = ["mr.tsv"] if name == "mr" else [f"{name}-train.tsv", f"{name}-test.tsv"]
+    paths = [folder / one for one in names]
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; data/README.md tells how to make it")
+    return folds(paths[0], work / "mr") if name == "mr" else [(paths[0], paths[1])]
+
+
+def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """The flags for folders: of data sets that no registry has, of the models, and the file with the table."""
+    for name in names:
+        files = "mr.tsv" if name == "mr" else f"{name}-train.tsv and {name}-test.tsv"
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"folder of {files}")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="file with the table")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "data" / "derived" / "accuracy", help="folder of the models"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.accuracy",
+        description="Trains on every data set at hand and fills the README's table.",
+        epilog="Example: python -m tests.benchmarks.accuracy --trec data/raw --mr data/raw",
+    )
+    parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(TEXTS)}; default: all at hand")
+    add_arguments(parser, "trec", "mr", "imdb")
+    options = parser.parse_args(arguments)
+    folders = {name: getattr(options, name, None) for name in NAMES}
+    chosen = options.names or [name for name in TEXTS if name in FETCHED or folders[name]]
+    try:
+        for name in chosen:
+            if name not in TEXTS:
+                raise UserError(f"no data set of texts {name!r}; there are {', '.join(TEXTS)}")
+            print(f"== {NAMES[name]}", file=sys.stderr)
+            line = row(name, splits_of(name, folders[name], options.work), options.work)
+            write_row(options.readme, line)
+            print(line, flush=True)
+    except UserError as error:
+        print(f"accuracy: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

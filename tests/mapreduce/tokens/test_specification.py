@@ -1,0 +1,78 @@
+"""The specification: presets, JSON, fingerprints and what is refused."""
+
+import json
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce.errors import UserError
+from mapreduce.tokens.specification import PRESETS, PUNCTUATION, Specification, preset
+
+
+def test_punctuation_is_ascii_punctuation() -> None:
+    assert sorted(PUNCTUATION) == sorted(string.punctuation)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_round_trip(name: str) -> None:
+    specification = preset(name, ngrams=3, character_ngrams=(3, 4), head=2)
+    again = Specification.from_json(json.loads(json.dumps(specification.to_json())))
+    assert again == specification
+    assert again.fingerprint == specification.fingerprint
+
+
+def test_fingerprints_tell_specifications_apart() -> None:
+    made = [preset(n, **kw) for n in PRESETS for kw in ({}, {"ngrams": 2}, {"head": 1}, {"character_ngrams": (3,)})]
+    assert len({s.fingerprint for s in made}) == len(made)
+
+
+def test_the_fingerprint_is_stable() -> None:
+    # Outputs on disk carry it: a change here makes every stored vocabulary unusable.
+    assert preset("keras").fingerprint == "98f97aca1f05774b"
+
+
+def test_an_integer_of_ngrams_means_up_to_it() -> None:
+    assert preset("keras", ngrams=3).ngrams == (1, 2, 3)
+    assert preset("keras", ngrams=(2,)).ngrams == (2,)
+
+
+@given(
+    st.dictionaries(st.integers(0, 99), st.sampled_from(["x", "y", " {} ", " # ", ""]), max_size=30)
+    | st.just({unit: chr(unit + 1) for unit in range(20, 60)})
+    | st.just({unit: f" {chr(unit)} " for unit in range(20, 60)})
+)
+def test_packed_tables_come_back(table: dict[int, str]) -> None:
+    table.pop(10, None)
+    specification = Specification(table=tuple(sorted((u, t) for u, t in table.items() if t != chr(u))))
+    assert Specification.from_json(json.loads(json.dumps(specification.to_json()))) == specification
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"level": "word"},
+        {"split": "comma"},
+        {"ngrams": (2, 1)},
+        {"ngrams": (0,)},
+        {"head": -1},
+        {"ngrams": ()},
+        {"table": ((200, "x"),)},
+        {"table": ((65, "é"),)},
+        {"table": ((10, ""),)},
+        {"table": ((65, "A"),)},
+        {"level": "codepoint", "table": ((65, "\ud800"),)},
+    ],
+)
+def test_refused(fields: dict) -> None:  # type: ignore[type-arg]
+    with pytest.raises(UserError):
+        Specification(**fields)
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], {}, {"version": 2}, {"version": 1, "table": {"x": "y"}}, {"version": 1, "a": 1}]
+)
+def test_json_that_is_no_specification(data: object) -> None:
+    with pytest.raises(UserError):
+        Specification.from_json(data)

@@ -1,0 +1,232 @@
+"""What is exported takes strings, anywhere, and gives back the tokens and labels that went in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import models
+from mapreduce.errors import UserError
+from mapreduce.features.encoding import Encoder
+from mapreduce.output import manifest, vocabulary
+from mapreduce.tokens.specification import PRESETS, preset
+from mapreduce.tokens.tokenizer import Tokenizer
+from models.architectures.linear import linear
+from models.layers.encoder import encode, lookup_table, write_tokens
+from models.serving.export_texts import export
+from tests.conftest import ROOT
+
+from .conftest import LABELS, SPECIFICATION, WORDS, core
+
+HOSTILE = [
+    *(
+        "a\x85b",
+        "\u2028",
+        "\u2029x",
+        "\xa0",
+        "\u3000",
+        '"',
+        "'",
+        '"quoted"',
+        "a,b",
+        "#x",
+        "\\n",
+        "\\",
+        "é",
+        "中文",
+        "😀",
+    ),
+    *("\0", "a\0b", "\x1c", "\x1d\x1e\x1f", "\ufeff", "[UNK]", "", "a b", " ~ab", " ^a"),
+]
+TOKENS = [text.encode() for text in HOSTILE if text] + [b"\xff", b"\xc3", b"\x80\xfe", b"\xed\xa0\x80"]
+TEXTS = ["Rise!", "fall fall", "to the West", "", "east rise", "unknown", "RISE fall west east"]
+WITHOUT = "import sys; sys.modules['models'] = sys.modules['mapreduce'] = None\n"
+
+
+def run(program: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def softmax(logits: list[float]) -> list[float]:
+    powers = np.exp(2.0 * np.array(logits))
+    return list(powers / powers.sum())
+
+
+def test_loaded_model_takes_plain_strings(model_directory: Path) -> None:
+    model = models.load(model_directory)
+    assert model.labels == LABELS
+    found = model(TEXTS)
+    assert found.shape == (7, 3) and found.dtype == np.float32
+    # Weights of rise, fall, west and "east rise": 1, 9/8, 10/8, and 11/8 for the first label again.
+    logits = [[1, 0, 0], [0, 2.25, 0], [0, 0, 1.25], [0, 0, 0], [2.375, 0, 0], [0, 0, 0], [1, 1.125, 1.25]]
+    np.testing.assert_allclose(found, [softmax(row) for row in logits], rtol=1e-6)
+    assert model.predict(["rise", b"fall\xff fall"]) == ["up", "döwn"]
+    assert model([]).shape == (0, 3)
+    with pytest.raises(UserError, match="one text is a list of one"):
+        model("rise")
+
+
+def test_answers_do_not_depend_on_batch_mates(model_directory: Path) -> None:
+    model = models.load(model_directory)
+    texts = [f"rise {'x ' * n}fall" for n in (0, 3000, 1, 700_000)] + ["west"] * 600
+    np.testing.assert_allclose(
+        model(texts), np.concatenate([model([text]) for text in texts[:5]] + [model(texts[5:])]), atol=1e-5
+    )
+
+
+def test_saved_model_needs_no_code_of_ours(one_model: Path) -> None:
+    program = WITHOUT + (
+        "import json, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(one_model / 'saved_model')!r})\n"
+        f"out = model.signatures['serving_default'](texts=tf.constant({TEXTS!r}))\n"
+        "print(json.dumps([out['probabilities'].numpy().tolist(), [l.decode() for l in out['labels'].numpy()]]))"
+    )
+    probabilities, labels = json.loads(run(program, one_model.parent).stdout)
+    assert labels == LABELS
+    np.testing.assert_array_equal(np.array(probabilities, np.float32), models.load(one_model)(TEXTS))
+
+
+def test_saved_model_moves(one_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    one_model.rename(tmp_path / "elsewhere" / "m")
+    try:
+        assert models.load(tmp_path / "elsewhere" / "m").predict(["rise"]) == ["up"]
+    finally:
+        (tmp_path / "elsewhere" / "m").rename(one_model)
+
+
+def test_keras_file_gives_the_same(model_directory: Path) -> None:
+    model = keras.models.load_model(model_directory / "model.keras")
+    found = model(tf.constant(TEXTS)).numpy()
+    np.testing.assert_allclose(found, models.load(model_directory)(TEXTS), atol=1e-6)
+
+
+def test_keras_file_without_the_project_names_the_remedy(one_model: Path) -> None:
+    program = WITHOUT + f"import keras; keras.models.load_model({str(one_model / 'model.keras')!r})"
+    lines = run(program, one_model.parent, code=1).stderr.splitlines()
+    assert any(
+        "install featuremill and call models.load_keras(MODEL_DIR), or load saved_model" in line for line in lines
+    )
+
+
+def test_keras_file_of_an_architecture_in_a_fresh_process(tmp_path: Path) -> None:
+    folder, made = tmp_path / "m", linear(len(WORDS), 2)
+    settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": ["a", "b"]}
+    export(made, kind="bag", directory=folder, manifest=manifest.build("model"), **settings)
+    program = (
+        f"import models; model = models.load_keras({str(folder)!r}); import tensorflow as tf\n"
+        "print(model(tf.constant(['rise'])).numpy().tolist())"
+    )
+    assert run(program, ROOT).stdout == "[[0.5, 0.5]]\n"
+    with pytest.raises(UserError, match="no such model output"):
+        models.load_keras(tmp_path / "none")
+
+
+def test_manifest_says_what_it_is(model_directory: Path) -> None:
+    found = manifest.read(model_directory, "model")
+    assert found["model"]["labels"] == LABELS and found["model"]["input"] == model_directory.name
+    assert found["vocabulary_fingerprint"] == vocabulary.fingerprint(WORDS)
+    assert found["results"] == {"accuracy": 0.5}
+    assert sorted(p.name for p in model_directory.iterdir()) == [
+        "_SUCCESS",
+        "_manifest.json",
+        "model.keras",
+        "saved_model",
+    ]
+    assert [p for p in model_directory.parent.iterdir() if "temporary" in p.name or "_old" in p.name] == []
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_ids_in_the_graph_are_those_of_encode(name: str, tmp_path: Path) -> None:
+    specification = preset(name, ngrams=2, character_ngrams=(2,), head=1)
+    texts = [b"The cat\x85sat. \xff\x00 don't", b"", "café \u2028 中文!".encode(), b"new words", *TOKENS]
+    features = Tokenizer(specification).features
+    tokens = sorted({feature for text in texts[:3] + TOKENS for feature in features(text)})
+    write_tokens(tmp_path / "tokens", tokens)
+    found = encode(specification, lookup_table(str(tmp_path / "tokens")), tf.constant(texts), "ids")
+    encoder = Encoder(Tokenizer(specification), vocabulary.Vocabulary(tokens, [], [], ""))
+    for row, text in zip(found.numpy().tolist(), texts, strict=True):
+        assert [i for i in row if i] == encoder.ids(text), text
+
+
+def test_hostile_tokens_come_back_after_a_reload(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    settings = {"specification": preset("whitespace"), "labels": ["\u2028", '"'], "manifest": manifest.build("model")}
+    export(core("ids", len(TOKENS), 2), kind="ids", tokens=TOKENS, directory=folder, **settings)
+    assert (folder / "saved_model" / "assets" / "vocabulary.txt").read_bytes().split(b"\n")[:-1] == TOKENS
+    saved = tf.saved_model.load(str(folder / "saved_model"))
+    assert saved.tokens().numpy().tolist() == TOKENS
+    assert saved.classify(tf.constant(["x"]))["labels"].numpy().tolist() == ["\u2028".encode(), b'"']
+    assert models.load(folder).labels == ["\u2028", '"']
+    again = keras.models.load_model(folder / "model.keras").get_layer("text_encoder")
+    again.save_assets(str(tmp_path / "assets"))
+    assert (tmp_path / "assets" / "vocabulary.txt").read_bytes().split(b"\n")[:-1] == TOKENS
+
+
+def test_what_cannot_be_exported_leaves_nothing(tmp_path: Path) -> None:
+    def refused(match: str, tokens: list[bytes], labels: list[str]) -> None:
+        with pytest.raises(UserError, match=match):
+            export(
+                core("ids", len(tokens), 2),
+                kind="ids",
+                specification=preset("keras"),
+                tokens=tokens,
+                labels=labels,
+                directory=tmp_path / "m",
+                manifest=manifest.build("model"),
+            )
+        assert list(tmp_path.iterdir()) == []
+
+    refused("holds a line end", [b"a", b"b\n"], ["x", "y"])
+    refused("holds a line end", [b"a", b"b\r"], ["x", "y"])
+    refused("stands twice", [b"a", b"a"], ["x", "y"])
+    refused("2 outputs for 3 labels", [b"a"], ["x", "y", "z"])
+
+
+def test_what_cannot_be_loaded_is_refused_before_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import sys, models; from mapreduce.errors import UserError\n"
+        "try: models.load(sys.argv[1])\n"
+        "except UserError as error: print('tensorflow' in sys.modules, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "m")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"False {tmp_path / 'm'}: no such model output")
+
+
+def test_a_damaged_saved_model_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "saved_model").mkdir()
+    manifest.write(tmp_path, {**manifest.build("model"), "model": {"labels": ["a"]}})
+    with pytest.raises(UserError, match="no SavedModel"):
+        models.load(tmp_path)
+    (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"not a model")
+    with pytest.raises(UserError, match="cannot be loaded") as error:
+        models.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["ids", "bag"])
+def test_hashing_needs_no_vocabulary(kind: str, tmp_path: Path) -> None:
+    specification = preset("words", ngrams=2)
+    model = core(kind, 50, len(LABELS))
+    settings = {"kind": kind, "specification": specification, "labels": LABELS, "manifest": manifest.build("model")}
+    export(model, tokens=50, directory=tmp_path / "m", **settings)
+    saved = tf.saved_model.load(str(tmp_path / "m" / "saved_model"))
+    found = saved.encode(tf.constant([t.encode() for t in TEXTS]))
+    ids = (found["ids"] if kind == "bag" else found).numpy().tolist()
+    encoder = Encoder(Tokenizer(specification), 50)
+    for row, text in zip(ids, TEXTS, strict=True):
+        expected = encoder.ids(text.encode())
+        assert [i for i in row if i] == (list(dict.fromkeys(expected)) if kind == "bag" else expected)
+    again = keras.models.load_model(tmp_path / "m" / "model.keras")
+    np.testing.assert_array_equal(again(tf.constant(TEXTS)), models.load(tmp_path / "m")(TEXTS))

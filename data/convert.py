@@ -10,20 +10,17 @@ changed or left out is counted on stderr. The output is written whole or not at 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
-from images import Shape, are_pictures, idx_pairs, picture_pairs
-from readers import (
-    DataError,
+from data.pictures import Shape, are_pictures, idx_pairs, picture_pairs
+from data.readers import (
     Pair,
     folder_pairs,
     per_line_pairs,
@@ -32,16 +29,19 @@ from readers import (
     separated_pairs,
     tab_pairs,
 )
+from mapreduce import command
+from mapreduce.command import Parser
+from mapreduce.errors import UserError
+from mapreduce.output import atomic
 
-EXAMPLE = """\
-examples:
-  python data/convert.py aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv
-  python data/convert.py TREC_10.label --separator space --label-until : --encoding latin-1 --output trec.tsv
-  python data/convert.py reviews.tab --text-field Content --label-field Category > reviews.tsv
-  python data/convert.py train-images-idx3-ubyte.gz --idx-labels train-labels-idx1-ubyte.gz > train.tsv
-  python data/convert.py pictures/ --size 32x32 --grey --output pictures.tsv
-  python data/convert.py --per-line neg=rt-polarity.neg pos=rt-polarity.pos --encoding latin-1 --output mr.tsv
-"""
+EXAMPLES = (
+    "aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv",
+    "TREC_10.label --separator space --label-until : --encoding latin-1 --output trec.tsv",
+    "reviews.tab --text-field Content --label-field Category > reviews.tsv",
+    "train-images-idx3-ubyte.gz --idx-labels train-labels-idx1-ubyte.gz > train.tsv",
+    "pictures/ --size 32x32 --grey --output pictures.tsv",
+    "--per-line neg=rt-polarity.neg pos=rt-polarity.pos --encoding latin-1 --output mr.tsv",
+)
 
 
 def record(label: str, text: str, counts: Counter[str]) -> bytes:
@@ -50,7 +50,7 @@ def record(label: str, text: str, counts: Counter[str]) -> bytes:
     A line break (CR LF, LF or CR) and a tab become one space each. Changes are added to `counts`.
 
     Raises:
-        DataError: the label or the text cannot be written as UTF-8.
+        UserError: the label or the text cannot be written as UTF-8.
     """
     values = []
     for value in (label, text):
@@ -67,21 +67,7 @@ def record(label: str, text: str, counts: Counter[str]) -> bytes:
     try:
         return "\t".join(values).encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # a folder's name, or an encoding that allows half of a surrogate pair
-        raise DataError(f"label {label!r}: a name or text that is not Unicode; rename or mend it") from None
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that becomes `path` when the block ends, and is gone when it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as stream:
-            yield stream
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        raise UserError(f"label {label!r}: a name or text that is not Unicode; rename or mend it") from None
 
 
 def left_out(counts: Counter[str]) -> str:
@@ -96,21 +82,10 @@ def report(name: str, labels: Counter[str], counts: Counter[str]) -> None:
     print(f"{name}: {counts['documents']} {what}, {len(labels)} labels{left_out(counts)}", file=sys.stderr)
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose error is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line, as --help shows it."""
-    made = OneLineParser(
-        prog="convert.py",
-        description="Labelled text or images of many shapes to record lines, `label TAB text`.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Labelled text or images of many shapes to record lines, `label TAB text`."
+    made = Parser("python data/convert.py", description, *EXAMPLES)
     made.add_argument("input", nargs="?", type=Path, help="a folder of class folders, a .tab or IDX file, or lines")
     made.add_argument("--per-line", nargs="+", metavar="LABEL=FILE", help="a file per class, a document per line")
     made.add_argument("--separator", help="between label and text: space, tab or characters")
@@ -146,10 +121,10 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     """(label, text) of the input that the options name, before renaming.
 
     Raises:
-        DataError: no input or two, one that is not there, or a flag that does not go with it.
+        UserError: no input or two, one that is not there, or a flag that does not go with it.
     """
     if (options.input is None) == (options.per_line is None):
-        raise DataError("give either one folder or file, or --per-line LABEL=FILE; see --help")
+        raise UserError("give either one folder or file, or --per-line LABEL=FILE; see --help")
     kind = "lines" if options.per_line else "folder" if options.input.is_dir() else options.input.suffix
     kind = "IDX" if options.idx_labels and kind not in ("lines", "folder") else kind
     pictures = kind == "folder" and are_pictures(options.input)
@@ -163,12 +138,12 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
         ("--label-field", options.label_field, kind == ".tab" and not options.separator),
     ):
         if value and not fits:
-            raise DataError(f"{flag} {value}: does not go with this input; see --help")
+            raise UserError(f"{flag} {value}: does not go with this input; see --help")
     if options.per_line is not None:
         return per_line_pairs(options.per_line, options.encoding, counts)
     path: Path = options.input
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder; give one that is there")
+        raise UserError(f"{path}: no such file or folder; give one that is there")
     if pictures:
         return picture_pairs(path, options.labels, options.size, options.grey, counts)
     if kind == "IDX":
@@ -182,7 +157,7 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     if path.suffix == ".tab":
         text = read_file(path, options.encoding, counts)
         return tab_pairs(text, str(path), counts, options.text_field, options.label_field)
-    raise DataError(
+    raise UserError(
         f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator, "
         "for an IDX file --idx-labels"
     )
@@ -192,7 +167,7 @@ def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Count
     """The pairs with --label-until, --rename and --squeeze applied, in this order."""
     names = dict(entry.split("=", 1) for entry in options.rename if "=" in entry.strip("="))
     if len(names) != len(options.rename):
-        raise DataError(f"--rename {' '.join(options.rename)}: write OLD=NEW, each OLD once")
+        raise UserError(f"--rename {' '.join(options.rename)}: write OLD=NEW, each OLD once")
     for label, text in found:
         if options.label_until:
             label = label.split(options.label_until, 1)[0]
@@ -210,13 +185,17 @@ def convert(options: argparse.Namespace, stream: BinaryIO) -> tuple[Counter[str]
         stream.write(record(label, text, counts))
         labels[label] += 1
     if not labels:
-        raise DataError(f"{options.input}: no record found{left_out(counts)}; nothing was written")
+        raise UserError(f"{options.input}: no record found{left_out(counts)}; nothing was written")
     return labels, counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parser().parse_args(arguments)
+    return command.run("convert", lambda: _write(options))
+
+
+def _write(options: argparse.Namespace) -> None:
     try:
         if options.output is None:
             # Not straight to stdout: an error in the last document must leave nothing there.
@@ -227,17 +206,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.buffer.flush()
         else:
             if options.output.exists():
-                raise DataError(f"{options.output}: exists; remove it or give another --output")
-            with written_whole(options.output) as stream:
+                raise UserError(f"{options.output}: exists; remove it or give another --output")
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.whole_file(options.output) as stream:
                 labels, counts = convert(options, stream)
-    except BrokenPipeError:  # as with `| head`: the reader has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (DataError, OSError) as error:
-        print(f"convert.py: {error}", file=sys.stderr)
-        return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(str(error)) from None
     report(str(options.output or "stdout"), labels, counts)
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Nothing is tokenised here.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import sys
@@ -17,61 +16,51 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from convert import OneLineParser, record, report, written_whole
-from readers import DataError
-from sources import DATA_SETS, Archive, DataSet
-
-EXAMPLE = """\
-example:
-  python data/fetch.py 20ng
-"""
-
-
-def sum_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+from data.convert import record, report
+from data.sources import DATA_SETS, Archive, DataSet
+from mapreduce import command
+from mapreduce.command import Parser
+from mapreduce.errors import UserError
+from mapreduce.output import atomic
+from mapreduce.output.manifest import sha256_of
 
 
 def cached(archive: Archive, cache: Path) -> Path:
     """The archive in the folder `cache`, downloaded if it is not there or not whole.
 
     Raises:
-        DataError: the client failed, or what it brought has another sha256.
+        UserError: the client failed, or what it brought has another sha256.
     """
     path = cache / archive.file
     if path.is_file():
-        if sum_of(path) == archive.sha256:
+        if sha256_of(path) == archive.sha256:
             return path
-        print(f"fetch.py: {path}: not whole, downloading it again", file=sys.stderr)
+        print(f"fetch: {path}: not whole, downloading it again", file=sys.stderr)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as folder:
-        print(f"fetch.py: downloading {archive.requirement}", file=sys.stderr)
+        print(f"fetch: downloading {archive.requirement}", file=sys.stderr)
         archive.get(archive, Path(folder))
         brought = Path(folder) / archive.file
-        _check(sum_of(brought), archive.sha256, archive.file, "the source has changed, do not use it")
+        _check(sha256_of(brought), archive.sha256, archive.file, "the source has changed, do not use it")
         os.replace(brought, path)
     return path
 
 
 def _check(received: str, wanted: str, name: str, remedy: str) -> None:
     if received != wanted:
-        raise DataError(f"{name}: sha256 is {received}, must be {wanted}; {remedy}")
+        raise UserError(f"{name}: sha256 is {received}, must be {wanted}; {remedy}")
 
 
 def fetch(data_set: DataSet, output: Path) -> list[Path]:
     """The record files of a data set in the folder `output`; those already there are checked and left alone.
 
     Raises:
-        DataError: a file there, or one made now, has the wrong sha256, or the archive cannot be had.
+        UserError: a file there, or one made now, has the wrong sha256, or the archive cannot be had.
     """
     for file in data_set.files:  # all are looked at before anything is downloaded
         path = output / file.name
         if path.exists():
-            _check(sum_of(path), file.sha256, str(path), "remove it and run this again")
+            _check(sha256_of(path), file.sha256, str(path), "remove it and run this again")
     for file in data_set.files:
         path = output / file.name
         if path.exists():
@@ -81,7 +70,8 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
         counts: Counter[str] = Counter()
         member = partial(data_set.archive.member, cached(data_set.archive, output / "cache"))
         digest = hashlib.sha256()
-        with written_whole(path) as stream:
+        output.mkdir(parents=True, exist_ok=True)
+        with atomic.whole_file(path) as stream:
             for label, document in data_set.read(member, file.member, counts):
                 line = record(label, document, counts)
                 digest.update(line)
@@ -94,12 +84,7 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = OneLineParser(
-        prog="fetch.py",
-        description="Get a data set as record files, checked by sha256.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python data/fetch.py", "Get a data set as record files, checked by sha256.", "20ng")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(DATA_SETS)}")
     parser.add_argument("--output", type=Path, default=Path("data/raw"), help="a folder (default: data/raw)")
     parser.add_argument("--list", action="store_true", help="print name, file, sha256 and title of each, get nothing")
@@ -112,13 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.names if name not in DATA_SETS]
     if unknown or not options.names:
         parser.error(f"{', '.join(unknown) or 'no name'}: give one or more of {', '.join(DATA_SETS)}")
-    try:
-        for name in options.names:
-            fetch(DATA_SETS[name], options.output)
-    except (DataError, OSError) as error:
-        print(f"fetch.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    def work() -> None:
+        try:
+            for name in options.names:
+                fetch(DATA_SETS[name], options.output)
+        except OSError as error:
+            raise UserError(str(error)) from None
+
+    return command.run("fetch", work)
 
 
 if __name__ == "__main__":

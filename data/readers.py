@@ -14,28 +14,26 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from mapreduce.errors import UserError
+
 Pair = tuple[str, str]
-
-
-class DataError(Exception):
-    """What was asked, or a file, will not do: one line that says what, where, and the remedy."""
 
 
 def decode(data: bytes, encoding: str, name: str, counts: Counter[str]) -> str:
     """The text of a file, without a byte order mark.
 
     Raises:
-        DataError: the bytes are not `encoding`; it names the file and the offset of the first bad byte.
+        UserError: the bytes are not `encoding`; it names the file and the offset of the first bad byte.
     """
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(
+        raise UserError(
             f"{name}: not {encoding} at byte {error.start} (0x{data[error.start]:02x}); give its --encoding, "
             "such as latin-1"
         ) from None
     except LookupError:
-        raise DataError(f"--encoding {encoding}: no such text encoding; try utf-8 or latin-1") from None
+        raise UserError(f"--encoding {encoding}: no such text encoding; try utf-8 or latin-1") from None
     if text.startswith("\ufeff"):
         counts["byte order marks left out"] += 1
         text = text[1:]
@@ -46,12 +44,12 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of the file at `path`.
 
     Raises:
-        DataError: it cannot be read.
+        UserError: it cannot be read.
     """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read") from None
+        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read") from None
 
 
 def read_file(path: Path, encoding: str, counts: Counter[str]) -> str:
@@ -77,15 +75,15 @@ def class_files(folder: Path, labels: Sequence[str], counts: Counter[str]) -> It
     `labels` names the class folders to take; empty means every one. Names that begin with a dot are left out.
 
     Raises:
-        DataError: no class folder, an empty one, or one of `labels` missing.
+        UserError: no class folder, an empty one, or one of `labels` missing.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     found = [entry.name for entry in entries if entry.is_dir()]
     if not found:
-        raise DataError(f"{folder}: holds no class folder; give a folder with one folder per class")
+        raise UserError(f"{folder}: holds no class folder; give a folder with one folder per class")
     for label in labels:
         if label not in found:
-            raise DataError(f"{folder}: no class folder {label}; there are {', '.join(found)}")
+            raise UserError(f"{folder}: no class folder {label}; there are {', '.join(found)}")
     counts["files beside the class folders left out"] += len(entries) - len(found)
     for label in sorted(set(labels)) or found:
         files = []
@@ -95,7 +93,7 @@ def class_files(folder: Path, labels: Sequence[str], counts: Counter[str]) -> It
             else:
                 counts["folders and hidden files inside class folders left out"] += 1
         if not files:
-            raise DataError(f"{folder / label}: an empty class folder; put its documents there or remove it")
+            raise UserError(f"{folder / label}: an empty class folder; put its documents there or remove it")
         for path in sorted(files, key=lambda file: in_number_order(file.name)):
             yield label, path
 
@@ -104,7 +102,7 @@ def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Cou
     """(label, text) of every file in the class folders of `folder`, see `class_files`.
 
     Raises:
-        DataError: the folder is none of class folders, or a file is not in `encoding`.
+        UserError: the folder is none of class folders, or a file is not in `encoding`.
     """
     for label, path in class_files(folder, labels, counts):
         # A line break at the end is the end of the file, not a part of the document.
@@ -116,7 +114,7 @@ def per_line_pairs(files: Sequence[str], encoding: str, counts: Counter[str]) ->
     for entry in files:
         label, equals, name = entry.partition("=")
         if not label or not equals or not name:
-            raise DataError(f"--per-line {entry}: not LABEL=FILE; write it as pos=rt-polarity.pos")
+            raise UserError(f"--per-line {entry}: not LABEL=FILE; write it as pos=rt-polarity.pos")
         found = 0
         for line in lines(read_file(Path(name), encoding, counts)):
             if line.strip():
@@ -125,7 +123,7 @@ def per_line_pairs(files: Sequence[str], encoding: str, counts: Counter[str]) ->
             else:
                 counts["blank lines left out"] += 1
         if not found:
-            raise DataError(f"{name}: an empty class, no document for label {label}; give a file with lines")
+            raise UserError(f"{name}: an empty class, no document for label {label}; give a file with lines")
 
 
 def separated_pairs(path: Path, separator: str, encoding: str, counts: Counter[str]) -> Iterator[Pair]:
@@ -148,14 +146,14 @@ def tab_pairs(
     The label is the column flagged `class`; the text is the string column, or the one flagged `include=True`.
 
     Raises:
-        DataError: the three header lines are not there, or do not name one label and one text column.
+        UserError: the three header lines are not there, or do not name one label and one text column.
     """
     csv.field_size_limit(2**31 - 1)  # the default, 128 KiB, is less than a long document
     rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
     try:
         header = list(islice(rows, 3))
         if len(header) < 3 or not len(header[0]) == len(header[1]) >= len(header[2]):
-            raise DataError(f"{name}: not a .tab file, whose first three lines hold names, types and flags")
+            raise UserError(f"{name}: not a .tab file, whose first three lines hold names, types and flags")
         names, types, flags = header[0], header[1], header[2] + [""] * (len(header[0]) - len(header[2]))
         strings = [at for at, kind in enumerate(types) if kind in ("string", "s")]
         included = [at for at in strings if "include=True" in flags[at].split()]
@@ -172,14 +170,14 @@ def tab_pairs(
             else:
                 yield row[label_at], row[text_at]
     except csv.Error as error:
-        raise DataError(f"{name}: line {rows.line_num}: {error}; mend that line") from None
+        raise UserError(f"{name}: line {rows.line_num}: {error}; mend that line") from None
 
 
 def _column(name: str, names: list[str], field: str, found: list[int], flag: str) -> int:
     if field:
         if names.count(field) != 1:
-            raise DataError(f"{name}: {flag} {field} is not one column; there are {', '.join(names)}")
+            raise UserError(f"{name}: {flag} {field} is not one column; there are {', '.join(names)}")
         return names.index(field)
     if len(found) != 1:
-        raise DataError(f"{name}: {len(found)} columns will do; give {flag}, one of {', '.join(names)}")
+        raise UserError(f"{name}: {len(found)} columns will do; give {flag}, one of {', '.join(names)}")
     return found[0]

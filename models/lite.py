@@ -20,7 +20,7 @@ import numpy as np
 
 import models
 from mapreduce.errors import UserError
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from models.quiet import import_tensorflow
 from models.serving import inputs
 from models.serving.loaded import BATCH, LoadedModel
@@ -65,9 +65,7 @@ def convert(directory: str | os.PathLike[str], output: Path) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     with quiet():
         data = converter.convert()
-    temporary = output.with_name(f"{output.name}._temporary.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(output)
+    atomic.write(output, data)
 
 
 @contextmanager

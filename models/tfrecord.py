@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import base64
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import pack
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from models.quiet import import_tensorflow
 
 SUFFIX = ".tfrecord"
@@ -69,18 +68,12 @@ def _convert(
     folder = Path(output)
     if folder.exists():
         raise UserError(f"{folder}: exists; remove it or name another output")
-    temporary = folder.with_name(f"{folder.name}._temporary.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        total = 0
+    total = 0
+    with atomic.whole_folder(folder) as filled:
         for path in paths:
             name = os.path.basename(path).removesuffix(SUFFIX) + suffix
-            total += convert(path, str(temporary / name))
-        manifest.write(temporary, found)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            total += convert(path, os.path.join(filled, name))
+        manifest.write(filled, found)
     return total
 
 

@@ -93,7 +93,7 @@ def parse_shape(text: str) -> Shape:
     return found
 
 
-def write_shape(shape: Shape) -> str:
+def write_shape(shape: Iterable[int]) -> str:
     """The shape as in records: 28x28x1."""
     return "x".join(map(str, shape))
 

@@ -25,7 +25,7 @@ from mapreduce.errors import UserError
 from mapreduce.input.files import Split, default_reduces, expand, plan, refuse_changed, states
 from mapreduce.local import attempt, executor
 from mapreduce.native import library as native
-from mapreduce.output import committer
+from mapreduce.output import atomic, committer
 from mapreduce.output.manifest import describe_input
 from mapreduce.output.steps import KeptSteps, LocalFolder
 from mapreduce.progress import Progress
@@ -85,7 +85,7 @@ class InlineRunner(SimMRJobRunner):
         """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
         if not self._local_tmp_dir:
             beside = self._output_dir or os.path.join(self._opts["local_tmp_dir"] or tempfile.gettempdir(), "mapreduce")
-            self._local_tmp_dir, self._lock = committer.make_temporary_folder(os.path.abspath(beside), self._job_key)
+            self._local_tmp_dir, self._lock = atomic.temporary_folder(os.path.abspath(beside), self._job_key)
         return self._local_tmp_dir
 
     def _cleanup_local_tmp(self) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mapreduce.errors import UserError
+from mapreduce.output import atomic
 from mapreduce.tokens.specification import Specification
 
 NAME = "_manifest.json"
@@ -140,8 +141,8 @@ def write(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> None:
     """Adds the parts that are there to the manifest, writes it, then `_SUCCESS`."""
     folder = Path(directory)
     data = encode(complete(manifest, folder))
-    (folder / NAME).write_bytes(data)
-    (folder / SUCCESS).write_bytes(success(data))
+    atomic.write(folder / NAME, data)
+    atomic.write(folder / SUCCESS, success(data))
 
 
 def read(
@@ -247,6 +248,11 @@ def _check_part(path: Path, part: dict[str, Any]) -> None:
 @lru_cache(maxsize=4096)
 def _sha256(path: str, size: int, changed: int) -> str:
     """Computed once in a process for a file of this size and time of change."""
+    return sha256_of(path)
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The sha256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):

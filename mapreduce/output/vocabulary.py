@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from mapreduce.tokens.specification import Specification
 
 PADDING, OOV, FIRST = 0, 1, 2
@@ -112,23 +111,16 @@ def write(
 
     An output that is there already is replaced; nothing half-written is left in its place.
     """
-    folder = os.fspath(directory)
-    temporary = f"{folder}._temporary.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    os.makedirs(temporary)
-    with open(os.path.join(temporary, "part-00000"), "wb") as file:
-        file.writelines(b"%s\t%d\t%d\n" % line for line in zip(tokens, tf, df))
     name = fingerprint(tokens)
-    manifest.write(
-        temporary,
-        manifest.build(
+    with atomic.whole_folder(directory) as folder:
+        with open(os.path.join(folder, "part-00000"), "wb") as file:
+            file.writelines(b"%s\t%d\t%d\n" % line for line in zip(tokens, tf, df))
+        described = manifest.build(
             "vocabulary",
             arguments=arguments,
             specification=specification,
             vocabulary_fingerprint=name,
             inputs=inputs,
-        ),
-    )
-    shutil.rmtree(folder, ignore_errors=True)
-    os.rename(temporary, folder)
+        )
+        manifest.write(folder, described)
     return name

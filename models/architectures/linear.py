@@ -1,8 +1,8 @@
 """The linear model: a document is a bag of weighted features, its logits the sum of the features' rows.
 
 What a feature weighs in a document comes from how often it occurs there and from a fixed scale
-(`models.counts.feature_weights`); only the rows are trained, as in Wang and Manning (2012), "Baselines and bigrams: simple,
-good sentiment and topic classification". It does not see the order of words, save what n-grams hold.
+(`models.counts.feature_weights`); only the rows are trained, as in Wang and Manning (2012), "Baselines and bigrams:
+simple, good sentiment and topic classification". It does not see the order of words, save what n-grams hold.
 """
 
 from __future__ import annotations

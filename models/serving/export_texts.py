@@ -8,7 +8,6 @@ and measures nothing; `models.load` reads what it writes.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ import keras
 import tensorflow as tf
 
 from mapreduce.errors import UserError
+from mapreduce.output import atomic, vocabulary
 from mapreduce.output import manifest as manifests
-from mapreduce.output import vocabulary
 from mapreduce.tokens.specification import Specification
 from models.layers.encoder import ASSET, Buckets, TextEncoder, encode, lookup_table, write_tokens
 
@@ -92,19 +91,9 @@ def check_outputs(model: keras.Model, labels: Sequence[str]) -> None:
 
 def write_whole(folder: Path, save: Callable[[Path], None], manifest: dict[str, Any]) -> None:
     """Lets `save` write into a new folder, adds manifest and `_SUCCESS`, and puts it in the place of an earlier one."""
-    temporary = folder.with_name(f"{folder.name}._temporary.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        save(temporary)
-        manifests.write(temporary, manifest)
-        old = folder.with_name(f"{folder.name}._old.{os.getpid()}")
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with atomic.whole_folder(folder) as filled:
+        save(Path(filled))
+        manifests.write(filled, manifest)
 
 
 class Classifier(tf.Module):

@@ -7,7 +7,6 @@ What an epoch draws is a function of (seed, epoch) and needs no place here. Arra
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import keras
 import numpy as np
 
 from mapreduce.errors import UserError
+from mapreduce.output import atomic
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -46,13 +46,8 @@ def write(path: Path, model: keras.Model, key: str, state: State) -> None:
     if state.best_epoch != len(state.history):
         arrays.update({f"best {i}": array for i, array in enumerate(state.best)})
     about = {"key": key, "history": state.history, "best_epoch": state.best_epoch}
-    temporary = path.with_name(f"{path.name}._temporary.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic.whole_file(path) as file:
+        np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
 
 
 def read(path: Path, model: keras.Model, key: str) -> State | None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.output import atomic
 from models.training.fitted import History
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ def curves(histories: dict[str, History], path: Path) -> None:
         if axes.lines:
             axes.legend()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}._temporary.{os.getpid()}")
-    with open(temporary, "wb") as file:
+    with atomic.whole_file(path) as file:
         FigureCanvasAgg(figure).print_png(file)
-    temporary.replace(path)
 
 
 def reconstructions(model: keras.Model, directory: str | os.PathLike[str]) -> bytes:

@@ -21,7 +21,7 @@ import jobs
 from mapreduce.cluster.runner import describe
 from mapreduce.errors import RecordError, UserError
 from mapreduce.input.files import expand, is_remote
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from mapreduce.tokens.specification import Specification
 from models.training.candidates import Candidate
 from models.training.settings import Settings
@@ -107,10 +107,7 @@ class Stages:
 
     def write_scores(self, scores: list[dict[str, Any]]) -> None:
         """Keeps what was measured."""
-        path = self.folder / "scores.json"
-        temporary = path.with_suffix(".temporary")
-        temporary.write_text(json.dumps(scores), encoding="ascii")
-        temporary.replace(path)
+        atomic.write(self.folder / "scores.json", json.dumps(scores).encode("ascii"))
 
     def _run(
         self,
@@ -134,7 +131,7 @@ class Stages:
         options = {"--split": split, "--output-dir": output, **self.reading, **(flags or {})}
         if specification is not None:
             rules = self.folder / f"{specification.fingerprint}.json"
-            rules.write_text(json.dumps(specification.to_json()), encoding="ascii")
+            atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))
             options["--specification"] = rules
         command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
         command += [str(part) for option in options.items() for part in option]

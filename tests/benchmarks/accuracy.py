@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mapreduce.errors import UserError
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from models import train
 from models.serving import inputs
 from models.training.settings import Settings
@@ -164,10 +164,8 @@ def write_row(readme: Path, new: str, table: Table = TABLE) -> None:
     if not begin or not end:
         raise UserError(f"{readme}: no lines {first.strip()} and {last} to put the table between")
     rows = [line for line in old.splitlines()[2:] if line.startswith("|")]
-    temporary = readme.with_name(readme.name + ".temporary")
     written = "\n".join(table.lines([*rows, new]))
-    temporary.write_text(f"{before}{begin}{written}\n{end}{after}", encoding="utf-8")
-    temporary.replace(readme)
+    atomic.write(readme, f"{before}{begin}{written}\n{end}{after}".encode())
 
 
 def splits_of(name: str, folder: Path | None, work: Path) -> list[tuple[Path, Path]]:

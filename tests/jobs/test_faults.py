@@ -31,7 +31,7 @@ WITHOUT_POWERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "-
 MEDDLER = """
 import os
 from mapreduce.textjob import TextJob
-from mapreduce.combiner import add
+from mapreduce.shuffle.sums import add
 
 class Meddler(TextJob):
     "Counts words; on its first block it does to a file what the environment says."

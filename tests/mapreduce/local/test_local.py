@@ -23,7 +23,7 @@ with mrjob_compat.stand_ins():
 HEAD = """
 import os, sys
 from mapreduce.job import Job, MRStep
-with __import__("mapreduce.mrjob_compat").compat.stand_ins():
+with __import__("mapreduce.mrjob_compat").mrjob_compat.stand_ins():
     from mrjob.protocol import *
 
 class Raw(Job):

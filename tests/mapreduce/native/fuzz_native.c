@@ -5,7 +5,7 @@
  * of a document sum to the same in every mode, a small table to the same as a large one, and merges come out sorted.
  */
 
-#include "../../mapreduce/native/native.c"
+#include "../../../mapreduce/native/native.c"
 
 #include <time.h>
 

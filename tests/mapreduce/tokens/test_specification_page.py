@@ -8,7 +8,7 @@ from mapreduce.tokens.tokenizer import Tokenizer
 
 
 def test_the_table_of_presets(root: Path) -> None:
-    page = (root / "mapreduce" / "SPECIFICATION.md").read_text()
+    page = (root / "mapreduce" / "tokens" / "SPECIFICATION.md").read_text()
     rows = [re.findall(r"`([^`]*)`", line) for line in page.splitlines() if line.startswith("| ")]
     sentences = rows[0]
     shown = {row[0]: row[1:] for row in rows[1:] if row and row[0] in PRESETS}

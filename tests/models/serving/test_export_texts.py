@@ -22,8 +22,7 @@ from models.architectures.linear import linear
 from models.layers.encoder import encode, lookup_table, write_tokens
 from models.serving.export_texts import export
 from tests.conftest import ROOT
-
-from .conftest import LABELS, SPECIFICATION, WORDS, core
+from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core
 
 HOSTILE = [
     *(

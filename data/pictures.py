@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from readers import DataError, Pair, class_files
+from data.readers import Pair, class_files
+from mapreduce.errors import UserError
+from mapreduce.input.images import write_shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Shape = tuple[int, ...]
@@ -24,34 +26,29 @@ Shape = tuple[int, ...]
 
 def image_text(shape: Shape, pixels: bytes) -> str:
     """The text of an image of this shape, (height, width, channels), which is what a record line holds."""
-    return f"{written(shape)}:{urlsafe_b64encode(pixels).decode('ascii')}"
-
-
-def written(shape: Shape) -> str:
-    """A shape as in records: 28x28x1."""
-    return "x".join(map(str, shape))
+    return f"{write_shape(shape)}:{urlsafe_b64encode(pixels).decode('ascii')}"
 
 
 def read_idx(data: bytes, name: str) -> tuple[Shape, bytes]:
     """The dimensions and the values of an IDX file of bytes, gzipped or not.
 
     Raises:
-        DataError: it is none, or is not whole.
+        UserError: it is none, or is not whole.
     """
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{name}: damaged gzip file: {error}; get it again") from None
+            raise UserError(f"{name}: damaged gzip file: {error}; get it again") from None
     if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
-        raise DataError(f"{name}: not an IDX file of unsigned bytes, which begins with 00 00 08; give another file")
+        raise UserError(f"{name}: not an IDX file of unsigned bytes, which begins with 00 00 08; give another file")
     first = 4 + 4 * data[3]
     shape = tuple(int.from_bytes(data[at : at + 4], "big") for at in range(4, first, 4))
     size = 1
     for length in shape:
         size *= length
     if len(data) - first != size:
-        raise DataError(f"{name}: {len(data) - first} values, and its header names {size}; get it again")
+        raise UserError(f"{name}: {len(data) - first} values, and its header names {size}; get it again")
     return shape, data[first:]
 
 
@@ -64,13 +61,13 @@ def idx_pairs(images: bytes, labels: bytes, names: tuple[str, str], counts: Coun
         names: of the two files, for errors.
 
     Raises:
-        DataError: a file is no IDX file, or the two do not belong together.
+        UserError: a file is no IDX file, or the two do not belong together.
     """
     shape, pixels = read_idx(images, names[0])
     counted, numbers = read_idx(labels, names[1])
     if len(shape) not in (3, 4) or len(counted) != 1 or shape[0] != counted[0] or 0 in shape:
-        raise DataError(
-            f"{names[0]} holds {written(shape)} values and {names[1]} {written(counted)}; "
+        raise UserError(
+            f"{names[0]} holds {write_shape(shape)} values and {names[1]} {write_shape(counted)}; "
             "give images of as many as there are labels"
         )
     image = (*shape[1:], 1)[:3]
@@ -98,7 +95,7 @@ def picture_pairs(
         grey: makes one channel of colours.
 
     Raises:
-        DataError: Pillow is not installed, or the folder is none of class folders.
+        UserError: Pillow is not installed, or the folder is none of class folders.
     """
     load = _loader(size, grey, counts)
     causes: dict[str, str] = {}
@@ -118,7 +115,7 @@ def picture_pairs(
             continue
         wanted = wanted or shape
         if shape != wanted:
-            leave_out(f"images that are not {written(wanted)}", path, f", {written(shape)}; --size resizes")
+            leave_out(f"images that are not {write_shape(wanted)}", path, f", {write_shape(shape)}; --size resizes")
             continue
         counts["images"] += 1
         yield label, image_text(shape, pixels)
@@ -128,7 +125,7 @@ def _loader(size: Shape | None, grey: bool, counts: Counter[str]) -> Callable[[P
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise DataError(
+        raise UserError(
             "PNG and JPEG files are read by Pillow, which is not installed; run: pip install -e '.[images]'"
         ) from None
 

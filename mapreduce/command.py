@@ -1,0 +1,90 @@
+"""The outer edge that all commands share: how they are called, what --help ends with, and what a user sees of an error.
+
+Nothing else catches what a user can mend. A traceback means a fault of ours, or of the user's own job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from mapreduce.errors import UserError
+
+featuremill: str | None = None
+"""The subcommand, where the installed command `featuremill` has started the program."""
+
+EXTRAS = {
+    "numpy": "predict",
+    "tensorflow": "models",
+    "keras": "models",
+    "PIL": "images",
+    "ai_edge_litert": "lite",
+    "pyspark": "spark",
+}
+"""Packages that not every installation has, and the extra that brings them."""
+
+
+def called(otherwise: str) -> str:
+    """How the user has called the program: `featuremill NAME`, or `otherwise`."""
+    return f"featuremill {featuremill}" if featuremill else otherwise
+
+
+def missing(package: str) -> UserError:
+    """The error of a package that is not installed, with the line to type."""
+    extra = EXTRAS[package]
+    return UserError(f"{package} is not installed; run: pip install 'featuremill[{extra}]'")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose error is one line.
+
+    Args:
+        program: what is typed to call it, `python -m models.train` for one.
+        description: what it does.
+        examples: what may stand behind `program`, a line each; --help ends with them.
+    """
+
+    def __init__(self, program: str, description: str, *examples: str) -> None:
+        prog = called(program)
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog="\n".join(["Example:" if len(examples) == 1 else "Examples:", *(f"  {prog} {e}" for e in examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with one line on stderr and exit code 2."""
+        self.exit(UserError.exit_code, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def run(name: str, work: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
+    """Does a command's work; what the user can mend is one line on stderr.
+
+    Args:
+        name: of the command, before the line.
+        work: returns the exit code; None is 0.
+        interrupted: what is said at Ctrl-C.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return work() or 0
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        print(f"{name}: {missing(error.name)}", file=sys.stderr)
+        return UserError.exit_code
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        print(f"{name}: {interrupted}", file=sys.stderr)
+        return 130

@@ -6,7 +6,9 @@ Nothing else catches what a user can mend. A traceback means a fault of ours, or
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -22,7 +24,9 @@ EXTRAS = {
     "keras": "models",
     "PIL": "images",
     "ai_edge_litert": "lite",
+    "matplotlib": "plots",
     "pyspark": "spark",
+    "tensorboard": "plots",
 }
 """Packages that not every installation has, and the extra that brings them."""
 
@@ -36,6 +40,12 @@ def missing(package: str) -> UserError:
     """The error of a package that is not installed, with the line to type."""
     extra = EXTRAS[package]
     return UserError(f"{package} is not installed; run: pip install 'featuremill[{extra}]'")
+
+
+def require(package: str) -> None:
+    """Raises UserError, with the line to type, where a package is not installed. Does not import it."""
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        raise missing(package)
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,9 +92,18 @@ def run(name: str, work: Callable[[], int | None], *, interrupted: str = "interr
             raise
         print(f"{name}: {missing(error.name)}", file=sys.stderr)
         return UserError.exit_code
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except KeyboardInterrupt:
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more: `head`, say, has seen enough."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(found & (select.POLLERR | select.POLLHUP) for _, found in poll.poll(0))

@@ -6,17 +6,17 @@ choosing a model by it is what `models.training.calibration` avoids.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import models
+from mapreduce import command
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from models.serving import inputs
 from models.serving.loaded import LoadedModel
-from models.serving.loaded_images import LoadedAutoencoder
 
 
 @dataclass(frozen=True)
@@ -103,33 +103,38 @@ def evaluate(model: LoadedModel, texts: Sequence[str | bytes], labels: Sequence[
     return Evaluation(Counter(zip(labels, model.predict(texts))), model.labels)
 
 
+def parser() -> Parser:
+    """The command line, as --help shows it."""
+    description = (
+        "Writes accuracy, macro F1, a table of the classes and the confusion matrix; of an autoencoder the "
+        "reconstruction error."
+    )
+    made = Parser("python -m models.evaluate", description, "MODEL_DIR test.tsv")
+    made.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
+    made.add_argument("input", nargs="+", help="labelled records; - is standard input")
+    inputs.add_arguments(made, "by suffix; standard input is tsv")
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models.evaluate",
-        description="Writes accuracy, macro F1, a table of the classes and the confusion matrix; of an autoencoder the "
-        "reconstruction error.",
-        epilog="Example: python -m models.evaluate MODEL_DIR test.tsv",
-    )
-    parser.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
-    parser.add_argument("input", nargs="+", help="labelled records; - is standard input")
-    inputs.add_arguments(parser, "by suffix; standard input is tsv")
-    options = parser.parse_args(arguments)
-    try:
+    options = parser().parse_args(arguments)
+
+    def work() -> None:
         options.format = options.format or ("tsv" if options.input == ["-"] else None)
         pairs = inputs.labelled(options.input, **inputs.arguments(options))
         model, texts = models.load(options.model), [text for _, text in pairs]
+        from models.serving.loaded_images import LoadedAutoencoder
+
         if isinstance(model, LoadedAutoencoder):
             print(f"reconstruction error {model.error(texts):.4f}")
-            return 0
+            return
         result = evaluate(model, texts, [label.decode() for label, _ in pairs])
-    except UserError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return error.exit_code
-    if result.unknown:
-        print(f"evaluate: {result.unknown_labels()}", file=sys.stderr)
-    sys.stdout.buffer.write(result.report().encode())
-    return 0
+        if result.unknown:
+            print(f"evaluate: {result.unknown_labels()}", file=sys.stderr)
+        sys.stdout.buffer.write(result.report().encode())
+
+    return command.run("evaluate", work)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ Writes `label TAB probability` for each text, in the order of the input. It trai
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import models
+from mapreduce import command
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from models.serving import inputs
 from models.serving.loaded import LoadedModel
@@ -47,30 +47,29 @@ def predict(
             output.flush()
 
 
+def parser() -> Parser:
+    """The command line, as --help shows it."""
+    description = "Writes `label TAB probability` for each text, in the order of the input."
+    made = Parser("python -m models.predict", description, "MODEL_DIR < lines.txt")
+    made.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
+    made.add_argument("input", nargs="*", default=["-"], help="files of texts (default: standard input)")
+    made.add_argument("--all", action="store_true", help="every label with its probability, the best one first")
+    inputs.add_arguments(made, "by suffix; standard input is text, one a line")
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models.predict",
-        description="Writes `label TAB probability` for each text, in the order of the input.",
-        epilog="Example: echo 'a text' | python -m models.predict MODEL_DIR",
-    )
-    parser.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
-    parser.add_argument("input", nargs="*", default=["-"], help="files of texts (default: standard input)")
-    parser.add_argument("--all", action="store_true", help="every label with its probability, the best one first")
-    inputs.add_arguments(parser, "by suffix; standard input is text, one a line")
-    options = parser.parse_args(arguments)
-    try:
+    options = parser().parse_args(arguments)
+
+    def work() -> None:
         found = inputs.read(options.input, **inputs.arguments(options))
         model = models.load(options.model)
         if not model.labels:
             raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")
         predict(model, found, sys.stdout.buffer, every=options.all)
-    except UserError as error:
-        print(f"predict: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+
+    return command.run("predict", work)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,68 @@
-"""Imports TensorFlow without the notices that it writes to stderr while it starts.
+"""Keeps what TensorFlow and its like write to stderr away from the user, whose errors of one line must be seen.
 
-A command of ours says one line when something is wrong, and that line must be seen. Errors are kept; nothing else of
-TensorFlow is changed.
+Nothing is lost where it matters: after an exception, or a crash of the process, all of it is shown. Nothing else of
+these packages is changed.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
+
+from mapreduce.command import missing
+
+_WELL = "mapreduce: all is well"
+# Holds what comes until all writers are gone, and prints it unless the last word was that all is well.
+_HOLDER = f'held=$(cat); case $held in "" | *"{_WELL}") ;; *) printf "%s\\n" "$held" >&2 ;; esac'
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """File descriptor 2 goes to a process that holds what is written there and shows it if the block does not end well.
+
+    It is a process of its own so that it outlives a crash of this one.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    # A session of its own, as Ctrl-C is not for it.
+    command = ["/bin/sh", "-c", _HOLDER]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+    assert holder.stdin is not None
+    os.dup2(holder.stdin.fileno(), 2)
+    holder.stdin.close()
+    try:
+        yield
+        sys.stderr.flush()
+        os.write(2, _WELL.encode())
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        holder.wait()
 
 
 def import_tensorflow() -> ModuleType:
-    """TensorFlow, imported with file descriptor 2 set aside; what was written there is shown if the import fails.
+    """TensorFlow, imported quietly.
 
     Its C++ log level is set to errors that end the process, unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+
+    Raises:
+        UserError: it is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as notices:
-        os.dup2(notices.fileno(), 2)
-        try:
+    try:
+        with quiet():
             import keras  # noqa: F401 - TensorFlow imports it late, with notices of its own
             import tensorflow as tf
-        except BaseException:
-            notices.seek(0)
-            os.write(kept, notices.read())
+    except ModuleNotFoundError as error:
+        if error.name not in ("keras", "tensorflow"):
             raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        raise missing("tensorflow") from None
     module: ModuleType = tf
     return module

@@ -6,7 +6,6 @@ tf.data.TFRecordDataset and parse_example. Only a converter: training reads the 
 
 from __future__ import annotations
 
-import argparse
 import base64
 import os
 import sys
@@ -14,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from mapreduce import command
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import pack
 from mapreduce.output import atomic, manifest
@@ -79,6 +78,7 @@ def _convert(
 
 def _write_part(path: str, output: str) -> int:
     import_tensorflow()
+    import numpy as np
     import tensorflow as tf
 
     def examples() -> Iterator[bytes]:
@@ -120,24 +120,25 @@ def _read_part(path: str, output: str) -> int:
     return count
 
 
+def parser() -> Parser:
+    """The command line, as --help shows it."""
+    description = "Converts the output of jobs/encode.py to TFRecord files, or back with --back."
+    made = Parser("python -m models.tfrecord", description, "shards shards-tfrecord")
+    made.add_argument("input", help="output of jobs/encode.py, or with --back what this command wrote")
+    made.add_argument("output", help="a folder that does not exist yet")
+    made.add_argument("--back", action="store_true", help="from TFRecord files to shard lines")
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models.tfrecord",
-        description="Converts the output of jobs/encode.py to TFRecord files, or back with --back.",
-        epilog="Example: python -m models.tfrecord shards shards-tfrecord",
-    )
-    parser.add_argument("input", help="output of jobs/encode.py, or with --back what this command wrote")
-    parser.add_argument("output", help="a folder that does not exist yet")
-    parser.add_argument("--back", action="store_true", help="from TFRecord files to shard lines")
-    options = parser.parse_args(arguments)
-    try:
+    options = parser().parse_args(arguments)
+
+    def work() -> None:
         count = (read if options.back else write)(options.input, options.output)
-    except UserError as error:
-        print(f"tfrecord: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"tfrecord: {count} records in {options.output}", file=sys.stderr)
-    return 0
+        print(f"tfrecord: {count} records in {options.output}", file=sys.stderr)
+
+    return command.run("tfrecord", work)
 
 
 if __name__ == "__main__":

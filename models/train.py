@@ -7,7 +7,6 @@ there is one, is read once.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -17,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import models
+from mapreduce import command
+from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
 from mapreduce.input import images, records
 from mapreduce.input.files import expand, is_remote
 from mapreduce.output import manifest
 from models import evaluate
 from models.serving import inputs
-from models.serving.loaded_images import LoadedAutoencoder
-from models.training import checks, plots, train_images, train_texts
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
 from models.training.settings import DEFAULT, Settings
 from models.training.stages import Stages
@@ -53,6 +52,8 @@ def train(
         UserError: `output` is something else than a model, the model does not read such records, or the records do
             not make one.
     """
+    from models.training import plots, train_images, train_texts
+
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
     settings.check()
     folder = Path(output)
@@ -116,6 +117,8 @@ def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -
     """
     pairs = inputs.labelled(paths, **reading)
     loaded, texts = models.load(output), [text for _, text in pairs]
+    from models.serving.loaded_images import LoadedAutoencoder
+
     if isinstance(loaded, LoadedAutoencoder):
         return "reconstruction error", loaded.error(texts)
     found = evaluate.evaluate(loaded, texts, [label.decode() for label, _ in pairs])
@@ -124,13 +127,10 @@ def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -
     return "accuracy", found.accuracy
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line, as --help shows it."""
-    made = argparse.ArgumentParser(
-        prog="python -m models.train",
-        description="Trains a model on labelled records; prints its accuracy on --test as the last line of stdout.",
-        epilog="Example: python -m models.train --train train.tsv --test test.tsv --output model",
-    )
+    description = "Trains a model on labelled records; prints its accuracy on --test as the last line of stdout."
+    made = Parser("python -m models.train", description, "--train train.tsv --test test.tsv --output model")
     add = made.add_argument
     add("--train", nargs="+", required=True, metavar="FILE", help="records to count, to fit and to choose on")
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
@@ -153,7 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = inputs.arguments(options)
     flags = {"--" + name.replace("_", "-"): value for name, value in given.items() if value is not None}
     settings = Settings(options.seed, options.resume, options.mixed_precision, options.tensorboard, options.curves)
-    try:
+
+    def work() -> int:
+        require("tensorflow")
+        from models.training import checks
+
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
         check_pair(options.model, options.train, options.format)
@@ -174,13 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.test:
             what, number = test(options.output, options.test, **given)
             print(f"{what} {number:.4f}")
-    except UserError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("train: interrupted; the same command with --resume goes on from here", file=sys.stderr)
-        return 130
-    return 0
+        return 0
+
+    return command.run("train", work, interrupted="interrupted; the same command with --resume goes on from here")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
@@ -29,6 +30,7 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
         (2, 20)
     """
     about = manifest.read(directory, "model").get("model") or {}
+    require("tensorflow")
     if about.get("input") != "pixels":
         from models.serving.loaded import LoadedModel
 

@@ -6,91 +6,62 @@ The data come from `models.dataset`, candidates from `models.training.candidates
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from mapreduce.progress import Progress
 from models import dataset
-from models.counts.feature_counts import Array
 from models.training import build, checkpoint
 from models.training.augment import augment
-from models.training.candidates import Candidate
 from models.training.checkpoint import State
 from models.training.epochs import Epochs, Report
-from models.training.fitted import Fitted, Interrupted
-from models.training.settings import DEFAULT, Settings
+from models.training.runs import Fitted, Interrupted, Run
 from models.training.validation import Measure
 
 STEPS = 32
 """Steps that run in the graph before Keras is asked again."""
 
 
-def fit(
-    candidate: Candidate,
-    directory: str | os.PathLike[str],
-    *,
-    labels: Sequence[str],
-    size: int | tuple[int, ...],
-    scale: Array | None = None,
-    settings: Settings = DEFAULT,
-    validation: str | os.PathLike[str] | None = None,
-    best: bool = False,
-    file: Path | None = None,
-    key: str = "",
-    name: str | None = None,
-) -> Fitted:
+def fit(given: Run) -> Fitted:
     """Builds the candidate's model and trains it on an output of jobs/encode.py.
 
-    The result is a function of the arguments and the data, also where training is interrupted and resumed: seeds are
+    The result is a function of what is given and the data, also where training is interrupted and resumed: seeds are
     set, and order, dropout and shifts are functions of (seed, epoch).
-
-    Args:
-        labels: names in the order of the logits.
-        size: of the vocabulary, or the shape of the images.
-        scale: float [features], or None.
-        validation: records that every epoch is measured on.
-        best: keeps the epoch with the best measure; else the last one.
-        file: of a checkpoint after every epoch; where the settings say so, training begins with what it holds.
-        key: says what the checkpoint is of.
-        name: for progress and logs; the candidate's own without it.
 
     Raises:
         Interrupted: Ctrl-C, after an epoch at least.
         UserError: the loss is no number any more, or the checkpoint is damaged.
     """
-    name = name or candidate.name
+    candidate, settings = given.candidate, given.settings
     keras.utils.set_random_seed(settings.seed)
     build.fix_order()
     with build.precision(settings):
-        model = build.build(candidate, size, len(labels), scale)
-    steps = -(-dataset.count(directory) // candidate.batch_size)
+        model = build.build(candidate, given.size, len(given.labels), given.scale)
+    steps = -(-dataset.count(given.shards) // candidate.batch_size)
     model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate))
     model.optimizer.build(model.trainable_variables)
     state = None
-    if file is not None and settings.resume:
-        state = checkpoint.read(file, model, key)
+    if given.checkpoint is not None and settings.resume:
+        state = checkpoint.read(given.checkpoint, model, given.key)
     state = state or State()
     done = len(state.history)
     if done:
-        print(f"fit {name}: goes on after epoch {done} of {candidate.epochs}", file=sys.stderr)
-    measure = _measure(candidate, model, validation, labels)
-    epochs = Epochs(settings.seed, state, measure=measure, best=best, file=file, key=key)
-    report = Report(name, steps, candidate.epochs, done)
-    callbacks: list[Any] = [epochs, report, *tensorboard(settings, name)]
-    batches = _batches(candidate, directory, labels, settings.seed, done, steps)
+        print(f"fit {given.name}: goes on after epoch {done} of {candidate.epochs}", file=sys.stderr)
+    epochs = Epochs(given, state, _measure(given, model))
+    batches = _batches(given, done, steps)
+    total = steps * candidate.epochs
     try:
-        run(model, batches, steps, range(done, candidate.epochs), callbacks)
+        with Progress(f"fit {given.name}", total, unit="steps", begin=done * steps) as progress:
+            callbacks = [epochs, Report(progress, steps, candidate.epochs, done), *tensorboard(given)]
+            run(model, batches, steps, range(done, candidate.epochs), callbacks)
     except KeyboardInterrupt:
         if not state.best_epoch:
             raise
         raise Interrupted(_fitted(model, state)) from None
-    finally:
-        report.close()
     return _fitted(model, state)
 
 
@@ -129,21 +100,15 @@ def run(model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range,
     told.on_train_end()
 
 
-def _batches(
-    candidate: Candidate,
-    directory: str | os.PathLike[str],
-    labels: Sequence[str],
-    seed: int,
-    first: int,
-    steps: int,
-) -> tf.data.Dataset:
+def _batches(given: Run, first: int, steps: int) -> tf.data.Dataset:
     """The batches of all epochs from the first on."""
+    candidate, seed = given.candidate, given.settings.seed
     kind = build.input_kind(candidate)
     batches = dataset.read(
-        directory,
+        given.shards,
         kind=kind,
         batch_size=candidate.batch_size,
-        labels=labels,
+        labels=given.labels,
         seed=seed,
         epoch=first,
         epochs=candidate.epochs - first,
@@ -155,18 +120,16 @@ def _batches(
     return batches
 
 
-def _measure(
-    candidate: Candidate, model: keras.Model, validation: str | os.PathLike[str] | None, labels: Sequence[str]
-) -> Callable[[], float] | None:
-    if validation is None:
+def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
+    if given.validation is None:
         return None
-    found = Measure(model, validation, kind=build.input_kind(candidate), labels=labels)
-    return (lambda: -found.error()) if build.gives_images(candidate) else found.accuracy
+    found = Measure(model, given.validation, kind=build.input_kind(given.candidate), labels=given.labels)
+    return (lambda: -found.error()) if build.gives_images(given.candidate) else found.accuracy
 
 
-def tensorboard(settings: Settings, name: str) -> list[Any]:
-    """The callback that writes TensorBoard's logs, where they are asked for, into a folder of this name."""
-    if settings.tensorboard is None:
+def tensorboard(given: Run) -> list[Any]:
+    """The callback that writes TensorBoard's logs, where they are asked for, into a folder of the run's name."""
+    if given.settings.tensorboard is None:
         return []
-    folder = settings.tensorboard / name.replace(" ", "-").replace(",", "")
+    folder = given.settings.tensorboard / given.name.replace(" ", "-").replace(",", "")
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.output import atomic
-from models.training.fitted import History
+from models.training.runs import History
 
 if TYPE_CHECKING:
     import keras

@@ -9,6 +9,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.command import missing
 from mapreduce.errors import UserError
 
 
@@ -42,7 +43,7 @@ class Settings:
             ("--curves", self.curves, "matplotlib"),
         ):
             if value is not None and importlib.util.find_spec(package) is None:
-                raise UserError(f"{flag} needs {package}, which is not installed; run: pip install -e '.[plots]'")
+                raise UserError(f"{flag}: {missing(package)}")
 
 
 DEFAULT = Settings()

@@ -18,7 +18,7 @@ from models.serving import inputs
 from models.training import calibration, plots
 from models.training.candidates import image_candidate
 from models.training.checks import one_label
-from models.training.fitted import Fitted, Interrupted, Made
+from models.training.runs import Fitted, Interrupted, Made, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
 
@@ -41,24 +41,26 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     if validation is None:
         print("too few records for a validation split: the last epoch is taken", file=sys.stderr)
     import_tensorflow()
-    from models.serving import export_images
+    from models.serving.export import export
+    from models.serving.pixels import PixelModel
     from models.training import build, fit
     from models.training.validation import Measure
 
     key = stages.key(candidate, settings, [path for path in (train, validation) if path])
+    run = Run(
+        candidate=candidate,
+        shards=train,
+        labels=labels,
+        size=shape,
+        settings=settings,
+        validation=validation,
+        best=validation is not None,
+        checkpoint=stages.checkpoint("train", key),
+        key=key,
+    )
     interrupted = ""
     try:
-        fitted = fit.fit(
-            candidate,
-            train,
-            labels=labels,
-            size=shape,
-            settings=settings,
-            validation=validation,
-            best=validation is not None,
-            file=stages.checkpoint("train", key),
-            key=key,
-        )
+        fitted = fit.fit(run)
     except Interrupted as stop:
         fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
@@ -70,13 +72,13 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {abs(said):.4f}", file=sys.stderr)
     if build.gives_images(candidate):
         picture = plots.reconstructions(fitted.model, validation or train)
-        write = functools.partial(export_images.export, fitted.model, labels=None, files={PICTURE: picture})
+        write = functools.partial(export, PixelModel(fitted.model, labels=None), files={PICTURE: picture})
     else:
         scale = 1.0
         if validation is not None:
             measure = Measure(fitted.model, validation, kind="pixels", labels=labels)
             scale = calibration.calibrate(*measure.logits())
-        write = functools.partial(export_images.export, fitted.model, labels=labels, scale=scale)
+        write = functools.partial(export, PixelModel(fitted.model, labels=labels, scale=scale))
     return Made(write, results, {candidate.name: fitted.history}, interrupted)
 
 

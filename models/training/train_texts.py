@@ -19,7 +19,7 @@ from models.quiet import import_tensorflow
 from models.training import calibration
 from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
-from models.training.fitted import Fitted, History, Interrupted, Made
+from models.training.runs import Fitted, History, Interrupted, Made, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
 
@@ -145,7 +145,8 @@ def attempt(stages: Stages, candidate: TextCandidate, counted: Counted, settings
         if one["key"] == key:
             return Tried(candidate, one["accuracy"], one["scale"], one["history"], counted=counted)
     file = stages.checkpoint("train", key)
-    fitted = _fit(candidate, counted, train, settings, file, key, validation=validation)
+    measured = validation if settings.measures else None
+    fitted = _fit(candidate, counted, train, settings, checkpoint=file, key=key, validation=measured)
     accuracy, calibrated = _validate(candidate, counted, fitted, validation)
     scores.append({"key": key, "accuracy": accuracy, "scale": calibrated, "history": fitted.history})
     stages.write_scores(scores)
@@ -153,32 +154,21 @@ def attempt(stages: Stages, candidate: TextCandidate, counted: Counted, settings
     return Tried(candidate, accuracy, calibrated, fitted.history, fitted, counted)
 
 
-def _fit(
-    candidate: TextCandidate,
-    counted: Counted,
-    shards: Path,
-    settings: Settings,
-    file: Path,
-    key: str,
-    *,
-    validation: Path | None = None,
-    name: str | None = None,
-) -> Fitted:
+def _fit(candidate: TextCandidate, counted: Counted, shards: Path, settings: Settings, **more: Any) -> Fitted:
+    """Fits a candidate to shards; `more` are further fields of the run."""
     import_tensorflow()
     from models.training import fit
 
-    return fit.fit(
-        candidate,
-        shards,
+    run = Run(
+        candidate=candidate,
+        shards=shards,
         labels=counted.counts.labels,
         size=len(counted.counts.features),
         scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares),
         settings=settings,
-        validation=validation if settings.measures else None,
-        file=file,
-        key=key,
-        name=name,
+        **more,
     )
+    return fit.fit(run)
 
 
 def make(stages: Stages, model: str, settings: Settings) -> Made:
@@ -195,9 +185,9 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         counted = count(stages, best.candidate, "all")
         shards = stages.encode(best.candidate.specification, "all", counted.vocabulary, counted.fingerprint)
         key = stages.key(best.candidate, settings, (counted.features, shards))
-        file = stages.checkpoint("all", key)
         name = f"{best.candidate.name} on all"
-        fitted = _fit(best.candidate, counted, shards, settings, file, key, name=name)
+        file = stages.checkpoint("all", key)
+        fitted = _fit(best.candidate, counted, shards, settings, checkpoint=file, key=key, title=name)
     except KeyboardInterrupt as stop:
         if best.fitted is not None:
             return _made(choice, best.fitted, best.counted, "while the chosen one was fitted again on all records")
@@ -210,13 +200,13 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
 
 
 def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interrupted: str = "") -> Made:
-    from models.serving import export_texts
+    from models.serving.export import export
+    from models.serving.texts import TextModel
     from models.training import build
 
     assert fitted is not None and counted is not None
     candidate = choice.best.candidate
-    write = functools.partial(
-        export_texts.export,
+    served = TextModel(
         fitted.model,
         kind=build.input_kind(candidate),
         specification=candidate.specification,
@@ -226,4 +216,4 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
     )
     results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
     results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
-    return Made(write, results, choice.histories, interrupted)
+    return Made(functools.partial(export, served), results, choice.histories, interrupted)

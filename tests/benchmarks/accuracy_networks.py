@@ -18,8 +18,8 @@ from statistics import mean
 import models
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
-from models import lite, train
-from models.serving import inputs
+from models import train
+from models.serving import inputs, litert
 from models.training.candidates import IMAGE_MODELS
 from models.training.settings import Settings
 from tests.benchmarks.accuracy import NAMES, Table, add_arguments, size_of, splits_of, write_row
@@ -59,11 +59,11 @@ def measure(train_file: Path, test_file: Path, output: Path, model: str, seed: i
 
 def light(output: Path, test_file: Path, model: str) -> tuple[float, int] | None:
     """Accuracy and bytes of the LiteRT file of a model; None where it is not converted, or no interpreter is there."""
-    if importlib.util.find_spec("ai_edge_litert") is None or model not in (*IMAGE_MODELS, *lite.IDS):
+    if importlib.util.find_spec("ai_edge_litert") is None or model not in (*IMAGE_MODELS, *litert.IDS):
         return None
     file = output.with_suffix(".tflite")
-    lite.convert(output, file)
-    _, line = lite.measure(models.load(output), lite.LiteModel(file), inputs.labelled([str(test_file)]))
+    litert.convert(output, file)
+    _, line = litert.measure(models.load(output), litert.LiteModel(file), inputs.labelled([str(test_file)]))
     return float(line.split()[-1]), file.stat().st_size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,8 +12,10 @@ import tensorflow as tf
 
 from mapreduce.output import manifest
 from mapreduce.tokens.specification import preset
-from models.serving.export_texts import export
-from models.training.fitted import Fitted
+from models.serving.export import export
+from models.serving.pixels import PixelModel
+from models.serving.texts import TextModel
+from models.training.runs import Fitted
 from models.training.stages import Stages
 from tests.models.small_training import trained
 from tests.models.test_train_images import pictures, write
@@ -41,9 +44,19 @@ def core(kind: str, tokens: int, labels: int) -> keras.Model:
     return model
 
 
+def export_texts(model: keras.Model, *, directory: Path, manifest: dict[str, Any], **joined: Any) -> None:
+    """Exports a model of integers, joined to a tokenizer and tokens."""
+    export(TextModel(model, **joined), directory=directory, manifest=manifest)
+
+
+def export_images(model: keras.Model, *, directory: Path, manifest: dict[str, Any], **joined: Any) -> None:
+    """Exports a model of pixels."""
+    export(PixelModel(model, **joined), directory=directory, manifest=manifest)
+
+
 def exported(kind: str, folder: Path) -> Path:
     """Exports the model of three labels into `folder`: `rise` means up, `fall` döwn, `west` left right."""
-    export(
+    export_texts(
         core(kind, len(WORDS), len(LABELS)),
         kind=kind,
         specification=SPECIFICATION,

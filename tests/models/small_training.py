@@ -10,7 +10,7 @@ import numpy as np
 from models import train
 from models.training import fit
 from models.training.candidates import Candidate
-from models.training.fitted import Fitted
+from models.training.runs import Fitted, Run
 from models.training.settings import DEFAULT, Settings
 from tests.models.test_train_images import LABELS
 
@@ -19,8 +19,9 @@ CANDIDATE = Candidate(name="small", model="mlp", architecture=NETWORK, epochs=4,
 
 
 def trained(shards: tuple[Path, Path], settings: Settings = DEFAULT, **more: Any) -> Fitted:
-    """What becomes of CANDIDATE on the train and validation splits; `more` is for `models.training.fit.fit`."""
-    return fit.fit(CANDIDATE, shards[0], labels=LABELS, size=(8, 8, 1), settings=settings, validation=shards[1], **more)
+    """What becomes of CANDIDATE on the train and validation splits; `more` are fields of the run."""
+    given = {"candidate": CANDIDATE, "labels": LABELS, "size": (8, 8, 1), "settings": settings}
+    return fit.fit(Run(**given, shards=shards[0], validation=shards[1], **more))  # type: ignore[arg-type]
 
 
 def same(one: Fitted, other: Fitted) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ import models
 from mapreduce.output import manifest
 from mapreduce.tokens.specification import preset
 from models import lite
-from models.serving import export_images, export_texts
+from models.serving import litert
+from tests.models.conftest import export_images, export_texts
 from tests.models.test_train_images import LABELS, pictures, write
 
 needs_litert = pytest.mark.skipif(
-    lite.importlib.util.find_spec("ai_edge_litert") is None,
-    reason="needs LiteRT's interpreter: pip install -e '.[lite]'",
+    importlib.util.find_spec("ai_edge_litert") is None,
+    reason="needs LiteRT's interpreter: pip install 'featuremill[lite]'",
 )
 
 
@@ -33,7 +36,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lite")
     keras.utils.set_random_seed(0)
     model = mlp((8, 8, 1), 3, hidden=256)
-    export_images.export(model, labels=LABELS, scale=2.0, directory=folder / "model", manifest=about("mlp"))
+    export_images(model, labels=LABELS, scale=2.0, directory=folder / "model", manifest=about("mlp"))
     write(folder / "test.tsv", *pictures(40, 1))
     return folder
 
@@ -46,7 +49,7 @@ def test_pixels(images: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert saved[0] == "SavedModel" and light[0] == "LiteRT" and words == ""
     assert int(light[1].split()[0]) == (images / "m.tflite").stat().st_size < int(saved[1].split()[0]) / 3
     assert abs(float(light[2].split()[1]) - float(saved[2].split()[1])) <= 0.05
-    model, found = models.load(images / "model"), lite.LiteModel(images / "m.tflite")
+    model, found = models.load(images / "model"), litert.LiteModel(images / "m.tflite")
     for number in (1, 7, 40):
         pixels = pictures(number, 3)[1]
         np.testing.assert_allclose(found(pixels), model(pixels), atol=0.03)
@@ -58,7 +61,7 @@ def test_textcnn_on_ids(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
 
     keras.utils.set_random_seed(0)
     tokens = [b"w%d" % i for i in range(200)]
-    export_texts.export(
+    export_texts(
         textcnn(200, 3, dimensions=32, filters=32),
         kind="ids",
         specification=preset("keras"),
@@ -73,7 +76,7 @@ def test_textcnn_on_ids(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert lite.main([str(tmp_path / "model"), str(tmp_path / "m.tflite"), "--test", str(tmp_path / "test.tsv")]) == 0
     saved, light = (line.split("\t") for line in capfd.readouterr().out.splitlines())
     assert int(light[1].split()[0]) < int(saved[1].split()[0]) / 2
-    model, found = models.load(tmp_path / "model"), lite.LiteModel(tmp_path / "m.tflite")
+    model, found = models.load(tmp_path / "model"), litert.LiteModel(tmp_path / "m.tflite")
     np.testing.assert_allclose(found(model.encode(texts)), model(texts), atol=0.03)
 
 
@@ -82,7 +85,7 @@ def test_an_autoencoder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     from models.architectures.autoencoder import autoencoder
 
     model = autoencoder((8, 8, 1))
-    export_images.export(model, labels=None, directory=tmp_path / "model", manifest=about("autoencoder"))
+    export_images(model, labels=None, directory=tmp_path / "model", manifest=about("autoencoder"))
     write(tmp_path / "test.tsv", *pictures(20, 1))
     assert lite.main([str(tmp_path / "model"), str(tmp_path / "m.tflite"), "--test", str(tmp_path / "test.tsv")]) == 0
     errors = [float(line.split()[-1]) for line in capfd.readouterr().out.splitlines()]
@@ -104,6 +107,8 @@ def test_the_others_say_so(one_model: Path, tmp_path: Path, capsys: pytest.Captu
 def test_a_missing_interpreter_is_one_line_before_anything_is_written(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lite.importlib.util, "find_spec", lambda name: None)
+    known = importlib.util.find_spec
+    monkeypatch.delitem(sys.modules, "ai_edge_litert", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else known(name))
     assert lite.main([str(images / "model"), str(tmp_path / "m.tflite"), "--test", str(images / "test.tsv")]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "m.tflite").exists()

@@ -13,8 +13,8 @@ from models import dataset
 from models.architectures.linear import linear
 from models.architectures.textcnn import textcnn
 from models.layers.encoder import encode, lookup_table, write_tokens
-from models.serving.export_texts import export
 from tests.conftest import Run
+from tests.models.conftest import export_texts
 
 TEXTS = [
     *("It's the cat, the dog!", "A\u00a0cat\u2028sat\u0085down", "e\u0301 é ﬁ ＡＢ ½ ①", "中文,字 中", "NUL\0in it"),
@@ -59,6 +59,6 @@ def test_job_bridge_and_exported_model_agree(name: str, kind: str, tmp_path: Pat
         variable.assign(np.random.default_rng(1).normal(size=variable.shape))
     np.testing.assert_array_equal(model(batch, training=False), model(made, training=False))
     settings = {"kind": kind, "specification": found.specification, "labels": ["a", "b"]}
-    export(model, tokens=found.tokens, directory=tmp_path / "m", manifest=manifest.build("model"), **settings)
+    export_texts(model, tokens=found.tokens, directory=tmp_path / "m", manifest=manifest.build("model"), **settings)
     saved = tf.saved_model.load(str(tmp_path / "m" / "saved_model"))
     tf.nest.map_structure(np.testing.assert_array_equal, saved.encode(tf.constant(texts)), batch)

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from models.training import candidates, fit, train_texts
-from models.training.fitted import Fitted
+from models.training.runs import Fitted, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
 from tests.models.small_training import run, same, trained
@@ -47,7 +47,9 @@ def test_text_networks_train_in_mixed_precision(model: str, tmp_path: Path) -> N
     shards = stages.encode(candidate.specification, "train", counted.vocabulary, counted.fingerprint)
     keras.config.set_dtype_policy("mixed_float16")  # a processor computes in it too, slowly
     try:
-        found = fit.fit(candidate, shards, labels=counted.counts.labels, size=len(counted.counts.features))
+        found = fit.fit(
+            Run(candidate=candidate, shards=shards, labels=counted.counts.labels, size=len(counted.counts.features))
+        )
     finally:
         keras.config.set_dtype_policy("float32")
     assert found.model.layers[-1].compute_dtype == "float32"
@@ -85,5 +87,5 @@ def test_a_missing_package_is_one_line_before_any_job(
     write(tmp_path / "test.tsv", *pictures(30, 1))
     assert run(tmp_path, "mlp", flag, str(tmp_path / "there")) == 2
     words = capfd.readouterr().err
-    assert words == f"train: {flag} needs {package}, which is not installed; run: pip install -e '.[plots]'\n"
+    assert words == f"train: {flag}: {package} is not installed; run: pip install 'featuremill[plots]'\n"
     assert not (tmp_path / "model.work").exists()

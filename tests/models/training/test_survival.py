@@ -19,7 +19,7 @@ import models
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.training import candidates, checkpoint, fit
-from models.training.fitted import Fitted, Interrupted
+from models.training.runs import Fitted, Interrupted
 from models.training.settings import Settings
 from tests.conftest import ROOT
 from tests.models.small_training import run, same, trained
@@ -70,13 +70,13 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
     file = tmp_path / "checkpoint.npz"
     stop_in(2)
     with pytest.raises(Interrupted):
-        trained(shards, RESUMED, file=file, key="k")
+        trained(shards, RESUMED, checkpoint=file, key="k")
     stop_in(None)
-    resumed = trained(shards, RESUMED, file=file, key="k")
+    resumed = trained(shards, RESUMED, checkpoint=file, key="k")
     assert same(resumed, whole) and resumed.history == whole.history
     assert "goes on after epoch 2 of 4" in capfd.readouterr().err
     assert os.listdir(tmp_path) == ["checkpoint.npz"]
-    trained(shards, file=file, key="k")
+    trained(shards, checkpoint=file, key="k")
     assert "goes on" not in capfd.readouterr().err  # without the flag it begins anew
 
 
@@ -90,10 +90,10 @@ def test_the_best_epoch_survives_too(
     file = tmp_path / "checkpoint.npz"
     stop_in(3)
     with pytest.raises(Interrupted) as stopped:
-        trained(shards, best=True, file=file)
+        trained(shards, best=True, checkpoint=file)
     assert stopped.value.fitted.epoch == 2 and same(stopped.value.fitted, whole)
     stop_in(None)
-    assert same(trained(shards, RESUMED, best=True, file=file), whole)
+    assert same(trained(shards, RESUMED, best=True, checkpoint=file), whole)
 
 
 def test_a_checkpoint_is_for_its_own_training_alone(whole: Fitted, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(
 def test_a_damaged_checkpoint_is_one_line(shards: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(UserError, match=r"damaged .* remove it, or leave --resume out"):
-        trained(shards, RESUMED, file=tmp_path / "c.npz")
+        trained(shards, RESUMED, checkpoint=tmp_path / "c.npz")
 
 
 def test_a_loss_that_is_no_number_is_one_line(shards: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,8 @@ from mapreduce.tokens.specification import PRESETS, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.architectures.linear import linear
 from models.layers.encoder import encode, lookup_table, write_tokens
-from models.serving.export_texts import export
 from tests.conftest import ROOT
-from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core
+from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts
 
 HOSTILE = [
     *(
@@ -120,7 +119,7 @@ def test_keras_file_without_the_project_names_the_remedy(one_model: Path) -> Non
 def test_keras_file_of_an_architecture_in_a_fresh_process(tmp_path: Path) -> None:
     folder, made = tmp_path / "m", linear(len(WORDS), 2)
     settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": ["a", "b"]}
-    export(made, kind="bag", directory=folder, manifest=manifest.build("model"), **settings)
+    export_texts(made, kind="bag", directory=folder, manifest=manifest.build("model"), **settings)
     program = (
         f"import models; model = models.load_keras({str(folder)!r}); import tensorflow as tf\n"
         "print(model(tf.constant(['rise'])).numpy().tolist())"
@@ -160,7 +159,7 @@ def test_ids_in_the_graph_are_those_of_encode(name: str, tmp_path: Path) -> None
 def test_hostile_tokens_come_back_after_a_reload(tmp_path: Path) -> None:
     folder = tmp_path / "m"
     settings = {"specification": preset("whitespace"), "labels": ["\u2028", '"'], "manifest": manifest.build("model")}
-    export(core("ids", len(TOKENS), 2), kind="ids", tokens=TOKENS, directory=folder, **settings)
+    export_texts(core("ids", len(TOKENS), 2), kind="ids", tokens=TOKENS, directory=folder, **settings)
     assert (folder / "saved_model" / "assets" / "vocabulary.txt").read_bytes().split(b"\n")[:-1] == TOKENS
     saved = tf.saved_model.load(str(folder / "saved_model"))
     assert saved.tokens().numpy().tolist() == TOKENS
@@ -174,7 +173,7 @@ def test_hostile_tokens_come_back_after_a_reload(tmp_path: Path) -> None:
 def test_what_cannot_be_exported_leaves_nothing(tmp_path: Path) -> None:
     def refused(match: str, tokens: list[bytes], labels: list[str]) -> None:
         with pytest.raises(UserError, match=match):
-            export(
+            export_texts(
                 core("ids", len(tokens), 2),
                 kind="ids",
                 specification=preset("keras"),
@@ -219,7 +218,7 @@ def test_hashing_needs_no_vocabulary(kind: str, tmp_path: Path) -> None:
     specification = preset("words", ngrams=2)
     model = core(kind, 50, len(LABELS))
     settings = {"kind": kind, "specification": specification, "labels": LABELS, "manifest": manifest.build("model")}
-    export(model, tokens=50, directory=tmp_path / "m", **settings)
+    export_texts(model, tokens=50, directory=tmp_path / "m", **settings)
     saved = tf.saved_model.load(str(tmp_path / "m" / "saved_model"))
     found = saved.encode(tf.constant([t.encode() for t in TEXTS]))
     ids = (found["ids"] if kind == "bag" else found).numpy().tolist()

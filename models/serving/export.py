@@ -1,0 +1,92 @@
+"""Export: writes a model folder, by every kind of file in `EXPORTS`, with its manifest and `_SUCCESS`.
+
+A model that is served is described by an object of `models.serving.texts` or `models.serving.pixels`; what a file of it
+looks like, the modules of EXPORTS say. Nothing is trained or measured here; `models.load` reads what is written.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from mapreduce.errors import UserError
+from mapreduce.output import atomic
+from mapreduce.output import manifest as manifests
+from models.serving import keras_file, saved_model
+
+
+class Served(Protocol):
+    """A trained model joined to what it takes and gives when it is used.
+
+    Attributes:
+        labels: names in the order of the logits; None for an autoencoder.
+        model: from integers or pixels to logits.
+        scale: what the logits are multiplied with before the softmax.
+        entry: name of the function of `module` that takes raw input.
+    """
+
+    @property
+    def labels(self) -> Sequence[str] | None: ...
+
+    model: keras.Model
+    scale: float
+    entry: str
+
+    def prepare(self, scratch: Path) -> None:
+        """Writes into a folder what the two below need until they are saved."""
+
+    def module(self) -> tf.Module:
+        """What a SavedModel holds; its function `entry` goes from raw input to a dict of answers."""
+
+    def keras_model(self) -> keras.Model:
+        """The same as a Keras model, from raw input to probabilities, or to images."""
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of it beside labels and scale, by fields of the manifest."""
+
+
+EXPORTS: dict[str, Callable[[Served, Path], None]] = {
+    "SavedModel": saved_model.write,
+    "Keras": keras_file.write,
+}
+"""What writes a kind of file of a model into its folder, by name. A further one is a module like `keras_file`, and a
+line here."""
+
+
+def export(
+    served: Served,
+    *,
+    directory: str | os.PathLike[str],
+    manifest: dict[str, Any],
+    files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Writes `directory` as a whole; a model that is there already is replaced.
+
+    Args:
+        served: the model.
+        manifest: from `mapreduce.output.manifest.build("model", ...)`; what the model is is added.
+        files: more files, by name.
+
+    Raises:
+        UserError: the numbers of labels and of logits differ, or a token cannot be written.
+    """
+    if served.labels is not None and served.model.output_shape[-1] != len(served.labels):
+        raise UserError(
+            f"export: the model has {served.model.output_shape[-1]} outputs for {len(served.labels)} labels"
+        )
+    found = {**manifest, "kind": "model", **served.about()}
+    found["model"] = {**found["model"], "labels": list(served.labels or []), "scale": served.scale}
+    with atomic.whole_folder(directory) as name, tempfile.TemporaryDirectory() as scratch:
+        folder = Path(name)
+        served.prepare(Path(scratch))
+        for write in EXPORTS.values():
+            write(served, folder)
+        for file, data in (files or {}).items():
+            (folder / file).write_bytes(data)
+        manifests.write(folder, found)

@@ -1,0 +1,20 @@
+"""The SavedModel of a model folder: core TensorFlow operations alone, which need no code of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from models.serving.export import Served
+
+NAME = "saved_model"
+
+
+def write(served: Served, folder: Path) -> None:
+    """Writes saved_model/; its signature `serving_default` is the function that takes raw input."""
+    module = served.module()
+    signatures = {"serving_default": getattr(module, served.entry)}
+    tf.saved_model.save(module, str(folder / NAME), signatures=signatures)

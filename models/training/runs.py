@@ -1,0 +1,94 @@
+"""A training as data: what a fit takes, the model that it gives, what is exported of it, and what Ctrl-C leaves.
+
+Imports no TensorFlow; `models.training.fit` does the work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.counts.feature_counts import Array
+from models.training.candidates import Candidate
+from models.training.settings import DEFAULT, Settings
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a fit takes.
+
+    Attributes:
+        candidate: what is built, and how it is trained.
+        shards: the output of jobs/encode.py that it is trained on.
+        labels: names in the order of the logits.
+        size: of the vocabulary, or the shape of the images.
+        scale: float [features], what the weights of features are multiplied with; None where nothing weighs.
+        settings: how training runs.
+        validation: records that every epoch is measured on; None measures nothing.
+        best: keeps the epoch with the best measure; else the last one.
+        checkpoint: a file that every epoch writes; where the settings say so, training begins with what it holds.
+        key: says what the checkpoint is of.
+        title: for progress and logs; the candidate's name without it.
+    """
+
+    candidate: Candidate
+    shards: str | os.PathLike[str]
+    labels: Sequence[str]
+    size: int | tuple[int, ...]
+    scale: Array | None = None
+    settings: Settings = DEFAULT
+    validation: str | os.PathLike[str] | None = None
+    best: bool = False
+    checkpoint: Path | None = None
+    key: str = ""
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in progress and logs."""
+        return self.title or self.candidate.name
+
+
+@dataclass
+class Fitted:
+    """A trained model.
+
+    Attributes:
+        model: a keras.Model.
+        epoch: whose weights it has, from 1.
+        history: what each epoch has measured: "loss", and "validation" where it was asked for.
+    """
+
+    model: Any
+    epoch: int
+    history: History
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training, after an epoch at least: `fitted` is what there was to keep."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        super().__init__()
+        self.fitted = fitted
+
+
+@dataclass
+class Made:
+    """A model that can be exported.
+
+    Attributes:
+        export: writes it; takes `directory` and `manifest`.
+        results: for the manifest.
+        histories: of every fit, by name.
+        interrupted: why it is not what it would have become; "" where it is.
+    """
+
+    export: Callable[..., None]
+    results: dict[str, Any]
+    histories: dict[str, History] = field(default_factory=dict)
+    interrupted: str = ""

@@ -18,7 +18,7 @@ from typing import Any
 
 from data.readers import Pair, class_files
 from mapreduce.errors import UserError
-from mapreduce.input.images import write_shape
+from mapreduce.input.formats.images import write_shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 Shape = tuple[int, ...]

@@ -16,7 +16,8 @@ from functools import cached_property
 
 from mapreduce.cluster.hdfs import name_here
 from mapreduce.features import minhash
-from mapreduce.input.records import FORMATS, SplitRule
+from mapreduce.input.formats.format import IMAGES, TEXTS
+from mapreduce.input.records import SplitRule
 from mapreduce.job import MRStep, in_blocks
 from mapreduce.textjob import TextJob, input_file
 from mapreduce.tokens.specification import Specification, override
@@ -25,7 +26,7 @@ from mapreduce.tokens.specification import Specification, override
 class Duplicates(TextJob):
     __doc__ = __doc__
     KIND = "duplicates"
-    READS = FORMATS
+    READS = (TEXTS, IMAGES)
     EXAMPLE = "python jobs/duplicates.py -r local --output-dir duplicates train.tsv test.tsv"
 
     def configure_args(self) -> None:

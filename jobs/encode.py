@@ -17,13 +17,13 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import Encoder, ImageEncoder
-from mapreduce.input import images
-from mapreduce.input.records import FORMATS
+from mapreduce.input.formats import images
+from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.output import manifest as manifests
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.vocabulary import FIRST, Vocabulary
 from mapreduce.shuffle.sums import in_order
-from mapreduce.textjob import TextJob, task_file
+from mapreduce.textjob import TextJob
 
 
 class Encode(TextJob):
@@ -31,11 +31,11 @@ class Encode(TextJob):
     KIND = "encode"
     EXAMPLE = "python jobs/encode.py -r local --vocabulary vocabulary --shards 4 --output-dir shards train.tsv"
     LABELLED = True
-    READS = FORMATS
+    READS = (TEXTS, IMAGES)
 
     def configure_args(self) -> None:
         super().configure_args()
-        self.add_driver_arg("--vocabulary", help="output of jobs/vocabulary.py, or a file of its lines")
+        self.add_driver_arg("--vocabulary", file=True, help="output of jobs/vocabulary.py, or a file of its lines")
         self.add_passthru_arg("--hash-buckets", type=int, help="hash features to so many ids; needs no vocabulary")
         self.add_passthru_arg("--shards", type=int, default=1, help="number of parts (default: 1)")
 
@@ -65,7 +65,7 @@ class Encode(TextJob):
     @cached_property
     def encoder(self) -> Encoder | ImageEncoder:
         """What writes the shard lines, by the format."""
-        if self.options.format == images.FORMAT:
+        if not self.reads_texts:
             return ImageEncoder(self.salt)
         return Encoder(self.tokenizer, self.vocabulary, self.salt)
 
@@ -74,29 +74,24 @@ class Encode(TextJob):
         """The salt of the records' hashes."""
         return bytes(self.options.salt.encode())
 
-    def _detect_format(self, named: list[str]) -> str:
-        found = super()._detect_format(named)
-        if found != "tsv" or self.options.vocabulary or self.options.hash_buckets:
-            return found
-        return images.FORMAT if any(map(images.holds_images, self.headers(named))) else found  # on a cluster too
+    def names_tokens(self) -> bool:
+        options = self.options
+        return super().names_tokens() or options.vocabulary is not None or options.hash_buckets is not None
 
-    def _settle(self, paths: list[str]) -> list[Any]:
+    def settle(self) -> None:
+        super().settle()
         path, buckets = self.options.vocabulary, self.options.hash_buckets
-        settled = super()._settle(paths)
-        if self.options.format == images.FORMAT:
-            if path is not None or buckets is not None:
-                raise UserError("images have no tokens: leave out --vocabulary and --hash-buckets")
-            return settled
+        if not self.reads_texts:
+            return
         if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
             raise UserError(
                 "name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give --hash-buckets, a number "
                 f"of at least 1; images (--format images) need neither. Received: {path} and {buckets}"
             )
-        return [*settled, *(["--vocabulary", task_file(path)] if path else [])]
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The vocabulary's fingerprint, and the dtype and shape of an example."""
-        if self.options.format == images.FORMAT:
+        if not self.reads_texts:
             shape = images.parse_shape(self.options.shape)
             return {**super().manifest_fields(parts), "dtype": "uint8", "shape": list(shape)}
         fingerprint = self.vocabulary.fingerprint if isinstance(self.vocabulary, Vocabulary) else None

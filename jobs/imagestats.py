@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.input import images
+from mapreduce.features.pixels import add_pixels
+from mapreduce.input.formats.format import IMAGES
 from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob
 
@@ -21,10 +22,10 @@ class ImageStats(TextJob):
     KIND = "imagestats"
     EXAMPLE = "python jobs/imagestats.py -r local --output-dir stats data/raw/mnist-train.tsv"
     LABELLED = True
-    READS = (images.FORMAT,)
+    READS = (IMAGES,)
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return images.add_pixels(self.documents(blocks))
+        return add_pixels(self.documents(blocks))
 
     combiner = add
     reducer = add

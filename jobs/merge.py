@@ -31,9 +31,7 @@ class Merge(Job):
 
     def configure_args(self) -> None:
         super().configure_args()
-        self.add_passthru_arg(
-            "--kind", choices=addition.ADDERS, help="of which job the outputs are (default: it shows)"
-        )
+        self.add_driver_arg("--kind", choices=addition.ADDERS, help="of which job the outputs are (default: it shows)")
         self.add_passthru_arg("--subtract", action="store_true", help="take the other outputs out of the first")
 
     @cached_property
@@ -41,11 +39,12 @@ class Merge(Job):
         names = self.options.args
         return addition.Outputs(names, self.fetched(names), self.options.subtract)
 
-    def _non_option_kwargs(self) -> dict[str, Any]:
+    def settle(self) -> None:
+        super().settle()
         self.options.kind = self.outputs.kind
-        kwargs = super()._non_option_kwargs()
-        more = ["--kind", self.options.kind]
-        return {**kwargs, "input_paths": self.outputs.paths(), "extra_args": [*kwargs["extra_args"], *more]}
+
+    def _non_option_kwargs(self) -> dict[str, Any]:
+        return {**super()._non_option_kwargs(), "input_paths": self.outputs.paths()}
 
     def jobconf(self) -> dict[str, Any]:
         return {**super().jobconf(), "mapreduce.job.reduces": str(self.outputs.reduces(default_reduces))}

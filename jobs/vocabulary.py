@@ -21,7 +21,7 @@ from mapreduce.flags import count_or_share
 from mapreduce.job import MRStep, in_blocks
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.shuffle.sums import add
-from mapreduce.textjob import TextJob, task_file
+from mapreduce.textjob import TextJob
 
 _GROUP = "vocabulary"  # of counters
 
@@ -39,18 +39,17 @@ class BuildVocabulary(TextJob):
         add("--min-count", type=int, default=1, help="leave out tokens of a lower term frequency")
         add("--min-df", type=count_or_share, default=1, help="leave out tokens of fewer documents; 2, or 0.01 of them")
         add("--max-df", type=count_or_share, default=1.0, help="leave out tokens of more documents; 100, or 0.5")
-        self.add_driver_arg("--stop-list", metavar="FILE", help="leave out these tokens, one a line")
-        self.add_driver_arg("--keep-list", metavar="FILE", help="take these tokens whatever their counts, one a line")
+        self.add_driver_arg("--stop-list", file=True, metavar="FILE", help="leave out these tokens, one a line")
+        self.add_driver_arg(
+            "--keep-list", file=True, metavar="FILE", help="take these tokens whatever their counts, one a line"
+        )
 
-    def _settle(self, paths: list[str]) -> list[Any]:
-        settled = super()._settle(paths)
+    def settle(self) -> None:
+        super().settle()
         if self.options.top_k is not None and self.options.top_k < 1:
             raise UserError(f"--top-k must be at least 1. Received: {self.options.top_k}")
-        for flag in ("stop_list", "keep_list"):
-            if path := getattr(self.options, flag):
-                ranking.read_list(path)
-                settled += ["--" + flag.replace("_", "-"), task_file(path)]
-        return settled
+        for path in (self.options.stop_list, self.options.keep_list):
+            ranking.read_list(path)
 
     def steps(self) -> list[MRStep]:
         return [

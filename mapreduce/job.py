@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from mapreduce import mrjob_compat
+from mapreduce import command, mrjob_compat
 
 with mrjob_compat.stand_ins():
     from mrjob.job import MRJob
@@ -25,11 +25,11 @@ with mrjob_compat.stand_ins():
 
 from mapreduce.cluster import node
 from mapreduce.cluster.hdfs import Hdfs, find_hadoop
-from mapreduce.errors import UserError
 from mapreduce.flags import memory_size
 from mapreduce.input import rejections
 from mapreduce.input.files import Split, blocks, expand, is_remote
 from mapreduce.output import manifest
+from mapreduce.runners import RUNNERS
 
 __all__ = ["Job", "MRStep", "in_blocks"]
 
@@ -74,7 +74,11 @@ class Job(MRJob):
 
     def configure_args(self) -> None:
         super().configure_args()
+        self._driver_args: dict[str, tuple[str, bool]] = {}
         add = self.arg_parser.add_argument
+        for action in self.arg_parser._actions:
+            if action.dest == "runner":  # mrjob's own and ours
+                action.choices = sorted({*action.choices, *RUNNERS})
         add("--sha256", action="store_true", help="the manifest gets the sha256 of inputs, and HDFS's sums of parts")
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
         add("--resume", action="store_true", help="go on from the completed steps in --step-output-dir")
@@ -138,43 +142,42 @@ class Job(MRJob):
 
     def _runner_class(self) -> Any:
         with mrjob_compat.stand_ins():
-            if self.options.runner in (None, "inline", "local"):
-                from mapreduce.local.runner import InlineRunner, LocalRunner
+            known = RUNNERS.get(self.options.runner or "inline")
+            return known.load() if known else super()._runner_class()
 
-                return LocalRunner if self.options.runner == "local" else InlineRunner
-            if self.options.runner == "hadoop":
-                from mapreduce.cluster.hadoop import HadoopRunner
+    def add_driver_arg(self, *args: Any, file: bool = False, **kwargs: Any) -> None:
+        """Declares a flag whose value the driver settles (`settle`) before tasks get it; `file` sends them the file."""
+        action = self.arg_parser.add_argument(*args, **kwargs)
+        self._driver_args[action.dest] = (action.option_strings[-1], file)
 
-                return HadoopRunner
-            if self.options.runner == "spark":
-                from mapreduce.cluster.spark import SparkRunner
+    def settle(self) -> None:
+        """Finds out what the tasks have to know of the input, and sets the options to it. Only the driver calls it.
 
-                return SparkRunner
-            return super()._runner_class()
+        Raises:
+            UserError: the flags do not go with the input, or with each other.
+        """
+
+    def _non_option_kwargs(self) -> dict[str, Any]:
+        """Adds to the tasks' arguments those that the driver has settled."""
+        self.settle()
+        kwargs: dict[str, Any] = super()._non_option_kwargs()
+        for name, (flag, file) in self._driver_args.items():
+            if (value := getattr(self.options, name)) is not None:
+                kwargs["extra_args"] += [flag, task_file(value) if file else str(value)]
+        return kwargs
 
     def run_job(self) -> None:
         """Runs the whole job; an error of the user's is one line on stderr and an exit code."""
-        try:
-            super().run_job()
-        except UserError as error:
-            sys.exit(fail(self._name(), error))
-        except BrokenPipeError:  # `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print(f"{self._name()}: interrupted; nothing was written", file=sys.stderr)
-            sys.exit(130)
+        if code := command.run(self._name(), super().run_job, interrupted="interrupted; nothing was written"):
+            sys.exit(code)
 
     @classmethod
     def run(cls) -> None:
         """Runs the script: the job, or on a node the task that its flags name."""
         if node.names_task(sys.argv):
             node.run_task(cls, sys.argv[1:])
-            return
-        try:
-            super().run()
-        except UserError as error:
-            sys.exit(fail(cls.KIND, error))
+        elif code := command.run(cls.KIND, super().run):
+            sys.exit(code)
 
     def _name(self) -> str:
         return self.KIND if self.KIND != "job" else type(self).__name__
@@ -188,7 +191,7 @@ class Job(MRJob):
     def files_behind(self, paths: list[str]) -> list[str]:
         """The files behind paths of the input; those on a cluster are looked for there."""
         there = tuple(filter(is_remote, paths))
-        if self.options.runner not in ("hadoop", "spark") or not there:
+        if not self._reads_clusters or not there:
             return expand(paths)
         from mapreduce.cluster import runner
 
@@ -210,7 +213,7 @@ class Job(MRJob):
     def fetched(self, outputs: list[str]) -> list[str]:
         """Where outputs are on this machine; those on a cluster are fetched, whole, for as long as the program runs."""
         there = list(filter(is_remote, outputs))
-        if there and self.options.runner not in ("hadoop", "spark"):
+        if there and not self._reads_clusters:
             expand(there)
         places = []
         for output in outputs:
@@ -219,6 +222,11 @@ class Job(MRJob):
                 places[-1] = os.path.join(_temporary("output."), "fetched")
                 Hdfs(self._hadoop()).get(output, places[-1])
         return places
+
+    @property
+    def _reads_clusters(self) -> bool:
+        known = RUNNERS.get(self.options.runner or "inline")
+        return known is not None and known.reads_clusters
 
     def _hadoop(self) -> list[str]:
         return find_hadoop(shlex.split(self.options.hadoop_bin or ""))
@@ -236,7 +244,7 @@ class Job(MRJob):
 
     def arguments(self) -> dict[str, Any]:
         """The job's own flags, those that its output depends on."""
-        own = self._passthru_arg_dests | self._file_arg_dests | getattr(self, "_driver_arg_dests", set())
+        own = self._passthru_arg_dests | self._file_arg_dests | self._driver_args.keys()
         return {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
 
     def describe(
@@ -266,10 +274,9 @@ class Job(MRJob):
             print(f"\nExample:\n  {self.EXAMPLE}")
 
 
-def fail(name: str, error: UserError) -> int:
-    """Prints the one line of a user's error; returns the exit code."""
-    print(f"{name}: {error}", file=sys.stderr)
-    return error.exit_code
+def task_file(path: str) -> dict[str, Any]:
+    """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
+    return {"type": "file", "path": os.path.abspath(path), "name": None}
 
 
 def _temporary(prefix: str) -> str:

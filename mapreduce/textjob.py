@@ -6,8 +6,6 @@ what the tasks have to know (format, CSV columns) once, and adds up what was rej
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,12 +14,15 @@ from typing import Any
 
 from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
-from mapreduce.flags import count_or_share, up_to_or_widths, widths
-from mapreduce.input import images, records, rejections
-from mapreduce.input.files import expand, is_remote
+from mapreduce.flags import count_or_share
+from mapreduce.input import records, rejections
+from mapreduce.input.files import Source, expand, is_remote
+from mapreduce.input.formats import FORMATS, Layout, detect
+from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.job import Job
 from mapreduce.output.manifest import RECORDS, REJECTED
-from mapreduce.tokens.specification import PRESETS, Specification, override, preset
+from mapreduce.tokens.flags import FLAGS, specification
+from mapreduce.tokens.specification import Specification
 from mapreduce.tokens.tokenizer import Tokenizer
 
 with mrjob_compat.stand_ins():
@@ -34,12 +35,12 @@ class TextJob(Job):
 
     Attributes:
         LABELLED: whether the job cannot do without labels.
-        READS: the formats that it can read: those of texts, that of images, or both.
+        READS: what its formats may hold: TEXTS, IMAGES or both.
         input_files: the files behind the input's paths, where a runner has found them out.
     """
 
     LABELLED = False
-    READS: tuple[str, ...] = records.TEXTS
+    READS: tuple[str, ...] = (TEXTS,)
     input_files: list[str] | None = None
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
@@ -47,13 +48,12 @@ class TextJob(Job):
 
     def configure_args(self) -> None:
         super().configure_args()
-        self._driver_arg_dests: set[str] = set()
-        add = self.add_passthru_arg
-        add("--format", choices=records.FORMATS, help="input format; default: by suffix, else text")
+        add, settled = self.add_passthru_arg, self.add_driver_arg
+        settled("--format", choices=FORMATS, help="input format; default: by suffix, else text")
         add("--text-field", default="text", help="field of the text in CSV and JSON lines (default: text)")
         add("--label-field", default="label", help="field of the label in CSV and JSON lines (default: label)")
-        add("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
-        add("--columns", help="columns of a CSV file: text,label,count; default: read from its header")
+        settled("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
+        settled("--columns", help="columns of a CSV file: text,label,count; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
@@ -63,54 +63,36 @@ class TextJob(Job):
         self.arg_parser.add_argument(
             "--max-rejected", type=count_or_share, default=0.01, help="fail at more: 100, or a share (default: 0.01)"
         )
-        add("--tokenizer", choices=PRESETS, help="tokenizer preset (default: keras)")
-        self.add_driver_arg("--specification", help="in place of a preset: a JSON file, or an output's manifest")
-        add("--punctuation", choices=("delete", "space", "keep", "leave"), help="what becomes of ASCII punctuation")
-        add("--case", choices=("fold", "keep"), help="A to Z become a to z, or stay")
-        add("--ngrams", type=up_to_or_widths, help="word n-grams: 2 (words and pairs), 1-3, or 2-2 (pairs alone)")
-        add("--character-ngrams", type=widths, help="character n-grams within words, for example 3-5")
-        add("--head", type=int, help="count the first n words once more, as features of their own")
-
-    def add_driver_arg(self, *args: Any, **kwargs: Any) -> None:
-        """Declares a flag that does not pass to the tasks as it stands: `_settle` says what they get."""
-        self._driver_arg_dests.add(self.arg_parser.add_argument(*args, **kwargs).dest)
+        settled("--specification", file=True, help="in place of a preset: a JSON file, or an output's manifest")
+        for flag in FLAGS:
+            add(flag.option, **flag.arguments)
 
     @cached_property
     def specification(self) -> Specification:
         """What a token is, by the flags."""
-        options = self.options
-        parts = {"ngrams": options.ngrams, "character_ngrams": options.character_ngrams, "head": options.head}
-        if options.specification is None:
-            return preset(options.tokenizer or "keras", punctuation=options.punctuation, case=options.case, **parts)
-        if options.tokenizer or options.punctuation or options.case:
-            raise UserError("--tokenizer, --punctuation and --case do not go with --specification, which holds a table")
-        try:
-            with open(options.specification, "rb") as file:
-                data = json.load(file)
-            if isinstance(data, dict) and "specification" in data:  # the manifest of an output
-                data = data["specification"]
-            return override(Specification.from_json(data), **parts)
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{options.specification}: not a specification: {error}") from None
+        return specification(vars(self.options), self.options.specification)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Runs the specification."""
         return Tokenizer(self.specification)
 
+    @property
+    def layout(self) -> Layout:
+        """How the records are laid out, by the flags."""
+        options = self.options
+        columns = tuple(map(int, options.columns.split(","))) if options.columns else None
+        if columns is not None and len(columns) != 3:
+            raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {options.columns}")
+        return Layout(options.text_field, options.label_field, columns, options.shape, options.strict)
+
     def reader(self) -> records.RecordReader:
         """The record reader, by the flags."""
         options = self.options
-        columns = tuple(map(int, options.columns.split(","))) if options.columns else None
-        rule = records.SplitRule(options.split, options.validation, options.salt.encode())
         return records.RecordReader(
             options.format or "text",
-            text_field=options.text_field,
-            label_field=options.label_field,
-            columns=columns,  # type: ignore[arg-type]
-            shape=options.shape,
-            rule=rule,
-            strict=options.strict,
+            layout=self.layout,
+            rule=records.SplitRule(options.split, options.validation, options.salt.encode()),
             max_line=options.max_line,
             keep=options.keep_rejected,
         )
@@ -181,23 +163,22 @@ class TextJob(Job):
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:
         """The specification, where there are texts."""
-        return {"specification": None if self.options.format == images.FORMAT else self.specification}
+        return {"specification": self.specification if self.reads_texts else None}
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the input holds texts and not images, once its format is settled."""
+        return FORMATS[self.options.format or "text"].holds == TEXTS
 
     def names_specification(self) -> bool:
         """Whether a flag says what a token is."""
-        names = ("tokenizer", "specification", "punctuation", "case", "ngrams", "character_ngrams", "head")
-        return any(getattr(self.options, name) is not None for name in names)
+        return any(getattr(self.options, name) is not None for name in ("specification", *(f.name for f in FLAGS)))
 
-    def _non_option_kwargs(self) -> dict[str, Any]:
-        """Adds to the tasks' arguments what the driver has found out about the input."""
-        kwargs: dict[str, Any] = super()._non_option_kwargs()
-        self.tokenizer  # noqa: B018 - a wrong flag is an error of the driver, not of a task
-        kwargs["extra_args"] = [*kwargs["extra_args"], *self._settle(self.options.args)]
-        return kwargs
-
-    def _settle(self, paths: list[str]) -> list[Any]:
-        """Arguments for the tasks that the driver alone can find out; files are `task_file`s."""
+    def settle(self) -> None:
+        """Settles the format, and what it has to know of the input's beginning."""
+        super().settle()
         options = self.options
+        self.tokenizer  # noqa: B018 - a wrong flag is an error of the driver, not of a task
         if len(options.salt.encode()) > 64 or not 0 <= options.validation <= 1:
             raise UserError(
                 "--salt has at most 64 bytes, --validation is a share from 0 to 1. "
@@ -208,42 +189,36 @@ class TextJob(Job):
                 "--max-line is at least 1 and --keep-rejected at least 0. "
                 f"Received: {options.max_line} and {options.keep_rejected}"
             )
-        named = [path for path in paths if path != "-"]
-        if options.format is None:
-            options.format = self._detect_format(named)
-        if options.format not in self.READS:
-            one, other = ("images", "texts") if options.format in records.TEXTS else ("texts", "images")
-            raise UserError(f"reads {one}, and the input holds {other}, by its format {options.format}")
-        if self.LABELLED and options.format == "text":
-            names = ", ".join(name for name in self.READS if name != "text")
+        named = [path for path in options.args if path != "-"]
+        options.format = options.format or self._detect(named)
+        format = FORMATS[options.format]
+        if format.holds not in self.READS:
+            raise UserError(f"reads {self.READS[0]}, and the input holds {format.holds}, by its format {format.name}")
+        if self.LABELLED and not format.labelled:
+            names = ", ".join(one.name for one in FORMATS.values() if one.labelled and one.holds in self.READS)
             raise UserError(f"{self.KIND} needs labelled records; the input looks like text; give --format ({names})")
-        settled: list[Any] = ["--format", options.format]
-        if options.specification:
-            settled += ["--specification", task_file(options.specification)]
-        if options.format == "csv" and options.columns is None:
-            columns = records.csv_columns(self.headers(named), options.text_field, options.label_field)
-            options.columns = ",".join(map(str, columns))
-        if options.columns is not None:
-            settled += ["--columns", options.columns]
-        if options.format == images.FORMAT:
-            if self.names_specification():
-                raise UserError("images have no tokens: leave out --vocabulary, --tokenizer, --ngrams and their like")
-            shape = options.shape or images.first_shape(self.headers(named))
-            options.shape = images.write_shape(images.parse_shape(shape))
-            settled += ["--shape", options.shape]
-        return settled
+        if format.holds == IMAGES and self.names_tokens():
+            raise UserError("images have no tokens: leave out --vocabulary, --tokenizer, --ngrams and their like")
+        layout = format.settle(self.layout, self._sources(named))
+        options.columns = ",".join(map(str, layout.columns)) if layout.columns else None
+        options.shape = layout.shape
 
-    def _detect_format(self, named: list[str]) -> str:
-        if self.READS == (images.FORMAT,):
-            return images.FORMAT
-        return records.detect_format(self.files_behind(named))
+    def names_tokens(self) -> bool:
+        """Whether a flag says that the input is text."""
+        return self.names_specification()
+
+    def _sources(self, named: list[str]) -> Iterator[Source]:
+        """The files that begin as the input does; on a cluster they are looked for when the first is asked for."""
+        yield from map(Source, self.headers(named))
+
+    def _detect(self, named: list[str]) -> str:
+        if self.READS == (IMAGES,):
+            return next(one.name for one in FORMATS.values() if one.holds == IMAGES)
+        looks = IMAGES in self.READS and not self.names_tokens()
+        files = self.headers(named) if looks else self.files_behind(named)
+        return detect(map(Source, files))
 
 
 def input_file() -> str:
     """The file that a map task reads, as its runner names it; "-" where that is not known."""
     return str(jobconf_from_env("mapreduce.map.input.file", "-"))
-
-
-def task_file(path: str) -> dict[str, Any]:
-    """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
-    return {"type": "file", "path": os.path.abspath(path), "name": None}

@@ -19,9 +19,11 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
-from mapreduce.input import images, records
-from mapreduce.input.files import expand, is_remote
+from mapreduce.input.files import Source, expand, is_remote
+from mapreduce.input.formats import FORMATS, detect
+from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
+from mapreduce.runners import RUNNERS
 from models import evaluate
 from models.serving import inputs
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
@@ -89,7 +91,8 @@ def train(
 def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> None:
     """Raises UserError where the model reads images and the records are texts, or the other way round."""
     local = [path for path in paths if not is_remote(path)]
-    holds_images = (format or records.detect_format(expand(local) or paths)) == images.FORMAT
+    found = format or detect(map(Source, expand(local) or paths))
+    holds_images = FORMATS[found].holds == IMAGES
     if holds_images == (model in IMAGE_MODELS):
         return
     reads, holds, there = ("texts", "images", IMAGE_MODELS) if holds_images else ("images", "texts", TEXT_MODELS)
@@ -136,7 +139,7 @@ def parser() -> Parser:
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
     add("--output", required=True, metavar="DIR", help="where the model is written; job outputs go to DIR.work")
     add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
-    add("--runner", choices=("local", "inline", "hadoop"), default="local", help="of the jobs (default: local)")
+    add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=int, default=0, help="of weights, dropout and order (default: 0)")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")

@@ -17,6 +17,7 @@ from typing import Any
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from mapreduce.shuffle.sums import add, add_histograms, add_labelled
+from mapreduce.tokens.flags import FLAGS
 
 ADDERS: dict[str, Callable[..., Any]] = {
     "wordcount": add,
@@ -25,8 +26,8 @@ ADDERS: dict[str, Callable[..., Any]] = {
     "imagestats": add,
 }
 # Flags that say how the input was laid out, or what its fingerprint says already.
-_INPUT_FLAGS = {"format", "text_field", "label_field", "columns", "keep_rejected", "specification", "tokenizer"}
-_INPUT_FLAGS |= {"punctuation", "case", "ngrams", "character_ngrams", "head"}
+_INPUT_FLAGS = {"format", "text_field", "label_field", "columns", "keep_rejected", "specification"}
+_INPUT_FLAGS.update(flag.name for flag in FLAGS)
 _MINUS = "minus-"
 Manifest = dict[str, Any]
 

@@ -12,7 +12,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
-from mapreduce.input import images
+from mapreduce.input.formats.images import encoded
 from mapreduce.input.records import record_hash
 from mapreduce.native import library as native
 from mapreduce.output.vocabulary import FIRST, OOV, Vocabulary
@@ -85,7 +85,7 @@ class ImageEncoder:
         """Blocks of shard lines, a block for each list of images (label, text)."""
         for block in documents:
             lines = [
-                b"%s\t%s\t%s\n" % (record_hash(text, self._salt).encode(), label, images.encoded(text))
+                b"%s\t%s\t%s\n" % (record_hash(text, self._salt).encode(), label, encoded(text))
                 for label, text in block
             ]
             yield b"".join(lines)

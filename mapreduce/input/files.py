@@ -11,8 +11,10 @@ import bz2
 import gzip
 import lzma
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
@@ -22,6 +24,8 @@ from mapreduce.errors import UserError
 BLOCK = 1 << 20
 REDUCE_BYTES = 64 << 20  # of input for each reduce task
 _BOM = b"\xef\xbb\xbf"
+DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a file that is damaged, or no longer there, raises."""
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -44,7 +48,7 @@ class Split:
         """
         try:
             yield from self._blocks(longest)
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        except DAMAGED as error:
             raise UserError(f"{self.path}: damaged or unreadable: {error}") from None
 
     def _blocks(self, longest: int | None) -> Iterator[bytes]:
@@ -79,7 +83,7 @@ class Split:
             yield from block.split(b"\n")[:-1]
 
 
-def blocks(stream: IO[bytes], longest: int | None = None, marked: bool = True) -> Iterator[bytes]:
+def blocks(stream: Any, longest: int | None = None, marked: bool = True) -> Iterator[bytes]:
     """The lines of a stream, in blocks of about 1 MiB that end at a line end; the rest as in `Split`."""
     while block := stream.read(BLOCK):
         block, _ = _finish(block, stream, longest)
@@ -90,7 +94,7 @@ def blocks(stream: IO[bytes], longest: int | None = None, marked: bool = True) -
             yield _ended(block)
 
 
-def _finish(block: bytes, stream: IO[bytes], longest: int | None) -> tuple[bytes, int]:
+def _finish(block: bytes, stream: Any, longest: int | None) -> tuple[bytes, int]:
     """Reads on to the end of the last line; returns the block and how many bytes of the line were left out."""
     if block.endswith(b"\n"):
         return block, 0
@@ -100,7 +104,7 @@ def _finish(block: bytes, stream: IO[bytes], longest: int | None) -> tuple[bytes
     return block + rest, 0 if rest.endswith(b"\n") else _skip_line(stream)
 
 
-def _skip_line(stream: IO[bytes]) -> int:
+def _skip_line(stream: Any) -> int:
     """Reads to the end of the line in bounded memory; returns the number of bytes."""
     skipped = 0
     while piece := stream.readline(BLOCK):
@@ -132,14 +136,76 @@ def open_input(path: str) -> BinaryIO:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def first_line(path: str) -> bytes:
-    """The first line of a file, without its end and without a byte order mark."""
-    with open_input(path) as file:
+class Source:
+    """An input file that is looked into before it is read.
+
+    Args:
+        path: of a file on this machine; "-" is standard input.
+        keep: whether the file stays open after the look, so that it is opened once. It has to be where it can be
+            read once only, and then it is whatever is said here.
+    """
+
+    def __init__(self, path: str, keep: bool = False) -> None:
+        self.path = path
+        self._keep = keep or not os.path.isfile(path)
+        self._stream: IO[bytes] | None = None
+        self._head: bytes | None = None
+
+    def first(self) -> bytes:
+        """The first line without its end and without a byte order mark, or the first MiB of it.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if self._head is None:
+            self._stream = sys.stdin.buffer if self.path == "-" else open_input(self.path)
+            with self._explained():
+                self._head = self._stream.readline(BLOCK)
+            if not self._keep:
+                self.close()
+        return self._head.removeprefix(_BOM).rstrip(b"\r\n")
+
+    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
+        """All lines of the file, in blocks as those of a `Split`; closes it.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         try:
-            line = file.readline()
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise UserError(f"{path}: damaged: {error}") from None
-    return line[len(_BOM) if line.startswith(_BOM) else 0 :].rstrip(b"\r\n")
+            self.first()
+            if self._stream is None:
+                self._stream, self._head = open_input(self.path), b""
+            with self._explained():
+                yield from blocks(_Begun(self._head or b"", self._stream), longest)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._stream is not None and self.path != "-":
+            self._stream.close()
+        self._stream = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGED as error:
+            raise UserError(f"{self.path}: damaged or unreadable: {error}") from None
+
+
+class _Begun:
+    """A stream of which the first bytes have been read."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._rest.read(size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._rest.readline(size)
 
 
 def plan(paths: list[str], maps: int, marked: bool = True) -> list[Split]:

@@ -214,11 +214,10 @@ PRESETS = tuple(_PRESETS)
 def preset(
     name: str,
     *,
-    punctuation: str | None = None,
-    case: str | None = None,
     ngrams: int | tuple[int, ...] | None = None,
     character_ngrams: tuple[int, ...] | None = None,
     head: int | None = None,
+    **rules: Any,
 ) -> Specification:
     """A named specification, with any of its parts overridden.
 
@@ -228,17 +227,14 @@ def preset(
             split), "sentences" (case and punctuation kept, each mark a word), "unicode" (as "words", over all of
             Unicode), "cjk" (as "unicode", and each ideograph a word) or "characters" (each code point a word).
         ngrams: widths; an int n means 1 to n, as in TextVectorization.
+        rules: of the table, as `character_table` takes them; None leaves the preset's.
 
     Raises:
         UserError: there is no such preset or value.
     """
     if name not in _PRESETS:
         raise UserError(f"no tokenizer preset {name!r}; there are {', '.join(PRESETS)}")
-    rules = dict(_PRESETS[name])
-    if punctuation is not None:
-        rules["punctuation"] = punctuation
-    if case is not None:
-        rules["case"] = case
+    rules = {**_PRESETS[name], **{rule: value for rule, value in rules.items() if value is not None}}
     split = "character" if name == "characters" else "whitespace"
     return override(
         Specification(level=rules.get("level", "byte"), table=character_table(**rules), split=split),

@@ -1,26 +1,25 @@
 """Records for a model that is in use: files or standard input to blocks of (label, text).
 
-Formats are `mapreduce.input.records`' and files are opened by `mapreduce.input.files`; this module only joins the two,
+Formats are `mapreduce.input.formats`' and files are opened by `mapreduce.input.files`; this module only joins the two,
 for the commands that use a model. Training does not read here but from the jobs' outputs.
 """
 
 from __future__ import annotations
 
 import argparse
-import lzma
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.input import records
-from mapreduce.input.files import blocks, expand, open_input
+from mapreduce.input.files import Source, expand
+from mapreduce.input.formats import FORMATS, Layout, detect
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     """The flags that say how input is read; `default` tells what --format is without the flag."""
-    parser.add_argument("--format", choices=records.FORMATS, help=f"format of the input (default: {default})")
+    parser.add_argument("--format", choices=FORMATS, help=f"format of the input (default: {default})")
     parser.add_argument("--text-field", default="text", help="text field of CSV and JSON lines (default: text)")
     parser.add_argument("--label-field", default="label", help="label field of CSV and JSON lines (default: label)")
 
@@ -55,7 +54,7 @@ def read(
 
     Args:
         paths: files, folders or globs; "-" is standard input.
-        format: one of `mapreduce.input.records.FORMATS`; None takes it from the suffixes.
+        format: one of `mapreduce.input.formats.FORMATS`; None takes it from the suffixes.
 
     Files are looked for at once and read when the result is iterated; what is rejected is named on stderr at
     the end.
@@ -64,24 +63,17 @@ def read(
         UserError: a file is missing or damaged, or not one line is a record.
     """
     files = [file for path in paths for file in ([path] if path == "-" else expand([path]))]
-    named = [file for file in files if file != "-"]
-    format = format or records.detect_format(named)
-    columns = records.csv_columns(named, text_field, label_field) if format == "csv" else None
-    reader = records.RecordReader(format, text_field=text_field, label_field=label_field, columns=columns)
-    return _blocks(files, reader)
+    # The first file stays open after the look at its first line: it may be a pipe.
+    sources = [Source(file, keep=number == 0) for number, file in enumerate(files)]
+    format = format or detect(source for source in sources if source.path != "-")
+    layout = FORMATS[format].settle(Layout(text_field, label_field), sources)
+    return _blocks(sources, records.RecordReader(format, layout=layout))
 
 
-def _blocks(files: Sequence[str], reader: records.RecordReader) -> Iterator[list[tuple[bytes, bytes]]]:
-    for file in files:
-        stream = sys.stdin.buffer if file == "-" else open_input(file)
-        try:
-            for block in blocks(stream):
-                yield reader.read(block)
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise UserError(f"{file}: damaged or unreadable: {error}") from None
-        finally:
-            if file != "-":
-                stream.close()
+def _blocks(sources: Sequence[Source], reader: records.RecordReader) -> Iterator[list[tuple[bytes, bytes]]]:
+    for source in sources:
+        for block in source.blocks():
+            yield reader.read(block)
     reader.check()
     if reader.rejected:
         print(reader.explain(), file=sys.stderr)

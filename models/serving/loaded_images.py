@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input import images
+from mapreduce.input.formats import images
 from models.serving.loaded import BATCH, LoadedModel
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.input import images
-from mapreduce.input.records import RecordReader, csv_columns, record_hash
+from mapreduce.features.pixels import add_pixels
+from mapreduce.input.files import Source
+from mapreduce.input.formats import FORMATS, Layout, images
+from mapreduce.input.records import RecordReader, record_hash
 from tests.conftest import ROOT
 
 README = ROOT / "data" / "README.md"
@@ -29,8 +31,8 @@ def example(name: str) -> bytes:
 def test_every_input_format_is_read_as_the_same_record(name: str, label: bytes, tmp_path: Path) -> None:
     file = tmp_path / f"example.{name}"
     file.write_bytes(example(name))
-    columns = csv_columns([str(file)], "text", "label") if name == "csv" else None
-    assert RecordReader(name, columns=columns).read(example(name)) == [(label, b"a good film")]
+    layout = FORMATS[name].settle(Layout(), [Source(str(file))])
+    assert RecordReader(name, layout=layout).read(example(name)) == [(label, b"a good film")]
 
 
 def test_the_shard_line_is_that_of_the_record() -> None:
@@ -52,7 +54,7 @@ def test_the_image_is_that_of_the_shard_line_and_of_the_sums() -> None:
     shard_hash, shard_label, array = example("encode-images").rstrip(b"\n").split(b"\t")
     assert (shard_hash.decode(), shard_label) == (record_hash(text), label)
     assert base64.urlsafe_b64decode(array) == pixels
-    assert b"".join(images.add_pixels([[(label, text)]])) == example("imagestats")
+    assert b"".join(add_pixels([[(label, text)]])) == example("imagestats")
 
 
 def test_label_lengths_add_up() -> None:

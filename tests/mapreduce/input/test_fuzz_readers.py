@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from mapreduce.input import images
-from mapreduce.input.files import Split
-from mapreduce.input.records import RecordReader, SplitRule, csv_columns, is_utf8
+from mapreduce.input.files import Source, Split
+from mapreduce.input.formats import FORMATS, Layout, images
+from mapreduce.input.formats.format import is_utf8
+from mapreduce.input.records import RecordReader, SplitRule
 from mapreduce.output import manifest, vocabulary
 from mapreduce.tokens.specification import PRESETS, Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer
@@ -40,13 +41,13 @@ def test_records(examples: int, format: str, tmp_path: Path) -> None:
         columns = None
         if format == "csv":
             try:
-                columns = csv_columns([str(path)], "text", "label")
+                columns = FORMATS["csv"].settle(Layout(), [Source(str(path))]).columns
             except UserError as error:
                 assert one_line(error)
                 return
         rule = SplitRule("train", salt=b"x")
-        options = {"columns": columns, "strict": strict, "max_line": 60_000, "keep": 3}
-        reader = RecordReader(format, rule=rule, **options)  # type: ignore[arg-type]
+        layout = Layout(columns=columns, strict=strict)
+        reader = RecordReader(format, layout=layout, rule=rule, max_line=60_000, keep=3)
         found = [record for block in Split(str(path), 0, len(data)).blocks(60_001) for record in reader.read(block)]
         assert reader.lines == data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\n").count(b"\n") + trailing(data)
         assert reader.records == reader.used + reader.left_out + sum(reader.rejected.values())

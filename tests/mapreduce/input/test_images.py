@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from mapreduce.input import images
-from mapreduce.input.records import RecordReader, detect_format
+from mapreduce.input.files import Source
+from mapreduce.input.formats import Layout, detect, images
+from mapreduce.input.records import RecordReader
 
 
 def line(shape: str, pixels: bytes, label: str = "7") -> bytes:
@@ -21,7 +22,7 @@ def line(shape: str, pixels: bytes, label: str = "7") -> bytes:
 @pytest.mark.parametrize("size", range(1, 8))
 def test_pixels_come_back(size: int) -> None:
     pixels = random.Random(size).randbytes(size)
-    reader = RecordReader("images", shape=f"1x{size}x1")
+    reader = RecordReader("images", layout=Layout(shape=f"1x{size}x1"))
     ((label, text),) = reader.read(line(f"1x{size}x1", pixels))
     assert (label, images.pixels(text), images.shape_of(text)) == (b"7", pixels, (1, size, 1))
 
@@ -52,7 +53,7 @@ GOOD = base64.urlsafe_b64encode(bytes([255, 254, 253, 252])).decode()  # __79_A=
     ],
 )
 def test_what_is_rejected(text: str, cause: str | None) -> None:
-    reader = RecordReader("images", shape="2x2x1")
+    reader = RecordReader("images", layout=Layout(shape="2x2x1"))
     assert len(reader.read(f"7\t{text}\n".encode())) == (cause is None)
     assert dict(reader.rejected) == ({cause: 1} if cause else {})
 
@@ -69,31 +70,26 @@ def test_the_format_is_detected_and_the_shape_read(tmp_path: Path) -> None:
     plain.write_bytes(b"\xef\xbb\xbf" + line("40x50x3", bytes(6000)))
     packed.write_bytes(gzip.compress(line("40x50x3", bytes(6000))))
     text.write_bytes(b"7\t40x50x3 is a shape\n")
-    assert detect_format([str(plain), str(packed)]) == "images"
-    assert detect_format([str(text)]) == "tsv"
-    assert images.first_shape([str(packed), str(text)]) == "40x50x3"
+
+    def formats(*paths: Path) -> str:
+        return detect(Source(str(path)) for path in paths)
+
+    def shape(*paths: Path) -> str | None:
+        return images.Images.settle(Layout(), [Source(str(path)) for path in paths]).shape
+
+    assert formats(plain, packed) == "images"
+    assert formats(text) == "tsv"
+    assert shape(packed, text) == "40x50x3"
     with pytest.raises(UserError, match="is tsv"):
-        detect_format([str(plain), str(text)])
+        formats(plain, text)
     with pytest.raises(UserError, match="line 1: no image record"):
-        images.first_shape([str(text)])
+        shape(text)
     packed.write_bytes(packed.read_bytes()[:30])
     with pytest.raises(UserError, match="damaged"):
-        images.first_shape([str(packed)])
+        shape(packed)
 
 
 @pytest.mark.parametrize("text", ["", "28", "28x28", "28x28x0", "28x28x1x1", "-1x2x3"])
 def test_no_shape(text: str) -> None:
     with pytest.raises(UserError, match="as in 28x28x1"):
         images.parse_shape(text)
-
-
-def test_sums_are_those_of_a_loop() -> None:
-    chance = random.Random(1)
-    found = [(b"%d" % (i % 3), chance.randbytes(12)) for i in range(50)]
-    documents = [(label, b"3x4x1:" + base64.urlsafe_b64encode(pixels)) for label, pixels in found]
-    expected = b""
-    for label in (b"0", b"1", b"2"):
-        values = [value for name, pixels in found if name == label for value in pixels]
-        images_of = len(values) // 12
-        expected += b"%s\t%d\t%d\t%d\t%d\n" % (label, images_of, len(values), sum(values), sum(v * v for v in values))
-    assert b"".join(images.add_pixels([documents[:20], documents[20:]])) == expected

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Split, blocks, expand, open_input, plan
-from mapreduce.input.records import RecordReader, SplitRule, csv_columns, detect_format, record_hash
+from mapreduce.input.files import Source, Split, blocks, expand, open_input, plan
+from mapreduce.input.formats import FORMATS, Layout, detect
+from mapreduce.input.records import RecordReader, SplitRule, record_hash
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from mapreduce.input.records import RecordReader, SplitRule, csv_columns, detect
     ],
 )
 def test_records(format: str, line: bytes, record: tuple[bytes, bytes]) -> None:
-    reader = RecordReader(format, columns=(2, 1, 3))
+    reader = RecordReader(format, layout=Layout(columns=(2, 1, 3)))
     assert reader.read(line + b"\n") == [record]
     assert (reader.records, sum(reader.rejected.values())) == (1, 0)
 
@@ -54,15 +55,20 @@ def test_records(format: str, line: bytes, record: tuple[bytes, bytes]) -> None:
     ],
 )
 def test_rejections(format: str, line: bytes, cause: str) -> None:
-    reader = RecordReader(format, columns=(2, 1, 3))
+    reader = RecordReader(format, layout=Layout(columns=(2, 1, 3)))
     assert reader.read(line + b"\n") == []
     assert (reader.records, dict(reader.rejected)) == (1, {cause: 1})
 
 
 def test_csv_headers_are_no_records() -> None:
-    reader = RecordReader("csv", columns=(1, 0, 2))
+    reader = RecordReader("csv", layout=Layout(columns=(1, 0, 2)))
     assert reader.read(b"label,text\na,b\nlabel,text\nc,d\n") == [(b"a", b"b"), (b"c", b"d")]
     assert reader.records == 2
+
+
+def columns(*paths: Path, **fields: str) -> tuple[int, int, int] | None:
+    """What the headers of CSV files come to."""
+    return FORMATS["csv"].settle(Layout(**fields), [Source(str(path)) for path in paths]).columns  # type: ignore[arg-type]
 
 
 def test_csv_columns(tmp_path: Path) -> None:
@@ -70,22 +76,29 @@ def test_csv_columns(tmp_path: Path) -> None:
     one.write_text('id,"text",label\n1,a,b\n')
     two.write_text("id,label,text\n")
     bom.write_bytes(b"\xef\xbb\xbfid,text,label\r\n")
-    assert csv_columns([str(one), str(bom)], "text", "label") == (1, 2, 3)
+    assert columns(one, bom) == (1, 2, 3)
     with pytest.raises(UserError, match="is not that of"):
-        csv_columns([str(one), str(two)], "text", "label")
+        columns(one, two)
     with pytest.raises(UserError, match="--text-field"):
-        csv_columns([str(one)], "body", "label")
+        columns(one, text_field="body")
     one.write_bytes(b"a\rb,c\n")
     with pytest.raises(UserError, match="no CSV header"):
-        csv_columns([str(one)], "text", "label")
+        columns(one)
+    one.write_bytes(b"\0" * (1 << 21))
+    with pytest.raises(UserError, match="longer than"):
+        columns(one)
+
+
+def formats(*paths: str) -> str:
+    return detect(map(Source, paths))
 
 
 def test_formats_by_suffix() -> None:
-    assert detect_format(["a.tsv", "b.tsv.gz"]) == "tsv"
-    assert detect_format(["a.json.bz2"]) == "jsonl"
-    assert detect_format(["README.md"]) == detect_format([]) == "text"
+    assert formats("a.tsv", "b.tsv.gz") == "tsv"
+    assert formats("a.json.bz2") == "jsonl"
+    assert formats("README.md") == formats() == "text"
     with pytest.raises(UserError, match="several formats"):
-        detect_format(["a.tsv", "b.csv"])
+        formats("a.tsv", "b.csv")
 
 
 def test_a_split_is_a_property_of_the_text() -> None:

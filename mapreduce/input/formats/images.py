@@ -7,24 +7,19 @@ texts, with one hash. data/convert.py makes these lines; no picture file is read
 
 from __future__ import annotations
 
-import lzma
-import os
 import re
 import string
-import zlib
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input.files import open_input
+from mapreduce.input.files import Source
+from mapreduce.input.formats.format import IMAGES, Format, Layout, Record, checked
 
-FORMAT = "images"
 Shape = tuple[int, int, int]
 _SHAPE = re.compile(rb"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
 _ALPHABET = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_").encode()
-# The square of a byte has two bytes; each is looked up, and the sums are put together.
-_LOW, _HIGH = (bytes(value * value >> shift & 255 for value in range(256)) for shift in (0, 8))
-_HEADER = 4096  # bytes of a line that are looked into
 
 
 class ImageText:
@@ -98,53 +93,46 @@ def write_shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def first_shape(paths: Iterable[str]) -> str:
-    """The shape of the first image of files, as "28x28x1".
+class Images(Format):
+    """Lines `label TAB 28x28x1:BASE64`."""
 
-    Raises:
-        UserError: there is no file, or the first line of the first one is no image record.
-    """
-    for path in paths:
-        shape = shape_of(_first_text(path))
-        if shape is None:
-            raise UserError(
-                f"{path}, line 1: no image record, `label TAB 28x28x1:pixels`; data/convert.py makes them, and "
-                "--shape 28x28x1 goes past a damaged first line"
-            )
-        return write_shape(shape)
-    raise UserError("no file to read the shape of the images from; give it, as in --shape 28x28x1")
+    name = "images"
+    suffixes = (".tsv",)
+    holds = IMAGES
 
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self._image = ImageText(layout.shape)
 
-def holds_images(path: str) -> bool:
-    """Whether a file on this machine begins with an image record; False where it cannot be read."""
-    try:
-        return os.path.isfile(path) and shape_of(_first_text(path)) is not None
-    except UserError:
-        return False
+    @classmethod
+    def claims(cls, first: bytes) -> bool:
+        """Whether the text of the line begins as that of an image."""
+        return shape_of(first.partition(b"\t")[2]) is not None
 
+    @classmethod
+    def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
+        """Takes the shape of the first image, where none is given.
 
-def _first_text(path: str) -> bytes:
-    try:
-        with open_input(path) as file:
-            line = file.readline(_HEADER)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise UserError(f"{path}: damaged or unreadable: {error}") from None
-    return line.partition(b"\t")[2]
+        Raises:
+            UserError: there is no file, or the first line of the first one is no image record.
+        """
+        if layout.shape is not None:
+            return replace(layout, shape=write_shape(parse_shape(layout.shape)))
+        for source in sources:
+            shape = shape_of(source.first().partition(b"\t")[2])
+            if shape is None:
+                raise UserError(
+                    f"{source.path}, line 1: no image record, `label TAB 28x28x1:pixels`; data/convert.py makes them, "
+                    "and --shape 28x28x1 goes past a damaged first line"
+                )
+            return replace(layout, shape=write_shape(shape))
+        raise UserError("no file to read the shape of the images from; give it, as in --shape 28x28x1")
 
-
-def add_pixels(documents: Iterable[list[tuple[bytes, bytes]]]) -> Iterator[bytes]:
-    """One block of lines `label TAB images TAB pixels TAB sum TAB sum of squares` for lists of images (label, text)."""
-    totals: dict[bytes, list[int]] = {}
-    for block in documents:
-        by_label: dict[bytes, list[bytes]] = {}
-        for label, text in block:
-            by_label.setdefault(label, []).append(pixels(text))
-        for label, found in by_label.items():
-            values = b"".join(found)
-            total = totals.setdefault(label, [0, 0, 0, 0])
-            total[0] += len(found)
-            total[1] += len(values)
-            values = values.translate(None, b"\0")  # they add nothing, and images have many
-            total[2] += sum(values)
-            total[3] += sum(values.translate(_LOW)) + 256 * sum(values.translate(_HIGH))
-    yield b"".join([label + b"".join([b"\t%d" % n for n in totals[label]]) + b"\n" for label in sorted(totals)])
+    def parse(self, line: bytes) -> Record:
+        """Cuts at the first tab and checks the image."""
+        label, tab, text = line.partition(b"\t")
+        if not tab:
+            raise Rejected("no label" if line.strip() else "empty line")
+        label, text = checked(label, text)
+        self._image.check(text)
+        return label, text

@@ -1,0 +1,55 @@
+"""The formats of records, one a file, and which one a file is of.
+
+A further format is a file like csv.py, with a class that derives from `Format`, and a line in FORMATS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from mapreduce.errors import UserError
+from mapreduce.input.files import Source, is_compressed, is_remote
+from mapreduce.input.formats.csv import Csv
+from mapreduce.input.formats.fasttext import FastText
+from mapreduce.input.formats.format import Format, Layout
+from mapreduce.input.formats.images import Images
+from mapreduce.input.formats.jsonl import JsonLines
+from mapreduce.input.formats.text import Text
+from mapreduce.input.formats.tsv import Tsv
+
+__all__ = ["FORMATS", "Format", "Layout", "detect"]
+
+FORMATS: dict[str, type[Format]] = {one.name: one for one in (Csv, FastText, Images, JsonLines, Text, Tsv)}
+"""By name. Of formats that share a suffix the first one that claims a file has it, and the last one what cannot be
+looked into."""
+
+
+def detect(sources: Iterable[Source]) -> str:
+    """The format of input files, by their suffixes (below .gz, .bz2 or .xz) and, where several formats share one, by
+    their first lines; text where the suffix is not known. A file on a cluster is not looked into.
+
+    Raises:
+        UserError: the files are of several formats.
+    """
+    found: dict[str, str] = {}
+    for source in sources:
+        found.setdefault(_detect(source), source.path)
+    if len(found) > 1:
+        names = ", ".join(f"{path} is {name}" for name, path in sorted(found.items()))
+        raise UserError(f"input files of several formats: {names}; run them apart or give --format")
+    return next(iter(found), Text.name)
+
+
+def _detect(source: Source) -> str:
+    stem = os.path.splitext(source.path)[0] if is_compressed(source.path) else source.path
+    suffix = os.path.splitext(stem)[1]
+    fitting = [one for one in FORMATS.values() if suffix in one.suffixes]
+    if not fitting:
+        return Text.name
+    if len(fitting) > 1 and not is_remote(source.path):
+        try:
+            return next(one for one in fitting if one.claims(source.first())).name
+        except UserError:
+            pass  # who reads it says what is wrong
+    return fitting[-1].name

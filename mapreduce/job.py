@@ -27,8 +27,9 @@ from mapreduce.cluster import node
 from mapreduce.cluster.hdfs import Hdfs, find_hadoop
 from mapreduce.flags import memory_size
 from mapreduce.input import rejections
-from mapreduce.input.files import Split, blocks, expand, is_remote
+from mapreduce.input.files import Split, blocks, expand
 from mapreduce.output import manifest
+from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS
 
 __all__ = ["Job", "MRStep", "in_blocks"]
@@ -83,6 +84,13 @@ class Job(MRJob):
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
         add("--resume", action="store_true", help="go on from the completed steps in --step-output-dir")
         add("--sort-memory", type=memory_size, metavar="SIZE", help="what local tasks may take together, as 512M or 4G")
+
+    def load_args(self, args: list[str]) -> None:
+        """Makes the paths of outputs absolute."""
+        super().load_args(args)
+        for name in ("output_dir", "step_output_dir", "manifest"):
+            if path := getattr(self.options, name):
+                setattr(self.options, name, absolute(path))
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.
@@ -217,7 +225,7 @@ class Job(MRJob):
             expand(there)
         places = []
         for output in outputs:
-            places.append(output.removeprefix("file://"))
+            places.append(plain(output))
             if output in there:
                 places[-1] = os.path.join(_temporary("output."), "fetched")
                 Hdfs(self._hadoop()).get(output, places[-1])
@@ -276,7 +284,7 @@ class Job(MRJob):
 
 def task_file(path: str) -> dict[str, Any]:
     """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
-    return {"type": "file", "path": os.path.abspath(path), "name": None}
+    return {"type": "file", "path": absolute(path), "name": None}
 
 
 def _temporary(prefix: str) -> str:

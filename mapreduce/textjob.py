@@ -16,11 +16,12 @@ from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flags import count_or_share
 from mapreduce.input import records, rejections
-from mapreduce.input.files import Source, expand, is_remote
+from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, Layout, detect
 from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.job import Job
 from mapreduce.output.manifest import RECORDS, REJECTED
+from mapreduce.paths import is_remote
 from mapreduce.tokens.flags import FLAGS, specification
 from mapreduce.tokens.specification import Specification
 from mapreduce.tokens.tokenizer import Tokenizer

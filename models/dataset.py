@@ -18,6 +18,7 @@ import numpy as np
 
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
+from models.layers.bags import bag
 from models.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -157,39 +158,6 @@ def _decode_pixels(encoded: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     size = math.prod(shape)
     tf.debugging.assert_equal(tf.strings.length(raw), size, "an image of another shape than the manifest's")
     return tf.reshape(tf.io.decode_raw(raw, tf.uint8, fixed_length=size), [-1, *shape])
-
-
-def bag(ids: tf.Tensor | tf.RaggedTensor) -> dict[str, tf.Tensor]:
-    """The distinct ids of each row, in the order of their first appearance, and how often each one appears.
-
-    The exported model calls the same function, so that training and serving cannot differ.
-
-    Args:
-        ids: int32 [batch, length], 0 = padding, or a RaggedTensor without padding.
-
-    Returns:
-        {"ids": int32 [batch, unique], "counts": int32 [batch, unique]}, 0 = padding, unique at least 1.
-    """
-    import tensorflow as tf
-
-    if isinstance(ids, tf.RaggedTensor):
-        rows, values, height = ids.value_rowids(), ids.values, ids.nrows()
-    else:
-        places = tf.where(ids != 0)
-        rows, values, height = places[:, 0], tf.gather_nd(ids, places), tf.shape(ids, out_type=tf.int64)[0]
-    span = tf.constant(1 << 32, tf.int64)
-    keys, _, counts = tf.unique_with_counts(rows * span + tf.cast(values, tf.int64))
-    owner = keys // span
-    unique = tf.RaggedTensor.from_value_rowids(tf.cast(keys % span, tf.int32), owner, height, validate=False)
-    return {"ids": pad(unique), "counts": pad(unique.with_values(counts))}
-
-
-def pad(rows: tf.RaggedTensor) -> tf.Tensor:
-    """Rows [batch, None] as a tensor padded with 0 to the longest, and to 1 where all of them are empty."""
-    import tensorflow as tf
-
-    longest = tf.maximum(tf.cast(1, rows.row_splits.dtype), rows.bounding_shape(axis=1))
-    return rows.to_tensor(shape=tf.stack([rows.nrows(), longest]))
 
 
 def count(directory: str | os.PathLike[str]) -> int:

@@ -10,13 +10,16 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import models
 from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from models.serving import inputs
-from models.serving.loaded import LoadedModel
+
+if TYPE_CHECKING:
+    from models.serving.loaded import LoadedModel
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import models
 from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from models.serving import inputs
-from models.serving.loaded import LoadedModel
+
+if TYPE_CHECKING:
+    from models.serving.loaded import LoadedModel
 
 CHUNK = 4096
 """Texts that are held at once."""

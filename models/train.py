@@ -19,10 +19,11 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
-from mapreduce.input.files import Source, expand, is_remote
+from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
+from mapreduce.paths import is_remote
 from mapreduce.runners import RUNNERS
 from models import evaluate
 from models.serving import inputs

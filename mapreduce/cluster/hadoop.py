@@ -17,10 +17,10 @@ from mapreduce.cluster.hdfs import STREAMING_JAR, find_streaming_jar
 from mapreduce.cluster.runner import Counters, RemoteRunner, importing_mrjob
 from mapreduce.cluster.steps import ClusterFolder
 from mapreduce.errors import RecordError, UserError
-from mapreduce.input.files import is_remote
 from mapreduce.local.executor import terminated_as_interrupted
 from mapreduce.output.manifest import RECORDS
 from mapreduce.output.steps import KeptSteps
+from mapreduce.paths import is_remote
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,9 @@ from mapreduce import mrjob_compat
 from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.errors import UserError
 from mapreduce.input import rejections
-from mapreduce.input.files import expand, is_remote
-from mapreduce.output import committer, manifest
+from mapreduce.input.files import expand
+from mapreduce.output import atomic, committer, manifest
+from mapreduce.paths import absolute, is_remote
 
 with mrjob_compat.stand_ins():
     from mapreduce.input.files import default_reduces
@@ -72,8 +72,7 @@ class RemoteRunner:
             tmp_dir: a folder for this job alone, which does not exist yet.
         """
         self.job: Any = None
-        plain = output_dir.startswith("file://") if output_dir else False
-        self._wanted = output_dir[len("file://") :] if output_dir and plain else output_dir
+        self._wanted = output_dir
         self._tmp_dir = tmp_dir
         self._output_dir = self._wanted if is_remote(self._wanted) else self._remote("output")
         self._local: list[str] = []
@@ -133,7 +132,7 @@ class RemoteRunner:
             while self._remote(f"input/{number}/{name}") in self._uploaded:
                 number += 1
             os.makedirs(os.path.join(folder, f"input/{number}"), exist_ok=True)
-            os.symlink(os.path.abspath(path), os.path.join(folder, f"input/{number}", name))
+            os.symlink(absolute(path), os.path.join(folder, f"input/{number}", name))
             self._uploaded[self._remote(f"input/{number}/{name}")] = path
         self._tmp_used = True
         self._hdfs.put([folder], self._tmp_dir)
@@ -148,8 +147,8 @@ class RemoteRunner:
         return {**counters, rejections.GROUP: renamed} if samples else counters
 
     def _fetch(self, target: str) -> None:
-        """Brings the output to this machine."""
-        self._hdfs.get(str(self._output_dir), target)
+        """Brings the output's parts into a folder of this machine."""
+        self._hdfs.get(f"{self._output_dir}/part-*", target)
 
     def _commit(self) -> None:
         """Checks the counters, then puts manifest and _SUCCESS beside the parts, here or on the cluster."""
@@ -158,21 +157,22 @@ class RemoteRunner:
         if not self._wanted and not options.manifest:
             return
         fetched = os.path.join(self._get_local_tmp_dir(), "output")
-        remote = is_remote(self._wanted)
-        if not remote and self._wanted:
-            fetched = f"{os.path.abspath(self._wanted)}._temporary.{self._job_key}"  # of the same file system
-            os.makedirs(os.path.dirname(fetched), exist_ok=True)
-        try:
-            if remote:
-                self._commit_remote(fetched)
-            else:
-                self._fetch(fetched)
-                committer.commit_job(fetched, self._wanted or fetched, self._describe(fetched), self.job.side_files())
-        except BaseException:
-            shutil.rmtree(fetched, ignore_errors=True)
-            raise
+        if is_remote(self._wanted):
+            self._commit_remote(fetched)
+        elif self._wanted:
+            with atomic.whole_folder(self._wanted) as folder:
+                self._fetch_and_describe(folder)
+                committer.refuse_existing(self._wanted)
+        else:
+            os.makedirs(fetched)
+            self._fetch_and_describe(fetched)
         if options.manifest:
-            committer.copy_manifest(fetched if remote or not self._wanted else self._wanted, options.manifest)
+            kept = fetched if is_remote(self._wanted) or not self._wanted else self._wanted
+            committer.copy_manifest(kept, options.manifest)
+
+    def _fetch_and_describe(self, folder: str) -> None:
+        self._fetch(folder)
+        committer.commit_job(folder, folder, self._describe(folder), self.job.side_files())
 
     def _commit_remote(self, folder: str) -> None:
         """Writes side files, manifest and _SUCCESS into a folder here and puts them beside the parts, in that order."""

@@ -22,7 +22,7 @@ from mapreduce import ROOT
 from mapreduce.cluster import archive, failures
 from mapreduce.cluster.runner import Counters, RemoteRunner, importing_mrjob
 from mapreduce.errors import TaskError, UserError
-from mapreduce.input.files import is_remote
+from mapreduce.paths import absolute, is_remote
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict
@@ -81,7 +81,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         if self._local and not self._here:
             self._upload()
         elif self._local:
-            self._inputs = [*self._inputs, *(f"file://{os.path.abspath(path)}" for path in self._local)]
+            self._inputs = [*self._inputs, *(f"file://{absolute(path)}" for path in self._local)]
             for path in self._local:
                 if "," in path:
                     raise UserError(f"{path}: Spark takes no comma in a path; rename the file")
@@ -160,7 +160,6 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
 
     def _fetch(self, target: str) -> None:
         if self._here and not is_remote(self._output_dir):
-            os.makedirs(target)
             for name in os.listdir(str(self._output_dir)):
                 if name.startswith("part-"):
                     shutil.move(os.path.join(str(self._output_dir), name), target)

@@ -16,6 +16,7 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
+from mapreduce.paths import absolute
 from mapreduce.shuffle.sums import add, add_histograms, add_labelled
 from mapreduce.tokens.flags import FLAGS
 
@@ -95,7 +96,7 @@ class Outputs:
         if self._subtract:
             self._links = tempfile.TemporaryDirectory(prefix="merge.")
             for number, path in enumerate(chain.from_iterable(paths[1:])):
-                os.symlink(os.path.abspath(path), os.path.join(self._links.name, f"{_MINUS}{number:05d}"))
+                os.symlink(absolute(path), os.path.join(self._links.name, f"{_MINUS}{number:05d}"))
             paths[1:] = [[self._links.name]]
         return list(chain.from_iterable(paths))
 

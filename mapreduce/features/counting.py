@@ -7,23 +7,17 @@ the same lines, in another order. This module knows no input format and no runne
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Callable
 
 from mapreduce.native import library as native
+from mapreduce.shuffle.spill import task_memory
 from mapreduce.tokens.tokenizer import Tokenizer
 
 ENTRY = 200  # bytes that a key and its counts take in two dictionaries, without the key's own
 Documents = list[tuple[bytes, bytes]]
-
-
-def memory() -> int:
-    """Bytes a task may use to count and sort: Hadoop's mapreduce.task.io.sort.mb, which tasks find in their
-    environment (100 MB unless set), or what the local runner gives them."""
-    return int(os.environ.get("mapreduce_task_io_sort_mb", "100")) << 20
 
 
 def count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes]:
@@ -47,7 +41,7 @@ def count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes]
 
 def _count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes]:
     tf: Counter[bytes] = Counter()
-    room = memory()
+    room = task_memory()
     by_line = not tokenizer.specification.words_only
     for block in texts:
         known = len(tf)
@@ -59,7 +53,7 @@ def _count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes
         room -= _grown(tf, known)
         if room < 0:
             yield _lines(tf)
-            tf, room = Counter(), memory()
+            tf, room = Counter(), task_memory()
     if tf:
         yield _lines(tf)
 
@@ -90,7 +84,7 @@ def count_documents(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[by
 
 
 def _count_documents(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes]:
-    table, room = _Table(tokenizer), memory()
+    table, room = _Table(tokenizer), task_memory()
     for block in texts:
         known = len(table.tf)
         for text in block.split(b"\n")[:-1]:
@@ -98,7 +92,7 @@ def _count_documents(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[b
         room -= _grown(table.tf, known)
         if room < 0:
             yield table.lines(b"")
-            table, room = _Table(tokenizer), memory()
+            table, room = _Table(tokenizer), task_memory()
     yield table.lines(b"")
 
 
@@ -121,7 +115,7 @@ def count_labelled(documents: Iterable[Documents], tokenizer: Tokenizer) -> Iter
 
 def _count_labelled(documents: Iterable[Documents], tokenizer: Tokenizer) -> Iterator[bytes]:
     tables: dict[bytes, _Table] = defaultdict(lambda: _Table(tokenizer))
-    room = memory()
+    room = task_memory()
     for block in documents:
         known = {label: len(table.tf) for label, table in tables.items()}
         for label, text in block:
@@ -130,7 +124,7 @@ def _count_labelled(documents: Iterable[Documents], tokenizer: Tokenizer) -> Ite
         if room < 0:
             yield _labelled(tables)
             tables.clear()
-            room = memory()
+            room = task_memory()
     yield _labelled(tables)
 
 
@@ -175,7 +169,7 @@ class _Table:
 
 def _counter(tokenizer: Tokenizer, mode: int) -> native.Counter | None:
     library = native.load()
-    return native.Counter(library, tokenizer.specification, mode, memory()) if library else None
+    return native.Counter(library, tokenizer.specification, mode, task_memory()) if library else None
 
 
 def _by_line(counter: native.Counter, block: bytes, tokenizer: Tokenizer) -> tuple[Callable[[Any], int], Any]:

@@ -20,6 +20,7 @@ from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
 from mapreduce.errors import UserError
+from mapreduce.paths import absolute, is_remote, plain
 
 BLOCK = 1 << 20
 REDUCE_BYTES = 64 << 20  # of input for each reduce task
@@ -210,7 +211,7 @@ class _Begun:
 
 def plan(paths: list[str], maps: int, marked: bool = True) -> list[Split]:
     """Cuts files into about `maps` splits, none smaller than 1 MiB; at least one, so that a job has a task."""
-    sizes = [(os.path.abspath(path), os.path.getsize(path)) for path in paths]
+    sizes = [(absolute(path), os.path.getsize(path)) for path in paths]
     total = sum(size for _, size in sizes)
     target = max(BLOCK, -(-total // max(maps, 1)))
     splits = []
@@ -252,11 +253,6 @@ def refuse_changed(paths: list[str], before: list[tuple[int, int]]) -> None:
             raise UserError(f"{path}: changed while it was read; nothing was written; run the job again")
 
 
-def is_remote(path: str | None) -> bool:
-    """Whether a path is on one of the cluster's file systems."""
-    return bool(path) and "://" in str(path) and not str(path).startswith("file://")
-
-
 def expand(patterns: list[str]) -> list[str]:
     """The local files behind paths, globs and folders, sorted within each; names with _ or . before them are left
     out of folders and globs, as on Hadoop.
@@ -266,7 +262,7 @@ def expand(patterns: list[str]) -> list[str]:
     """
     found: list[str] = []
     for pattern in patterns:
-        pattern = pattern[len("file://") :] if pattern.startswith("file://") else pattern
+        pattern = plain(pattern)
         if is_remote(pattern):
             raise UserError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
         if os.path.isfile(pattern):

@@ -1,4 +1,4 @@
-"""The record reader: bytes of lines to records (label, text), or to a rejection with its cause; and the rule for splits.
+"""The record reader: bytes of lines to records (label, text) or to rejections with causes; and the rule for splits.
 
 What a line of a format is stands in `mapreduce.input.formats`. It reads no files (see `mapreduce.input.files`) and
 tokenizes nothing.
@@ -46,7 +46,7 @@ class RecordReader:
 
     Args:
         format: one of `FORMATS`.
-        layout: how its records are laid out.
+        layout: how its records are laid out; None is as flags have it by default.
         rule: which split to keep.
         max_line: reject lines of more bytes than that.
         keep: how many rejections to keep in `samples`.
@@ -63,7 +63,7 @@ class RecordReader:
         self,
         format: str = "text",
         *,
-        layout: Layout = Layout(),
+        layout: Layout | None = None,
         rule: SplitRule = SplitRule(),
         max_line: int = MAX_LINE,
         keep: int = 0,
@@ -73,7 +73,7 @@ class RecordReader:
         self.lines = self.headers = self.used = self.left_out = self.invalid_utf8 = 0
         self.rejected: Counter[str] = Counter()
         self.samples: list[tuple[int, str]] = []
-        self._strict, self._max_line, self._keep = layout.strict, max_line, keep
+        self._strict, self._max_line, self._keep = (layout := layout or Layout()).strict, max_line, keep
         self._format = FORMATS[format](layout)
 
     @property

@@ -21,7 +21,7 @@ from mapreduce.shuffle.combine import PairCombiner, add_lines
 from mapreduce.shuffle.lines import with_tabs
 from mapreduce.shuffle.merge import merge, merge_blocks
 from mapreduce.shuffle.partition import hash_partition, key_field_partition
-from mapreduce.shuffle.spill import Spill
+from mapreduce.shuffle.spill import Spill, task_memory
 
 Counters = dict[str, dict[str, int]]
 Report = Callable[[int], None]
@@ -58,7 +58,6 @@ class Settings:
         step: number of the step, from 0.
         reduces: number of partitions; 0 for a step without a reducer.
         sort_values: values are sorted too, and partitioned as Hadoop then does.
-        memory: bytes that a task may take to count, and again to sort.
         output: folder for the parts of this step.
         combiner_kind, reducer_kind: what the native library calls them (see `mapreduce.shuffle.combine.kind`), or None.
     """
@@ -71,7 +70,6 @@ class Settings:
     step: int
     reduces: int
     sort_values: bool
-    memory: int
     output: str
     combiner_kind: int | None
     reducer_kind: tuple[int, int] | None
@@ -90,15 +88,13 @@ def run_map(settings: Settings, split: Split, number: int, folder: str, report: 
         return {"counters": counters.counters, "runs": []}
     combine = _combine(settings, counters) if settings.has_combiner else None
     partition = key_field_partition if settings.sort_values else hash_partition
-    spill = Spill(
-        folder, settings.reduces, partition, combine, settings.sort_values, settings.memory, settings.combiner_kind
-    )
+    spill = Spill(folder, settings.reduces, partition, combine, settings.sort_values, kind=settings.combiner_kind)
     pairs = None
     if combine and settings.combiner_kind is None:
         pairs = PairCombiner.of(settings.job("mapper"), settings.job("combiner"), settings.step)
     if pairs:
         with redirect_stdout(sys.stderr):
-            pairs.run(split, spill, counters, settings.memory)
+            pairs.run(split, spill, counters, task_memory())
     else:
         _run(settings, "mapper", split, spill, counters)
     spill.close()
@@ -109,7 +105,7 @@ def run_reduce(settings: Settings, runs: list[str], number: int, folder: str, re
     """Runs a reduce task over the runs of its partition and commits its part; returns its counters."""
     counters = CounterStream()
     if not _reduce_natively(settings, runs, number, folder, report):
-        lines = _reported(merge(runs, folder, settings.sort_values, settings.memory), report)
+        lines = _reported(merge(runs, folder, settings.sort_values, task_memory()), report)
         if settings.sort_values:  # the whole line was the key, and the value is empty
             lines = (line + b"\t" for line in lines)
         _write_part(settings, "reducer", lines, number, folder, counters)

@@ -28,6 +28,7 @@ from mapreduce.native import library as native
 from mapreduce.output import atomic, committer
 from mapreduce.output.manifest import describe_input
 from mapreduce.output.steps import KeptSteps, LocalFolder
+from mapreduce.paths import absolute
 from mapreduce.progress import Progress
 from mapreduce.shuffle.combine import kind
 
@@ -84,8 +85,10 @@ class InlineRunner(SimMRJobRunner):
     def _get_local_tmp_dir(self) -> str:
         """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
         if not self._local_tmp_dir:
-            beside = self._output_dir or os.path.join(self._opts["local_tmp_dir"] or tempfile.gettempdir(), "mapreduce")
-            self._local_tmp_dir, self._lock = atomic.temporary_folder(os.path.abspath(beside), self._job_key)
+            beside = self._output_dir or os.path.join(
+                absolute(self._opts["local_tmp_dir"] or tempfile.gettempdir()), "mapreduce"
+            )
+            self._local_tmp_dir, self._lock = atomic.temporary_folder(beside, self._job_key)
         return self._local_tmp_dir
 
     def _cleanup_local_tmp(self) -> None:
@@ -201,7 +204,6 @@ class InlineRunner(SimMRJobRunner):
             step=step_num,
             reduces=self._number("mapreduce.job.reduces", step_num, self._reduces) if has_reducer else 0,
             sort_values=bool(self._sort_values),
-            memory=self._sort_memory(),
             output=output,
             combiner_kind=combiner[0] if combiner else None,
             reducer_kind=reducer if has_reducer else None,
@@ -253,7 +255,7 @@ class InlineRunner(SimMRJobRunner):
         os.makedirs(folder)
         self._setup_working_dir(kind, step_num, number)
         environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()}
-        environment["mapreduce_task_io_sort_mb"] = str(max(1, self._sort_memory() >> 20))
+        environment["mapreduce_task_io_sort_mb"] = str(self._sort_memory() >> 20)
         for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
             if name in environment:
                 environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"

@@ -17,7 +17,7 @@ def refuse_existing(directory: str) -> None:
     """Raises UserError where the output is there already, as Hadoop does."""
     if os.path.lexists(directory):
         raise UserError(f"{directory}: output already exists; remove it or give another --output-dir")
-    parent = os.path.dirname(os.path.abspath(directory))
+    parent = os.path.dirname(directory)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
@@ -35,9 +35,9 @@ def commit_job(parts: str, directory: str, description: dict[str, Any], beside: 
     for name, data in beside.items():
         atomic.write(os.path.join(parts, name), data)
     manifest.write(parts, description)
-    if os.path.abspath(parts) != os.path.abspath(directory):
+    if parts != directory:
         refuse_existing(directory)
-        atomic.publish(parts, os.path.abspath(directory))
+        atomic.publish(parts, directory)
 
 
 def copy_manifest(parts: str, path: str) -> None:

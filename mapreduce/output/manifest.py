@@ -24,9 +24,6 @@ from mapreduce.tokens.specification import Specification
 NAME = "_manifest.json"
 SUCCESS = "_SUCCESS"
 VERSION = 1
-KINDS = (
-    "wordcount", "featurecount", "labelcount", "vocabulary", "encode", "imagestats", "duplicates", "model", "job",
-)  # fmt: skip
 RECORDS = "records"
 """The counter group of the records: `in`, `used`, `other split`, `headers` and `rejected: CAUSE`."""
 REJECTED = "rejected: "
@@ -156,7 +153,7 @@ def read(
 
     Args:
         directory: the output of a job or of training.
-        kind: what the output has to be, one of `KINDS`; None takes any.
+        kind: what the output has to be: the `KIND` of a job, or "model"; None takes any.
         specification, vocabulary_fingerprint: what it has to be made with; None takes any.
 
     Raises:
@@ -184,6 +181,7 @@ def read(
     return manifest
 
 
+_KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _AGAIN = "remove the folder and run again"
 
 
@@ -195,7 +193,7 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
     """
     try:
         manifest = json.loads(data.decode("ascii"))
-        if not isinstance(manifest, dict) or manifest["version"] != VERSION or manifest["kind"] not in KINDS:
+        if not isinstance(manifest, dict) or manifest["version"] != VERSION or not _KIND.fullmatch(manifest["kind"]):
             raise ValueError(f"not a manifest of version {VERSION}")
         for name, types in _TYPES.items():
             if not isinstance(manifest[name], types):

@@ -23,6 +23,12 @@ Partition = Callable[[bytes, int], int]
 OVERHEAD = 160
 
 
+def task_memory() -> int:
+    """Bytes that a task may take to count, and again to sort: Hadoop's mapreduce.task.io.sort.mb, which a task finds in
+    its environment (100 MB unless set); the local runner sets it by --sort-memory."""
+    return int(os.environ.get("mapreduce_task_io_sort_mb", "100")) << 20
+
+
 class Spill:
     """Where the mapper writes: a binary stream to it, sorted runs to the reducers.
 
@@ -32,7 +38,7 @@ class Spill:
         partition: (key, reduces) -> partition.
         combine: sorted lines to combined lines, or None.
         sort_values: sort by the whole line instead of the key.
-        memory: bytes that lines may take, with what it costs to sort them, before a spill.
+        memory: bytes that lines may take, with what it costs to sort them, before a spill; None is `task_memory`.
         kind: what the native library calls the combiner, or None (see `mapreduce.shuffle.combine.kind`).
 
     Attributes:
@@ -46,19 +52,19 @@ class Spill:
         partition: Partition,
         combine: Combine | None = None,
         sort_values: bool = False,
-        memory: int = 256 << 20,
+        memory: int | None = None,
         kind: int | None = None,
     ) -> None:
         self.runs: list[list[str]] = [[] for _ in range(reduces)]
         self._directory, self._partition, self._combine = directory, partition, combine
-        self._sort_values, self._memory = sort_values, memory
+        self._sort_values, self._memory = sort_values, memory or task_memory()
         self._pieces: list[bytes] = []
         self._pending = 0
         self._groups: dict[bytes, bytes | list[bytes]] = {}  # a line that is alone needs no list
         self._used = 0
         self._sorter: native.Sorter | None = None
         if kind is not None and (library := native.load()):
-            self._sorter = native.Sorter(library, reduces, seed_of(partition), kind, sort_values, memory)
+            self._sorter = native.Sorter(library, reduces, seed_of(partition), kind, sort_values, self._memory)
 
     def write(self, data: bytes) -> int:
         """Takes output, any number of bytes at a time."""

@@ -1,7 +1,7 @@
 """The flags that say what a token is, in one list, and the specification that they come to.
 
-A further one is a line in FLAGS: of a character table's rule (then `character_table` in `mapreduce.tokens.specification`
-knows it), or with `apply`, which changes a specification.
+A further one is a line in FLAGS: of a rule for the character table (then `character_table` in
+`mapreduce.tokens.specification` knows it), or with `apply`, which changes a specification.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from mapreduce.errors import UserError
 from mapreduce.output.vocabulary import FIRST, OOV
 from mapreduce.tokens.hashing import KEY
 from mapreduce.tokens.specification import Specification
-from models.dataset import KINDS, bag, pad
+from models.layers.bags import bag, pad
 from models.layers.tokenizer import features
 
 ASSET = "vocabulary.txt"
@@ -60,7 +60,7 @@ class Buckets:
 def encode(
     specification: Specification, table: tf.lookup.StaticHashTable | Buckets, texts: tf.Tensor, kind: str
 ) -> tf.Tensor | dict[str, tf.Tensor]:
-    """Texts [batch] as a model's input: int32 ids [batch, length], or the bag that `models.dataset.bag` makes.
+    """Texts [batch] as a model's input: int32 ids [batch, length], or the bag that `models.layers.bags.bag` makes.
 
     Token i of the vocabulary is i + 2, any other 1, padding 0; with `Buckets` a feature of bucket i is i + 2.
     """
@@ -97,8 +97,8 @@ class TextEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"trainable": False, "dtype": "string", "name": "text_encoder", **kwargs})
-        if kind not in KINDS:
-            raise UserError(f"TextEncoder: kind is one of {KINDS}. Received: {kind!r}")
+        if kind not in ("ids", "bag"):
+            raise UserError(f"TextEncoder: kind is ids or bag. Received: {kind!r}")
         if isinstance(specification, dict):
             specification = Specification.from_json(specification)
         self.specification, self.kind = specification, kind

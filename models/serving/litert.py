@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-import models
 from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import atomic, manifest
 from models.quiet import import_tensorflow, quiet
+from models.serving.load import load_keras
 from models.serving.loaded import BATCH, LoadedModel
 from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
 
@@ -40,7 +40,7 @@ def convert(directory: str | os.PathLike[str], output: Path) -> None:
     if not of_pixels and name not in IDS:
         raise UserError(f"{directory}: {name} is not converted; models of images and {', '.join(IDS)} are")
     tf = import_tensorflow()
-    model = models.load_keras(directory)
+    model = load_keras(directory)
     if of_pixels:
         signature = tf.TensorSpec([None, *found["model"]["shape"]], tf.uint8, name="pixels")
     else:

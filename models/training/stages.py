@@ -20,8 +20,9 @@ from typing import Any
 import jobs
 from mapreduce.cluster.runner import describe
 from mapreduce.errors import RecordError, UserError
-from mapreduce.input.files import expand, is_remote
+from mapreduce.input.files import expand
 from mapreduce.output import atomic, manifest
+from mapreduce.paths import is_remote
 from mapreduce.tokens.specification import Specification
 from models.training.candidates import Candidate
 from models.training.settings import Settings

@@ -10,8 +10,8 @@ import functools
 import sys
 from typing import Any
 
-from mapreduce.input.files import is_remote
 from mapreduce.input.records import SplitRule
+from mapreduce.paths import is_remote
 from models import dataset
 from models.quiet import import_tensorflow
 from models.serving import inputs

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Source, is_compressed, is_remote
+from mapreduce.input.files import Source, is_compressed
 from mapreduce.input.formats.csv import Csv
 from mapreduce.input.formats.fasttext import FastText
 from mapreduce.input.formats.format import Format, Layout
@@ -17,6 +17,7 @@ from mapreduce.input.formats.images import Images
 from mapreduce.input.formats.jsonl import JsonLines
 from mapreduce.input.formats.text import Text
 from mapreduce.input.formats.tsv import Tsv
+from mapreduce.paths import is_remote
 
 __all__ = ["FORMATS", "Format", "Layout", "detect"]
 

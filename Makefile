@@ -29,7 +29,7 @@ install: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv 1>&2 || \
 	  { rm -rf .venv; echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	echo "installing into .venv (TensorFlow is large; about a minute)" >&2
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . 1>&2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[models]' 1>&2
 	touch $@
 
 ## make dev          and what its tests and checks need

@@ -1,4 +1,4 @@
-"""Finds documents that occur twice, word for word or nearly so, within an input file and across files.
+"""Finds documents that occur twice: word for word or nearly so, within an input file and across files.
 
 Two texts are similar where the Jaccard index of their sets of word triples (or of what --ngrams says) is at least
 --threshold. A line is hash, hash, similarity and, for either text, how many documents of which file have it; for

@@ -1,4 +1,4 @@
-"""Adds outputs of wordcount, featurecount, labelcount or imagestats: yesterday's counts and today's become both's.
+"""Adds up outputs of counting jobs: of wordcount, featurecount, labelcount or imagestats, yesterday's and today's.
 
 The sum is, byte for byte, the output of one run over all the inputs. --subtract takes the other outputs out of the
 first. Outputs that were made with other flags or another specification are refused. Those on a cluster are fetched,

@@ -36,6 +36,11 @@ def called(otherwise: str) -> str:
     return f"featuremill {featuremill}" if featuremill else otherwise
 
 
+def line() -> list[str]:
+    """The command line as the user has typed it, to be shown again with something added."""
+    return ["featuremill", featuremill, *sys.argv[1:]] if featuremill else ["python", *sys.argv]
+
+
 def missing(package: str) -> UserError:
     """The error of a package that is not installed, with the line to type."""
     extra = EXTRAS[package]

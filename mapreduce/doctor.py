@@ -1,4 +1,4 @@
-"""`python -m mapreduce.doctor`: what this machine has for each runner, a line each, and the remedy for what it lacks.
+"""Says what this machine has for each runner: a line each, and the remedy for what it lacks; `-m mapreduce.doctor`.
 
 Exit status 0 where inline and local runs are possible; what is missing for clusters is said and does not count.
 `--node` also runs a job of one line on the cluster, to see Python on a node: half a minute.
@@ -6,7 +6,6 @@ Exit status 0 where inline and local runs are possible; what is missing for clus
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -15,7 +14,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
-from mapreduce import mrjob_compat
+from mapreduce import ROOT, command, mrjob_compat
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 
 Finding = tuple[bool, str, str]  # whether it is well, what was looked at, what was found
@@ -35,7 +35,7 @@ def python() -> Iterator[Finding]:
         remedy = "" if fits else ": 0.7.4 is needed; pip install mrjob==0.7.4"
         yield fits, "mrjob", mrjob.__version__ + remedy
     except ImportError:
-        yield False, "mrjob", "missing: pip install -e ."
+        yield False, "mrjob", "missing: pip install mrjob==0.7.4"
     from mapreduce.native import library as native
 
     found = native.load() is not None
@@ -84,7 +84,7 @@ def hadoop() -> Iterator[Finding]:
 
 def node() -> Iterator[Finding]:
     """Python on a node, by a job of one line."""
-    program = os.path.join(os.path.dirname(__file__), os.pardir, "jobs", "wordcount.py")
+    program = os.path.join(ROOT, "jobs", "wordcount.py")
     said = subprocess.run(
         [sys.executable, program, "-q", "-r", "hadoop", "-"],
         input="doctor\n",
@@ -104,7 +104,7 @@ def spark() -> Iterator[Finding]:
         yield True, "pyspark", str(pyspark.__version__)
     except ImportError:
         submit = shutil.which("spark-submit")
-        yield bool(submit), "pyspark", submit or "missing: pip install -e '.[spark]'"
+        yield bool(submit), "pyspark", submit or "missing: pip install 'featuremill[spark]'"
     java = shutil.which("java") or (os.environ.get("JAVA_HOME", "") and f"{os.environ['JAVA_HOME']}/bin/java")
     if not java:
         yield False, "java", "missing: install version 8, 11 or 17 (on Debian: apt-get install openjdk-17-jdk-headless)"
@@ -127,20 +127,23 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the findings; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mapreduce.doctor",
-        description="Looks at this machine and says what is there for each runner, and the remedy where it is not.",
-        epilog="Example:\n  python -m mapreduce.doctor --node",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        "python -m mapreduce.doctor",
+        "Looks at this machine and says what is there for each runner, and the remedy where it is not.",
+        "--node",
     )
     parser.add_argument("--node", action="store_true", help="also run a job of one line on the cluster")
     options = parser.parse_args(arguments)
+    return command.run("doctor", lambda: _look(options.node))
+
+
+def _look(asks_node: bool) -> int:
     rooms: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("-r inline, -r local", python),
         ("-r hadoop", hadoop),
         ("-r spark", spark),
     ]
-    if options.node:
+    if asks_node:
         rooms.insert(2, ("-r hadoop, a node", node))
     well = {}
     for title, look in rooms:

@@ -77,6 +77,7 @@ class Job(MRJob):
         super().configure_args()
         self._driver_args: dict[str, tuple[str, bool]] = {}
         add = self.arg_parser.add_argument
+        self.arg_parser.prog = command.called(self.arg_parser.prog)
         for action in self.arg_parser._actions:
             if action.dest == "runner":  # mrjob's own and ours
                 action.choices = sorted({*action.choices, *RUNNERS})
@@ -279,7 +280,8 @@ class Job(MRJob):
         print(f"{(type(self).__doc__ or '').strip()}\n")
         super()._print_help(options)
         if self.EXAMPLE:
-            print(f"\nExample:\n  {self.EXAMPLE}")
+            program = " ".join(self.EXAMPLE.split()[:2])
+            print(f"\nExample:\n  {self.EXAMPLE.replace(program, command.called(program), 1)}")
 
 
 def task_file(path: str) -> dict[str, Any]:

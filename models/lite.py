@@ -1,4 +1,4 @@
-"""Light models: `python -m models.lite MODEL_DIR model.tflite --test test.tsv`, a LiteRT file with quantised weights.
+"""Makes a light model: `python -m models.lite MODEL_DIR model.tflite`, a LiteRT file with quantised weights.
 
 Size and accuracy are printed before and after; a model that is not converted is named in one line. The work is done in
 `models.serving.litert`.

@@ -1,4 +1,4 @@
-"""TFRecord files out of encoded shards and in again: `python -m models.tfrecord ENCODED_DIR OUTPUT_DIR`.
+"""Makes TFRecord files of encoded shards, or shards again: `python -m models.tfrecord ENCODED_DIR OUTPUT_DIR`.
 
 A tf.train.Example holds `hash` and `label` (bytes) and `ids` (int64 list), so stock TensorFlow reads it with
 tf.data.TFRecordDataset and parse_example. Only a converter: training reads the shard lines (see `models.dataset`).

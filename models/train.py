@@ -1,4 +1,4 @@
-"""Trains a model, from record files to what takes raw texts or pixels: `python -m models.train --train F --output D`.
+"""Trains a model: from record files to what takes raw texts or pixels, `python -m models.train --train F --output D`.
 
 This module holds the command and the order of its steps: what `models.training.train_texts` or
 `models.training.train_images` makes of the train and validation splits is exported, and last of all the test file, if

@@ -73,7 +73,8 @@ class RecordReader:
         self.lines = self.headers = self.used = self.left_out = self.invalid_utf8 = 0
         self.rejected: Counter[str] = Counter()
         self.samples: list[tuple[int, str]] = []
-        self._strict, self._max_line, self._keep = (layout := layout or Layout()).strict, max_line, keep
+        layout = layout or Layout()
+        self._strict, self._max_line, self._keep = layout.strict, max_line, keep
         self._format = FORMATS[format](layout)
 
     @property

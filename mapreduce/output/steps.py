@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
+from mapreduce import command
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 
@@ -137,8 +138,8 @@ class KeptSteps:
             self._folder.remove(self._running)
         if not self._completed:
             return
-        command = shlex.join(["python", *[part for part in sys.argv if part != "--resume"], "--resume"])
-        advice = f"{self._completed} completed steps are in {self._folder.path}; to go on from them: {command}"
+        again = shlex.join([*(part for part in command.line() if part != "--resume"), "--resume"])
+        advice = f"{self._completed} completed steps are in {self._folder.path}; to go on from them: {again}"
         if isinstance(error, UserError):
             error.args = (f"{error}; {advice}",)
         else:

@@ -23,13 +23,14 @@ help:
 ## make install      the project into .venv
 install: .venv/installed
 
-.venv/installed: setup.cfg setup.py pyproject.toml mapreduce/native/native.c
+.venv/installed: setup.cfg setup.py pyproject.toml $(wildcard mapreduce/native/*.[ch])
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
 	  "make: Python 3.10 to 3.13 is needed and $(PYTHON) is %d.%d; try make PYTHON=python3.12" % v)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv 1>&2 || \
 	  { rm -rf .venv; echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	echo "installing into .venv (TensorFlow is large; about a minute)" >&2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[models]' 1>&2
+	$(BIN)/python -c 'from mapreduce.native import library; print(end=library.missing() and f"make: {library.missing()}\n")' 1>&2
 	touch $@
 
 ## make dev          and what its tests and checks need
@@ -86,11 +87,11 @@ test-hadoop: .venv/dev
 
 ## make check-faults  what happens when disks are full, inputs vanish and drivers die: at most 8 minutes, best as root
 check-faults: .venv/dev
-	$(BIN)/python -m pytest -q -m "faults or slow or not slow" tests/jobs/test_faults.py tests/mapreduce/test_faults.py
+	$(BIN)/python -m pytest -q -m "faults or slow or not slow" tests/jobs/test_faults.py tests/mapreduce/local/test_faults.py
 
 ## make fuzz         the native library under sanitizers, two minutes
 fuzz: .venv/dev
-	$(BIN)/python -m pytest -q -m slow tests/mapreduce/test_native_fuzz.py
+	$(BIN)/python -m pytest -q -m slow tests/mapreduce/native/test_native_fuzz.py
 
 ## make lint         ruff and mypy
 lint: .venv/dev

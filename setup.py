@@ -1,10 +1,13 @@
 """Builds the optional native library; all else is in setup.cfg. Without a compiler the install succeeds without it."""
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 library = Extension(
     "mapreduce.native._native",
     ["mapreduce/native/native.c"],
+    depends=sorted(glob("mapreduce/native/*.h")),
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
     py_limited_api=True,
     optional=True,

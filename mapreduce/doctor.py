@@ -38,11 +38,8 @@ def python() -> Iterator[Finding]:
         yield False, "mrjob", "missing: pip install mrjob==0.7.4"
     from mapreduce.native import library as native
 
-    found = native.load() is not None
-    words = (
-        "built" if found else "not built: jobs run in plain Python, slower; install a C compiler and pip install -e ."
-    )
-    yield True, "native library", words
+    words = native.missing()
+    yield True, "native library", f"{words}; install a C compiler and featuremill again" if words else "built"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield True, "cores", str(cores)
     free = shutil.disk_usage(tempfile.gettempdir()).free / 1e9

@@ -8,6 +8,10 @@ from argparse import ArgumentTypeError
 def count_or_share(text: str) -> float | int:
     """Parses "2" as a count and "0.01" as a share.
 
+    Example:
+        >>> count_or_share("2"), count_or_share("0.01")
+        (2, 0.01)
+
     Raises:
         ArgumentTypeError: it is below 0, or a share above 1.
         ValueError: it is no number.
@@ -19,7 +23,11 @@ def count_or_share(text: str) -> float | int:
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """Parses "3-5" as (3, 4, 5), "1,3" as (1, 3) and "2" as (2,).
+    """Parses ranges and lists of numbers.
+
+    Example:
+        >>> widths("3-5"), widths("1,3"), widths("2")
+        ((3, 4, 5), (1, 3), (2,))
 
     Raises:
         ValueError: it is none of these.
@@ -34,7 +42,11 @@ def up_to_or_widths(text: str) -> int | tuple[int, ...]:
 
 
 def memory_size(text: str) -> int:
-    """Parses "512M" or "4G" (K, M, G or bytes).
+    """Parses a number of bytes, with K, M or G behind it or none.
+
+    Example:
+        >>> memory_size("512M") == 512 * 1024 * 1024
+        True
 
     Raises:
         ValueError: it is neither.

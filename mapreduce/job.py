@@ -188,6 +188,9 @@ class Job(MRJob):
         elif code := command.run(cls.KIND, super().run):
             sys.exit(code)
 
+    def _usage(self) -> str:
+        return f"{command.called('%(prog)s')} [options] [input files]"
+
     def _name(self) -> str:
         return self.KIND if self.KIND != "job" else type(self).__name__
 

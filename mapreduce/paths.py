@@ -13,7 +13,12 @@ def is_remote(path: str | None) -> bool:
 
 
 def plain(path: str) -> str:
-    """A path without file:// before it."""
+    """A path without file:// before it.
+
+    Example:
+        >>> plain("file:///books"), plain("books")
+        ('/books', 'books')
+    """
     return path.removeprefix(_HERE)
 
 

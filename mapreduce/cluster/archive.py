@@ -59,7 +59,7 @@ def _files(folder: str) -> Iterator[str]:
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - {"__pycache__", "examples"})
         for name in sorted(names):
-            if not name.endswith((".pyc", ".c")):
+            if not name.endswith((".pyc", ".c", ".h")):
                 yield os.path.join(path, name)
 
 

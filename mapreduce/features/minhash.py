@@ -52,7 +52,12 @@ class MinHash:
 
 
 def jaccard(one: set[bytes], other: set[bytes]) -> float:
-    """The share of the union that both sets have."""
+    """The share of the union that both sets have.
+
+    Example:
+        >>> jaccard({b"a", b"b"}, {b"b", b"c"})
+        0.3333333333333333
+    """
     both = len(one & other)
     return both / (len(one) + len(other) - both)
 

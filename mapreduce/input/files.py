@@ -226,6 +226,10 @@ def default_reduces(input_bytes: int) -> int:
     """Number of reduce tasks where none is asked for: one for every 64 MiB of input, rounded up, 1 to 100.
 
     It depends on the input alone, so every runner and every machine writes the same parts.
+
+    Example:
+        >>> default_reduces(0), default_reduces(100_000_000)
+        (1, 2)
     """
     return min(max(1, -(-input_bytes // REDUCE_BYTES)), 100)
 

@@ -21,7 +21,12 @@ MAX_LINE = 10_000_000
 
 
 def record_hash(text: bytes, salt: bytes = b"") -> str:
-    """16 hexadecimal digits of a record's text (BLAKE2b, salt as the key): its place in a shard and its split."""
+    """16 hexadecimal digits of a record's text (BLAKE2b, salt as the key): its place in a shard and its split.
+
+    Example:
+        >>> record_hash(b"a good film")
+        'e67ac028bf5bac43'
+    """
     return blake2b(text, digest_size=8, key=salt).hexdigest()
 
 

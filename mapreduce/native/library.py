@@ -18,7 +18,7 @@ from mapreduce.tokens.specification import Specification
 try:
     import ctypes
 except ImportError as error:  # built without libffi, as some small builds of Python are
-    ctypes, _why_not = None, str(error)  # type: ignore[assignment]
+    ctypes, _no_ctypes = None, str(error)  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ OFF = "MAPREDUCE_NATIVE"  # in the environment: 0 turns the library off
 
 _library: Any = None
 _tried = False
+_why = ""
 
 
 class Unsupported(Exception):
@@ -46,6 +47,14 @@ def load() -> Any:
     return _library if os.environ.get(OFF) != "0" else None
 
 
+def missing() -> str:
+    """Why there is no library, and what that means; "" where there is one."""
+    if load() is not None:
+        return ""
+    why = _why or f"{OFF} is 0"
+    return f"no native library ({why}): jobs run in plain Python, with the same output and more slowly"
+
+
 def paths() -> list[str]:
     """Files beside this module that may be the library."""
     folder = os.path.dirname(os.path.abspath(__file__))
@@ -55,7 +64,8 @@ def paths() -> list[str]:
 
 
 def _find() -> Any:
-    why = "it was not built (no compiler?)" if ctypes else f"this Python has no ctypes ({_why_not})"
+    global _why
+    _why = "it was not built (no compiler?)" if ctypes else f"this Python has no ctypes ({_no_ctypes})"
     for path in paths() if ctypes else ():
         try:
             library = ctypes.CDLL(path)
@@ -63,8 +73,8 @@ def _find() -> Any:
             _test(library)
             return library
         except (OSError, AttributeError, ValueError) as error:
-            why = f"{path}: {error}"
-    log.info("no native library, plain Python does the work: %s", why)
+            _why = f"{path}: {error}"
+    log.info("no native library, plain Python does the work: %s", _why)
     return None
 
 

@@ -17,6 +17,10 @@ def hash_partition(key: bytes, reduces: int) -> int:
     """Hadoop's HashPartitioner over a streaming key (the hash of org.apache.hadoop.io.Text).
 
     The hash starts at 1 and is 31 * hash + byte, bytes signed, in 32 bits.
+
+    Example:
+        >>> hash_partition(b"cat", 2)
+        1
     """
     return _partition(key, 1, reduces)
 

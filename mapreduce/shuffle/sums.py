@@ -24,7 +24,12 @@ def add(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, 
 
 
 def add_columns(values: Iterable[bytes]) -> bytes:
-    """Sums values like b"1\\t2" column by column."""
+    """Sums columns of integers between tabs.
+
+    Example:
+        >>> add_columns([b"1\\t2", b"10\\t20"])
+        b'11\\t22'
+    """
     values = iter(values)
     first = next(values)
     if b"\t" not in first:

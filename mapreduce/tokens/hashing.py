@@ -41,5 +41,10 @@ def siphash(data: bytes, key: tuple[int, int] = KEY) -> int:
 
 
 def bucket(feature: bytes, buckets: int) -> int:
-    """The bucket of a feature, from 0; tf.strings.to_hash_bucket_strong(feature, buckets, KEY) is the same."""
+    """The bucket of a feature, from 0; tf.strings.to_hash_bucket_strong(feature, buckets, KEY) is the same.
+
+    Example:
+        >>> bucket(b"cat", 1000)
+        916
+    """
     return siphash(feature) % buckets

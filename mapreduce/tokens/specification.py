@@ -231,6 +231,10 @@ def preset(
 
     Raises:
         UserError: there is no such preset or value.
+
+    Example:
+        >>> preset("words", ngrams=2, head=8).ngrams
+        (1, 2)
     """
     if name not in _PRESETS:
         raise UserError(f"no tokenizer preset {name!r}; there are {', '.join(PRESETS)}")

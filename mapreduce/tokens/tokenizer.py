@@ -25,6 +25,7 @@ class Tokenizer:
     """Turns documents into features.
 
     Example:
+        >>> from mapreduce.tokens.specification import preset
         >>> Tokenizer(preset("keras", ngrams=2)).features(b"It's a cat.")
         [b'its', b'a', b'cat', b'its a', b'a cat']
     """
@@ -57,14 +58,24 @@ class Tokenizer:
 
 
 def word_ngrams(words: list[bytes], width: int) -> list[bytes]:
-    """All runs of `width` words, joined with one space."""
+    """All runs of `width` words, joined with one space.
+
+    Example:
+        >>> word_ngrams([b"a", b"b", b"c"], 2)
+        [b'a b', b'b c']
+    """
     if width == 1:
         return words
     return list(map(b" ".join, zip(*(words[i:] for i in range(width)))))
 
 
 def character_ngrams(words: list[bytes], width: int) -> list[bytes]:
-    """All runs of `width` characters within each word, a space before and after the word included."""
+    """All runs of `width` characters within each word, a space before and after the word included.
+
+    Example:
+        >>> character_ngrams([b"cat"], 3)
+        [b' ~ ca', b' ~cat', b' ~at ']
+    """
     found = []
     for word in words:
         characters = _characters(b" " + word + b" ")

@@ -35,6 +35,7 @@ class Tokenizer(keras.layers.Layer):
         ValueError: the rank of the input is not known.
 
     Example:
+        >>> from mapreduce.tokens.specification import preset
         >>> Tokenizer(preset("keras", ngrams=2))(["It's a cat."])
         <tf.RaggedTensor [[b'its', b'a', b'cat', b'its a', b'a cat']]>
     """

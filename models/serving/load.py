@@ -26,8 +26,8 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
         UserError: there is none, or it is not whole.
 
     Example:
-        >>> load("model")(["a text", "another"]).shape
-        (2, 20)
+        model = load("data/derived/20ng/linear")
+        model(["a text", "another"])  # float32 [2, 20]
     """
     about = manifest.read(directory, "model").get("model") or {}
     require("tensorflow")

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce import command
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import atomic, manifest
 from models import train
@@ -200,18 +202,25 @@ def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.accuracy",
-        description="Trains on every data set at hand and fills the README's table.",
-        epilog="Example: python -m tests.benchmarks.accuracy --trec data/raw --mr data/raw",
+    """The command; returns its exit code. With `networks` first it is that of the other table, with nothing both."""
+    from tests.benchmarks import accuracy_networks
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["networks"]:
+        return accuracy_networks.main(given[1:])
+    parser = Parser(
+        "make accuracy ARGS=",
+        "Trains on every data set at hand and fills the README's table.",
+        "'--trec data/raw --mr data/raw'",
+        "'networks mnist r8'",
     )
     parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(TEXTS)}; default: all at hand")
     add_arguments(parser, "trec", "mr", "imdb")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     folders = {name: getattr(options, name, None) for name in NAMES}
     chosen = options.names or [name for name in TEXTS if name in FETCHED or folders[name]]
-    try:
+
+    def work() -> int:
         for name in chosen:
             if name not in TEXTS:
                 raise UserError(f"no data set of texts {name!r}; there are {', '.join(TEXTS)}")
@@ -219,10 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             line = row(name, splits_of(name, folders[name], options.work), options.work)
             write_row(options.readme, line)
             print(line, flush=True)
-    except UserError as error:
-        print(f"accuracy: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+        return 0 if given else accuracy_networks.main([])
+
+    return command.run("accuracy", work)
 
 
 if __name__ == "__main__":

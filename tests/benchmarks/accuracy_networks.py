@@ -7,7 +7,6 @@ Nothing here decides how a model is made.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from pathlib import Path
 from statistics import mean
 
 import models
+from mapreduce import command
+from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models import train
@@ -80,10 +81,10 @@ def row(name: str, model: str, measured: Sequence[Measured], lighter: tuple[floa
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.accuracy_networks",
-        description="Trains every network with three seeds and fills the README's table.",
-        epilog="Example: python -m tests.benchmarks.accuracy_networks mnist r8",
+    parser = Parser(
+        "make accuracy ARGS=",
+        "Trains every network with three seeds and fills the README's table.",
+        "'networks mnist r8'",
     )
     parser.add_argument("names", nargs="*", metavar="DATA", help=f"of {', '.join(DATA)}; default: mnist, r8")
     parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="these networks only")
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folders = {name: getattr(options, name, None) for name in DATA}
     chosen = options.names or [name for name in DATA if name in DEFAULT or folders[name]]
-    try:
+
+    def work() -> None:
         for name in chosen:
             if name not in DATA:
                 raise UserError(f"no data set {name!r} for networks; there are {', '.join(DATA)}")
@@ -105,10 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 line = row(name, model, measured, light(outputs[0], test_file, model))
                 write_row(options.readme, line, TABLE)
                 print(line, flush=True)
-    except UserError as error:
-        print(f"accuracy: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+
+    return command.run("accuracy", work)
 
 
 if __name__ == "__main__":

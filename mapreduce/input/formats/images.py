@@ -77,7 +77,11 @@ def shape_of(text: bytes) -> Shape | None:
 
 
 def parse_shape(text: str) -> Shape:
-    """Parses "28x28x1".
+    """Parses height, width and channels.
+
+    Example:
+        >>> parse_shape("28x28x1")
+        (28, 28, 1)
 
     Raises:
         UserError: it is something else.

@@ -78,7 +78,7 @@ def test_counts_equal_the_twin(specification: Specification, blocks: list[bytes]
     labelled = [[(b"x%d" % (i % 3), text) for i, text in enumerate(block.split(b"\n"))] for block in blocks]
     with pytest.MonkeyPatch.context() as patch:
         if small:
-            patch.setattr(counting, "memory", lambda: 1)
+            patch.setattr(counting, "task_memory", lambda: 1)
         assert added(counting.count_terms(blocks, tokenizer)) == added(counting._count_terms(blocks, tokenizer))
         found = added(counting.count_documents(blocks, tokenizer))
         assert found == added(counting._count_documents(blocks, tokenizer))

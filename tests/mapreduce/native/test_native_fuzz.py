@@ -45,3 +45,15 @@ def test_it_is_portable_c(tmp_path: Path) -> None:
     flags = ["-std=c11", "-O2", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-U__SSE2__"]
     done = subprocess.run([COMPILER, *flags, "-c", str(source), "-o", str(tmp_path / "x.o")], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("part", sorted(path.name for path in (ROOT / "mapreduce" / "native").glob("*.h")))
+def test_a_part_is_whole_by_itself(part: str, tmp_path: Path) -> None:
+    if COMPILER is None:
+        pytest.skip("no compiler")
+    alone = tmp_path / "alone.c"
+    alone.write_text(f'#include "{ROOT / "mapreduce" / "native" / part}"\n')
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", *(f"-Wno-unused-{what}" for what in ("function", "variable"))]
+    flags.append("-Wno-unused-const-variable")
+    done = subprocess.run([COMPILER, *flags, "-fsyntax-only", str(alone)], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

@@ -1,0 +1,303 @@
+/* A hash table of keys and what was counted of them, and a sort of keys by their bytes.
+ *
+ * Keys of up to 16 bytes live in the table itself. It grows to a limit of bytes and then says that it is full.
+ */
+
+#ifndef TABLE_H
+#define TABLE_H
+
+#include "bytes.h"
+
+/* ---- table: keys and what was counted of them ---- */
+
+enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2 };
+
+typedef struct {
+    uint64_t low, high; /* the bytes of a key of up to 16; of a longer one its first 8, and its place in the arena */
+    uint32_t length;    /* plus 1; 0 is an empty slot */
+    uint32_t tag;
+    uint64_t tf;
+} slot;
+
+typedef struct {
+    slot slot;
+    uint32_t df, last, label, unused;
+} wide_slot;
+
+typedef struct {
+    uint8_t *slots;
+    size_t capacity, used, stride, limit;
+    buffer arena;
+    int full;
+} table;
+
+typedef struct {
+    uint64_t low, high;
+    const uint8_t *key; /* only read where length is above 16 */
+    uint32_t length, tag;
+} item;
+
+static uint8_t masks[INLINE_KEY + 1][INLINE_KEY];
+static const uint64_t K1 = 0x9E3779B97F4A7C15u, K2 = 0xC2B2AE3D27D4EB4Fu, K3 = 0x165667B19E3779F9u;
+
+static void make_masks(void)
+{
+    for (int n = 0; n <= INLINE_KEY; n++)
+        memset(masks[n], 255, (size_t)n);
+}
+
+static uint32_t finish(uint64_t low, uint64_t high, uint64_t rest)
+{
+    uint64_t h = (low * K1) ^ ((high * K2) << 32 | (high * K2) >> 32) ^ rest;
+    h = (h ^ h >> 29) * K3;
+    return (uint32_t)(h >> 32) ^ (uint32_t)h;
+}
+
+/* A key with PAD readable bytes behind it. */
+static inline void make_item(item *it, const uint8_t *key, uint32_t length, uint32_t label)
+{
+    it->key = key;
+    it->length = length;
+    uint64_t rest = (uint64_t)length * K3 + (uint64_t)label * K1;
+    memcpy(&it->low, key, 8);
+    if (LIKELY(length <= INLINE_KEY)) {
+        uint64_t low, high;
+        memcpy(&it->high, key + 8, 8);
+        memcpy(&low, masks[length], 8);
+        memcpy(&high, masks[length] + 8, 8);
+        it->low &= low;
+        it->high &= high;
+        it->tag = finish(it->low, it->high, rest);
+        return;
+    }
+    uint64_t h = rest, word;
+    for (uint32_t i = 8; i + 8 <= length; i += 8) {
+        memcpy(&word, key + i, 8);
+        h = (h ^ word) * K2;
+        h ^= h >> 31;
+    }
+    memcpy(&word, key + length - 8, 8);
+    it->high = 0;
+    it->tag = finish(it->low, word, h);
+}
+
+static slot *slot_at(const table *t, size_t index)
+{
+    return (slot *)(t->slots + index * t->stride);
+}
+
+/* Zeroed slots. A large table is looked up all over, so large pages are asked for where the system has them. */
+static uint8_t *new_slots(size_t capacity, size_t stride)
+{
+    uint8_t *slots = calloc(capacity, stride);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const size_t page = (size_t)1 << 21;
+    size_t size = capacity * stride;
+    if (slots && size >= 2 * page) {
+        size_t skip = (page - ((uintptr_t)slots & (page - 1))) & (page - 1);
+        madvise(slots + skip, (size - skip) & ~(page - 1), MADV_HUGEPAGE); /* advice: it may fail */
+    }
+#endif
+    return slots;
+}
+
+static int table_init(table *t, size_t stride, size_t limit)
+{
+    memset(t, 0, sizeof *t);
+    t->stride = stride;
+    t->capacity = 1 << 11;
+    t->limit = limit;
+    t->slots = new_slots(t->capacity, stride);
+    return t->slots ? 0 : NO_MEMORY;
+}
+
+static int table_clear(table *t)
+{
+    memset(t->slots, 0, t->capacity * t->stride);
+    t->used = t->arena.size = 0;
+    t->full = 0;
+    return 0;
+}
+
+static void table_free(table *t)
+{
+    free(t->slots);
+    free(t->arena.data);
+}
+
+/* Doubles the table; where that would take more than the limit, says instead that it is full, until it has to. */
+static int table_grow(table *t)
+{
+    size_t capacity = t->capacity * 2;
+    if (capacity * (t->stride * 3 / 2 + 20) + t->arena.size > t->limit) {
+        t->full = 1;
+        if (t->used < t->capacity / 8 * 7)
+            return 0;
+    }
+    if (capacity > (size_t)1 << 31)
+        return NO_MEMORY;
+    uint8_t *slots = new_slots(capacity, t->stride);
+    if (!slots)
+        return NO_MEMORY;
+    for (size_t i = 0; i < t->capacity; i++) {
+        slot *s = slot_at(t, i);
+        if (!s->length)
+            continue;
+        size_t at = s->tag & (capacity - 1);
+        while (((slot *)(slots + at * t->stride))->length)
+            at = (at + 1) & (capacity - 1);
+        memcpy(slots + at * t->stride, s, t->stride);
+    }
+    free(t->slots);
+    t->slots = slots;
+    t->capacity = capacity;
+    return 0;
+}
+
+static inline slot *find(const table *t, const item *it, uint32_t label, int labelled)
+{
+    size_t mask = t->capacity - 1, at = it->tag & mask;
+    for (;; at = (at + 1) & mask) {
+        slot *s = slot_at(t, at);
+        if (!s->length)
+            return s;
+        if (s->tag != it->tag || s->length != it->length + 1 || s->low != it->low)
+            continue;
+        if (labelled && ((wide_slot *)s)->label != label)
+            continue;
+        if (LIKELY(it->length <= INLINE_KEY) ? s->high == it->high
+                                             : !memcmp(t->arena.data + s->high, it->key, it->length))
+            return s;
+    }
+}
+
+static int insert(table *t, slot *s, const item *it)
+{
+    s->low = it->low;
+    s->high = it->high;
+    s->length = it->length + 1;
+    s->tag = it->tag;
+    if (it->length > INLINE_KEY) {
+        s->high = t->arena.size;
+        if (append(&t->arena, it->key, it->length)) {
+            s->length = 0;
+            return NO_MEMORY;
+        }
+        if (t->capacity * (t->stride + 20) + t->arena.size > t->limit)
+            t->full = 1;
+    }
+    if (++t->used > t->capacity / 8 * 5)
+        return table_grow(t);
+    return 0;
+}
+
+static const uint8_t *key_bytes(const table *t, const slot *s)
+{
+    return s->length - 1 <= INLINE_KEY ? (const uint8_t *)&s->low : t->arena.data + s->high;
+}
+
+/* ---- sorting: keys by their bytes, in place ---- */
+
+typedef struct {
+    uint64_t prefix; /* 8 bytes of the key from some depth on, as a number, zeros behind its end */
+    const uint8_t *key;
+    uint32_t length, order; /* order: what decides between equal keys */
+    uint32_t index, unused;
+} reference;
+
+static uint64_t prefix_at(const uint8_t *key, uint32_t length, uint32_t depth)
+{
+    uint64_t prefix = 0;
+    uint32_t n = length > depth ? length - depth : 0;
+    for (uint32_t i = 0; i < 8; i++)
+        prefix = prefix << 8 | (i < n ? key[depth + i] : 0);
+    return prefix;
+}
+
+static int compare_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
+{
+    size_t both = a_size < b_size ? a_size : b_size;
+    int c = both ? memcmp(a, b, both) : 0;
+    return c ? c : (a_size > b_size) - (a_size < b_size);
+}
+
+static int is_after(const reference *a, const reference *b)
+{
+    if (a->prefix != b->prefix)
+        return a->prefix > b->prefix;
+    int c = compare_bytes(a->key, a->length, b->key, b->length);
+    return c ? c > 0 : a->order > b->order;
+}
+
+static void insertion_sort(reference *r, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        reference x = r[i];
+        size_t j = i;
+        for (; j && is_after(&r[j - 1], &x); j--)
+            r[j] = r[j - 1];
+        r[j] = x;
+    }
+}
+
+static int by_length_and_order(const void *a, const void *b)
+{
+    const reference *x = a, *y = b;
+    if (x->length != y->length)
+        return x->length > y->length ? 1 : -1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Radix sort from the first byte on. The largest bucket is done by the loop, so recursion is at most log2(n) deep
+ * whatever the keys are. `depth` is where the prefixes were taken, `shift` the byte of them that is looked at. */
+static void radix_sort(reference *r, size_t n, uint32_t depth, int shift)
+{
+    while (n > 24) {
+        if (shift < 0) {
+            uint32_t longest = 0;
+            depth += 8;
+            for (size_t i = 0; i < n; i++)
+                if (r[i].length > longest)
+                    longest = r[i].length;
+            if (longest <= depth) {
+                qsort(r, n, sizeof *r, by_length_and_order);
+                return;
+            }
+            for (size_t i = 0; i < n; i++)
+                r[i].prefix = prefix_at(r[i].key, r[i].length, depth);
+            shift = 56;
+        }
+        size_t begin[257] = {0}, next[256], largest = 0;
+        for (size_t i = 0; i < n; i++)
+            begin[(r[i].prefix >> shift & 255) + 1]++;
+        for (int b = 0; b < 256; b++) {
+            if (begin[b + 1] > begin[largest + 1] - (largest ? begin[largest] : 0))
+                largest = (size_t)b;
+            begin[b + 1] += begin[b];
+            next[b] = begin[b];
+        }
+        if (begin[largest + 1] - begin[largest] < n)
+            for (int b = 0; b < 256; b++)
+                while (next[b] < begin[b + 1]) {
+                    reference x = r[next[b]];
+                    for (;;) {
+                        unsigned to = x.prefix >> shift & 255;
+                        if (to == (unsigned)b)
+                            break;
+                        reference y = r[next[to]];
+                        r[next[to]++] = x;
+                        x = y;
+                    }
+                    r[next[b]++] = x;
+                }
+        for (size_t b = 0; b < 256; b++)
+            if (b != largest && begin[b + 1] - begin[b] > 1)
+                radix_sort(r + begin[b], begin[b + 1] - begin[b], depth, shift - 8);
+        r += begin[largest];
+        n = begin[largest + 1] - begin[largest];
+        shift -= 8;
+    }
+    insertion_sort(r, n);
+}
+
+#endif

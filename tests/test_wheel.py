@@ -1,4 +1,4 @@
-"""The wheel, built from the source distribution, in a fresh environment: jobs without TensorFlow, and what is missing."""
+"""The wheel, by way of the source distribution, in a fresh environment: jobs without TensorFlow, and what they miss."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from functools import cached_property
 from typing import Any
 
 from mapreduce.features import addition
-from mapreduce.input.files import default_reduces
 from mapreduce.job import Job, MRStep, in_blocks
+from mapreduce.shuffle.partition import default_reduces
 from mapreduce.textjob import TextJob, input_file
 
 

@@ -27,7 +27,8 @@ from mapreduce.cluster import node
 from mapreduce.cluster.hdfs import Hdfs, find_hadoop
 from mapreduce.flags import memory_size
 from mapreduce.input import rejections
-from mapreduce.input.files import Split, blocks, expand
+from mapreduce.input.files import blocks, expand
+from mapreduce.input.splits import Split
 from mapreduce.output import manifest
 from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS

@@ -27,7 +27,7 @@ from mapreduce.output import atomic, committer, manifest
 from mapreduce.paths import absolute, is_remote
 
 with mrjob_compat.stand_ins():
-    from mapreduce.input.files import default_reduces
+    from mapreduce.shuffle.partition import default_reduces
 
 Counters = dict[str, dict[str, int]]
 

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from mapreduce.input.files import Split
+from mapreduce.input.splits import Split
 from mapreduce.native import library as native
 from mapreduce.output.committer import commit_part
 from mapreduce.shuffle.combine import PairCombiner, add_lines

@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Split
+from mapreduce.input.splits import Split
 from mapreduce.local import attempt
 from mapreduce.local.executor import Report, Result, attend
 

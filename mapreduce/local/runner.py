@@ -22,7 +22,8 @@ from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
 from mapreduce import ROOT
 from mapreduce.errors import UserError
-from mapreduce.input.files import Split, default_reduces, expand, plan, refuse_changed, states
+from mapreduce.input.files import expand
+from mapreduce.input.splits import Split, plan, refuse_changed, states
 from mapreduce.local import attempt, executor
 from mapreduce.native import library as native
 from mapreduce.output import atomic, committer
@@ -31,6 +32,7 @@ from mapreduce.output.steps import KeptSteps, LocalFolder
 from mapreduce.paths import absolute
 from mapreduce.progress import Progress
 from mapreduce.shuffle.combine import kind
+from mapreduce.shuffle.partition import default_reduces
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +237,9 @@ class InlineRunner(SimMRJobRunner):
             return here, command
 
         tasks = [executor.Task(name, *task(number, what)) for number, (name, what) in enumerate(named.items())]
-        attempts = self._number(f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, 4)
+        attempts = self._number(
+            f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, executor.ATTEMPTS
+        )
         last = settings.step == self._num_steps() - 1 and (kind == "reducer" or not settings.has_reducer)
         label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"
         with Progress(label, size, quiet=self.job.options.quiet) as progress:

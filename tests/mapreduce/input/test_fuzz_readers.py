@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Source, Split
+from mapreduce.input.files import Source
 from mapreduce.input.formats import FORMATS, Layout, images
 from mapreduce.input.formats.format import is_utf8
 from mapreduce.input.records import RecordReader, SplitRule
+from mapreduce.input.splits import Split
 from mapreduce.output import manifest, vocabulary
 from mapreduce.tokens.specification import PRESETS, Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Source, Split, blocks, expand, open_input, plan
+from mapreduce.input.files import Source, blocks, expand, open_input
 from mapreduce.input.formats import FORMATS, Layout, detect
 from mapreduce.input.records import RecordReader, SplitRule, record_hash
+from mapreduce.input.splits import Split, plan
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_jobs_over_images_write_by_the_schema(tmp_path: Path, run_job: Run) -> N
 def test_the_schema_refuses(output: Path) -> None:
     found = manifest.read(output)
     validator = jsonschema.Draft202012Validator(schema())
-    for name, value in (("version", 2), ("kind", "cake"), ("parts", [{"name": "../x", "size": 1}]), ("seconds", "1")):
+    for name, value in (("version", 2), ("kind", "a cake"), ("parts", [{"name": "../x", "size": 1}]), ("seconds", "1")):
         with pytest.raises(jsonschema.ValidationError):
             validator.validate({**found, name: value})
     for name in schema()["required"]:

@@ -44,17 +44,16 @@ dev: .venv/dev
 data: .venv/installed
 	$(BIN)/python data/fetch.py $(DATA) 1>&2
 
-## make train        trains MODEL=linear|textcnn|lstm|attention|transformer on DATA, or on TRAIN=my/train.tsv
-##                   TEST=my/test.tsv; on images (DATA=mnist) MODEL=mlp|cnn|cnn_dropout|lenet5|resnet|autoencoder|
-##                   convolutional_autoencoder; RESUME=1 goes on with what was interrupted; prints the accuracy
+## make train        trains MODEL=linear, or one of the README's networks, on DATA, or on TRAIN=my/train.tsv
+##                   TEST=my/test.tsv; RESUME=1 goes on with what was interrupted; prints the accuracy
 train: .venv/installed $(if $(TRAIN),,data)
 	$(BIN)/python -m models.train --train $(TRAIN_FILE) $(addprefix --test ,$(TEST_FILE)) \
 	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) $(if $(RESUME),--resume) --output data/derived/$(NAME)/$(MODEL)
 
-## make accuracy     fills the README's tables of accuracies (TREC=, MR= and IMDB= name folders; see data/README.md)
+## make accuracy     fills the README's tables of accuracies; ARGS="r8 trec --trec data/raw" names data sets and folders,
+##                   ARGS="networks mnist" those of the table of networks
 accuracy: .venv/dev
-	$(BIN)/python -m tests.benchmarks.accuracy $(addprefix --trec ,$(TREC)) $(addprefix --mr ,$(MR)) $(addprefix --imdb ,$(IMDB))
-	$(BIN)/python -m tests.benchmarks.accuracy_networks $(addprefix --trec ,$(TREC)) $(addprefix --imdb ,$(IMDB))
+	$(BIN)/python -m tests.benchmarks.accuracy $(ARGS)
 
 ## make test         the tests, two at a time, under four minutes
 test: .venv/dev

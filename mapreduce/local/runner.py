@@ -29,7 +29,7 @@ from mapreduce.native import library as native
 from mapreduce.output import atomic, committer
 from mapreduce.output.manifest import describe_input
 from mapreduce.output.steps import KeptSteps, LocalFolder
-from mapreduce.paths import absolute
+from mapreduce.paths import absolute, is_remote
 from mapreduce.progress import Progress
 from mapreduce.shuffle.combine import kind
 from mapreduce.shuffle.partition import default_reduces
@@ -101,6 +101,9 @@ class InlineRunner(SimMRJobRunner):
 
     def _run(self) -> None:
         wanted = self._output_dir
+        for path in (wanted, self._step_output_dir, self.job.options.manifest):
+            if is_remote(path):
+                raise UserError(f"{path}: this runner writes to this machine; use -r hadoop for other file systems")
         if wanted:
             committer.refuse_existing(wanted)
         self._refuse()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,19 @@ def test_a_reader_that_has_seen_enough(one_model: Path) -> None:
         cwd=ROOT,
     )
     assert done.stdout == b"up\t0.7870\n" and b"Traceback" not in done.stderr and b"Broken" not in done.stderr
+
+
+def test_a_fifo_is_read_once(one_model: Path, tmp_path: Path) -> None:
+    for name, data in (("lines", b"rise\nfall\n"), ("rows.csv", b"text,label\nrise,up\nfall,up\n")):
+        os.mkfifo(tmp_path / name)
+        with subprocess.Popen(["sh", "-c", 'cat > "$0"', str(tmp_path / name)], stdin=subprocess.PIPE) as writer:
+            assert writer.stdin is not None
+            writer.stdin.write(data)
+            writer.stdin.close()
+            done = command(one_model, tmp_path / name)
+        assert [line.split(b"\t")[0].decode() for line in done.stdout.splitlines()] == ["up", "döwn"]
+
+
+def test_csv_on_standard_input(one_model: Path) -> None:
+    done = command(one_model, "--format", "csv", stdin=b"text,label\nrise,up\n")
+    assert done.stdout.startswith(b"up\t")

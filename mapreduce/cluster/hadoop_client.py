@@ -61,7 +61,6 @@ class Client:
         self._group: dict[str, int] | None = None
         self._in_counters = self._in_failure = False
         self._shown = ""
-        self._time = 0.0
 
     @property
     def submitted(self) -> bool:

@@ -1,0 +1,1 @@
+"""The runners of one machine, in this process or in children, with Hadoop's semantics."""

@@ -1,0 +1,1 @@
+"""Layers and functions inside the graph: tokenizer, vocabulary, bags, and what networks are made of."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mapreduce.features.pixels import add_pixels
+from mapreduce.features.pixel_sums import add_pixels
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob

@@ -18,7 +18,7 @@ from typing import Any
 
 from mapreduce.features import addition
 from mapreduce.job import Job, MRStep, in_blocks
-from mapreduce.shuffle.partition import default_reduces
+from mapreduce.shuffle.reducers import default_reduces
 from mapreduce.textjob import TextJob, input_file
 
 

@@ -17,9 +17,10 @@ from typing import Any
 from mapreduce.errors import UserError
 from mapreduce.features import ranking
 from mapreduce.features.counting import count_documents
-from mapreduce.flags import count_or_share
+from mapreduce.flag_values import count_or_share
 from mapreduce.job import MRStep, in_blocks
 from mapreduce.output import vocabulary as vocabularies
+from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob
 
@@ -124,7 +125,7 @@ class BuildVocabulary(TextJob):
         yield from held
         self.increment_counter(_GROUP, str(self._fingerprint))
 
-    def describe(self, parts: str, inputs: Any, counters: list[dict[str, dict[str, int]]], seconds: float) -> Any:
+    def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
         """The manifest, with the fingerprint that the reducer has sent: the part may be on a cluster."""
         sent = [name for step in counters for name in step.get(_GROUP, {})]
         others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]

@@ -17,6 +17,7 @@ from importlib.metadata import version
 
 from mapreduce import command
 from mapreduce.errors import UserError
+from mapreduce.runners import RUNNERS
 
 COMMANDS = {
     "train and use models": {
@@ -38,7 +39,7 @@ def groups() -> dict[str, dict[str, str]]:
     found = importlib.util.find_spec("jobs")
     places = list(found.submodule_search_locations or ()) if found else []
     jobs = {module.name: f"jobs.{module.name}" for module in pkgutil.iter_modules(places)}
-    return {"count and encode (-r inline, local, hadoop or spark)": jobs, **COMMANDS}
+    return {f"count and encode (-r {', '.join(RUNNERS)})": jobs, **COMMANDS}
 
 
 def text() -> str:

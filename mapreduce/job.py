@@ -25,11 +25,12 @@ with mrjob_compat.stand_ins():
 
 from mapreduce.cluster import node
 from mapreduce.cluster.hdfs import Hdfs, find_hadoop
-from mapreduce.flags import memory_size
+from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
 from mapreduce.input.files import blocks, expand
 from mapreduce.input.splits import Split
 from mapreduce.output import manifest
+from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS
 
@@ -206,10 +207,10 @@ class Job(MRJob):
         there = tuple(filter(is_remote, paths))
         if not self._reads_clusters or not there:
             return expand(paths)
-        from mapreduce.cluster import runner
+        from mapreduce.cluster import remote
 
         command = tuple(self._hadoop())
-        found = runner.find_files(command, there, self.options.output_dir)
+        found = remote.find_files(command, there, self.options.output_dir)
         return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
 
     def headers(self, paths: list[str]) -> list[str]:
@@ -218,9 +219,9 @@ class Job(MRJob):
         there = list(filter(is_remote, files))
         if not there:
             return files
-        from mapreduce.cluster import runner
+        from mapreduce.cluster import remote
 
-        header = runner.header(there[0], _temporary("header."), self._hadoop())
+        header = remote.header(there[0], _temporary("header."), self._hadoop())
         return [header, *(file for file in files if file not in there)]
 
     def fetched(self, outputs: list[str]) -> list[str]:
@@ -244,7 +245,7 @@ class Job(MRJob):
     def _hadoop(self) -> list[str]:
         return find_hadoop(shlex.split(self.options.hadoop_bin or ""))
 
-    def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
+    def check_counters(self, counters: list[Counters]) -> None:
         """Looks at the counters of all steps before the output is committed; raises to stop that."""
 
     def side_files(self) -> dict[str, bytes]:
@@ -261,10 +262,10 @@ class Job(MRJob):
         return {name: getattr(self.options, name) for name in sorted(own) if hasattr(self.options, name)}
 
     def describe(
-        self, parts: str, inputs: list[dict[str, Any]], counters: list[dict[str, dict[str, int]]], seconds: float
+        self, parts: str, inputs: list[dict[str, Any]], counters: list[Counters], seconds: float
     ) -> dict[str, Any]:
         """The manifest of a finished run, without its parts."""
-        total: dict[str, dict[str, int]] = {}
+        total: Counters = {}
         for step in counters:
             for group, names in step.items():
                 if group == rejections.GROUP:

@@ -14,13 +14,13 @@ from typing import Any
 
 from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
-from mapreduce.flags import count_or_share
+from mapreduce.flag_values import count_or_share
 from mapreduce.input import records, rejections
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, Layout, detect
-from mapreduce.input.formats.format import IMAGES, TEXTS
+from mapreduce.input.formats.format import FIELD_FLAGS, IMAGES, TEXTS
 from mapreduce.job import Job
-from mapreduce.output.manifest import RECORDS, REJECTED
+from mapreduce.output.manifest import RECORDS, REJECTED, Counters
 from mapreduce.paths import is_remote
 from mapreduce.tokens.flags import FLAGS, specification
 from mapreduce.tokens.specification import Specification
@@ -51,8 +51,8 @@ class TextJob(Job):
         super().configure_args()
         add, settled = self.add_passthru_arg, self.add_driver_arg
         settled("--format", choices=FORMATS, help="input format; default: by suffix, else text")
-        add("--text-field", default="text", help="field of the text in CSV and JSON lines (default: text)")
-        add("--label-field", default="label", help="field of the label in CSV and JSON lines (default: label)")
+        for option, about in FIELD_FLAGS.items():
+            add(option, **about)
         settled("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
         settled("--columns", help="columns of a CSV file: text,label,count; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
@@ -127,15 +127,11 @@ class TextJob(Job):
         for name, amount in counts.items():
             if amount:
                 self.increment_counter(RECORDS, name, amount)
-        path = input_file()
-        samples = reader.samples
-        if is_remote(path):
-            samples = samples[: int(jobconf_from_env("mapreduce.task.partition", "0")) < rejections.TASKS]
-        for number, cause in samples:
-            start = int(jobconf_from_env("mapreduce.map.input.start", "0"))
-            self.increment_counter(rejections.GROUP, rejections.sample(path, start, number, cause))
+        start, task = (jobconf_from_env(f"mapreduce.{name}", "0") for name in ("map.input.start", "task.partition"))
+        for name in reader.samples.counters(input_file(), int(start), int(task)):
+            self.increment_counter(rejections.GROUP, name)
 
-    def check_counters(self, counters: list[dict[str, dict[str, int]]]) -> None:
+    def check_counters(self, counters: list[Counters]) -> None:
         """Says what was rejected; raises RecordError where it is too much, or where nothing was left to use."""
         found = counters[0].get(RECORDS, {})
         rejected = Counter({n[len(REJECTED) :]: c for n, c in found.items() if n.startswith(REJECTED)})

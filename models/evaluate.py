@@ -19,7 +19,7 @@ from mapreduce.errors import UserError
 from models.serving import inputs
 
 if TYPE_CHECKING:
-    from models.serving.loaded import LoadedModel
+    from models.serving.loaded_texts import LoadedModel
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import models
 from mapreduce import command
 from mapreduce.command import Parser, require
-from models.serving import inputs
+from models.serving import inputs, saved_model
 
 
 def parser() -> Parser:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from models.serving import litert
 
         litert.convert(options.model, options.output)
-        saved = Path(options.model) / "saved_model"
+        saved = Path(options.model) / saved_model.NAME
         before = sum(path.stat().st_size for path in saved.rglob("*") if path.is_file())
         sizes = [before, options.output.stat().st_size]
         measured = [""] * 2

@@ -16,7 +16,7 @@ from mapreduce.errors import UserError
 from models.serving import inputs
 
 if TYPE_CHECKING:
-    from models.serving.loaded import LoadedModel
+    from models.serving.loaded_texts import LoadedModel
 
 CHUNK = 4096
 """Texts that are held at once."""

@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 
 import models
-from mapreduce.errors import Rejected
-from mapreduce.input import formats
-from mapreduce.input.formats.format import Format, Record, checked
 from mapreduce.output import manifest
 from mapreduce.tokens import flags
 from mapreduce.tokens.specification import PRESETS, Specification, character_table
@@ -37,44 +34,55 @@ def run(program: str, folder: Path, *arguments: str, stdin: str = "") -> str:
     return done.stdout
 
 
-class Pipes(Format):
-    """Lines `text | label`."""
-
-    name = "pipes"
-    suffixes = (".pipes",)
-
-    def parse(self, line: bytes) -> Record:
-        text, bar, label = line.rpartition(b"|")
-        if not bar:
-            raise Rejected("no bar")
-        return checked(label, text.strip())
-
-
-def test_an_input_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(formats.FORMATS, "pipes", Pipes)
-    from mapreduce.input.files import Source
-    from mapreduce.input.records import RecordReader
-
+def test_an_input_format(tmp_path: Path) -> None:
     (tmp_path / "a.pipes").write_text("good film | pos\nbad | neg\nnothing\n")
-    source = Source(str(tmp_path / "a.pipes"))
-    assert formats.detect([source]) == "pipes"
-    reader = RecordReader("pipes")
-    assert [record for block in source.blocks() for record in reader.read(block)] == [
-        (b"pos", b"good film"),
-        (b"neg", b"bad"),
-    ]
-    assert dict(reader.rejected) == {"no bar": 1}
+    (tmp_path / "a.ini").write_text("[one]\ntext = good film\nlabel = pos\n[two]\ntext = bad\nlabel = neg\n[three]\n")
     program = """
-        from tests.test_adding import Pipes
+        from tests.toys import Pipes, Sections
         from mapreduce.input import formats
 
-        formats.FORMATS["pipes"] = Pipes
+        formats.register(Pipes, Sections)
         from jobs.labelcount import LabelCount
 
         LabelCount.run()
     """
-    out = run(program, tmp_path, "-q", "--max-rejected", "1", "a.pipes")
-    assert out == "neg\t1\t1\t1:1\npos\t1\t2\t2:1\n"
+    for name in ("a.pipes", "a.ini"):
+        for runner in ("inline", "local"):
+            flags = ["-r", runner, "--max-rejected", "1", "--output-dir", f"{name}-{runner}"]
+            run(program, tmp_path, *flags, name)
+            output = tmp_path / f"{name}-{runner}"
+            assert (output / "part-00000").read_bytes() == b"neg\t1\t1\t1:1\npos\t1\t2\t2:1\n"
+            assert sum(manifest.read(output)["records"]["rejected"].values()) == 1
+
+
+def test_a_compression(tmp_path: Path) -> None:
+    program = """
+        import codecs
+        import io
+        from mapreduce.input.files import OPENERS
+
+        OPENERS[".rot13"] = lambda path, mode: io.BytesIO(codecs.encode(open(path).read(), "rot13").encode())
+        from jobs.labelcount import LabelCount
+
+        LabelCount.run()
+    """
+    (tmp_path / "a.tsv.rot13").write_text("cbf\tn svyz\n")
+    assert run(program, tmp_path, "-r", "local", "a.tsv.rot13") == "pos\t1\t2\t2:1\n"
+
+
+def test_a_command(tmp_path: Path) -> None:
+    (tmp_path / "greet.py").write_text("'Greets: the whole world.'\nimport sys\nprint('hello', *sys.argv[1:])\n")
+    (tmp_path / "__init__.py").touch()
+    program = f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path.parent)!r})
+        from mapreduce import featuremill
+
+        featuremill.COMMANDS["talk"] = {{"greet": "{tmp_path.name}.greet"}}
+        sys.exit(featuremill.main())
+    """
+    assert run(program, tmp_path, "greet", "you") == "hello you\n"
+    assert "  greet         Greets\n" in run(program, tmp_path, "--help")
 
 
 def test_a_runner(tmp_path: Path) -> None:
@@ -211,6 +219,8 @@ def test_the_readme_names_each_of_them() -> None:
         "models/architectures/",
         "models/counts/feature_weights.py",
         "models/serving/export.py",
+        "mapreduce/input/files.py",
+        "mapreduce/featuremill.py",
         "jobs/",
     ):
         assert f"]({place.rstrip('/')}" in text, place

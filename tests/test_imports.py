@@ -15,7 +15,7 @@ ROOMS = [
     # The ground: what everything may use.
     ["mapreduce"],
     ["mapreduce.errors", "mapreduce.mrjob_compat", "mapreduce.paths", "mapreduce.progress"],
-    ["mapreduce.command", "mapreduce.flags"],
+    ["mapreduce.command", "mapreduce.flag_values"],
     # The parts of a job.
     ["mapreduce.tokens"],
     ["mapreduce.native"],

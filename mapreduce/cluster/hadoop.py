@@ -1,7 +1,7 @@
 """The Hadoop runner, `-r hadoop`: packs a job and runs its steps by Hadoop streaming.
 
 mrjob gives the streaming arguments; its own runner is not used beyond that, because it starts `hadoop` a dozen times
-and hides why a task failed. Files are the business of `mapreduce.cluster.runner`, the client that of
+and hides why a task failed. Files are the business of `mapreduce.cluster.remote`, the client that of
 `mapreduce.cluster.hadoop_client`.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 from mapreduce.cluster import archive
 from mapreduce.cluster.hadoop_client import Client, parts, user_counters
 from mapreduce.cluster.hdfs import STREAMING_JAR, find_streaming_jar
-from mapreduce.cluster.runner import Counters, RemoteRunner, importing_mrjob
-from mapreduce.cluster.steps import ClusterFolder
+from mapreduce.cluster.kept_steps import ClusterFolder
+from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
 from mapreduce.errors import RecordError, UserError
 from mapreduce.local.executor import terminated_as_interrupted
-from mapreduce.output.manifest import RECORDS
-from mapreduce.output.steps import KeptSteps
+from mapreduce.output.kept_steps import KeptSteps
+from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.paths import is_remote
 
 with importing_mrjob():
@@ -55,7 +55,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
 
     @classmethod
     def _default_opts(cls) -> dict[str, Any]:
-        return {**super()._default_opts(), "hadoop_tmp_dir": "/tmp", "cleanup_on_failure": ["ALL"]}
+        return {**super()._default_opts(), "hadoop_tmp_dir": "/tmp"}
 
     def get_hadoop_version(self) -> str:
         """By the name of the streaming jar, which costs no start of `hadoop`; the names of properties depend on it."""
@@ -154,10 +154,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         ours = {**JOBCONF, "mapreduce.job.name": self._job_key}
         if "reducer" in self._get_step(step_num):
             ours["mapreduce.job.reduces"] = str(self._reduces)
-        return {**{k: v for k, v in ours.items() if jobconf_from_dict(given, k) is None}, **given}
-
-    def _step_input_uris(self, step_num: int) -> list[str]:
-        return self._inputs if step_num == 0 else [self._step_output_uri(step_num - 1)]
+        return self._with_ours(given, ours)
 
     def _step_output_uri(self, step_num: int) -> str:
         if step_num == self._num_steps() - 1:
@@ -175,6 +172,3 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
 
     def _parts(self) -> list[dict[str, Any]] | None:
         return parts(self._client.counters, self._last_reduces) if self._client else None
-
-    def _cleanup_hadoop_tmp(self) -> None:
-        self._remove_remains()

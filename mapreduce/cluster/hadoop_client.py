@@ -20,8 +20,8 @@ from typing import Any
 from mapreduce.cluster import archive, failures, hdfs
 from mapreduce.cluster.node import PARTS
 from mapreduce.errors import TaskError, UserError
+from mapreduce.output.manifest import Counters
 
-Counters = dict[str, dict[str, int]]
 RETRIES = 8  # of the client to reach YARN, a second each, before we say that it does not answer
 LOG_WAIT = (1.0, 2.0, 4.0, 8.0)  # seconds between looks for the logs, which the nodes gather after the job's end
 
@@ -134,7 +134,7 @@ class Client:
         elif found := _FAILED.search(line):
             self._in_failure = True
             self._diagnostics.append(line)
-            self._say(f"an attempt has failed ({found[1]}); Hadoop tries a task four times")
+            self._say(f"an attempt has failed ({found[1]})")
         elif (found := _STATE.search(line)) and not self._diagnostics:
             self._in_failure = True
             self._diagnostics.append(found[1])

@@ -20,12 +20,12 @@ from typing import Any
 
 from mapreduce import ROOT
 from mapreduce.cluster import archive, failures
-from mapreduce.cluster.runner import Counters, RemoteRunner, importing_mrjob
+from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
 from mapreduce.errors import TaskError, UserError
+from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 
 with importing_mrjob():
-    from mrjob.compat import jobconf_from_dict
     from mrjob.spark.runner import SparkMRJobRunner
 
 JOBCONF = {
@@ -54,10 +54,6 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         )
         self._here, self._spark_tmp_dir, self._upload_mgr = here, self._tmp_dir, None
 
-    @classmethod
-    def _default_opts(cls) -> dict[str, Any]:
-        return {**super()._default_opts(), "cleanup_on_failure": ["ALL"]}
-
     def _default_python_bin(self, local: bool = False) -> list[str]:
         return list(super()._default_python_bin(local=local or self._spark_master().startswith("local")))
 
@@ -69,7 +65,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
 
     def _check_input_paths(self) -> None:
         if not shutil.which(self.get_spark_submit_bin()[0]):
-            raise UserError("no spark-submit on this machine: pip install -e '.[spark]', or set SPARK_HOME")
+            raise UserError("no spark-submit on this machine: pip install 'featuremill[spark]', or set SPARK_HOME")
         if self.job.options.resume or self.job.options.step_output_dir:
             raise UserError("--resume and --step-output-dir are not for Spark, which keeps no steps; use -r hadoop")
         self._find_inputs()
@@ -120,10 +116,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
     def _jobconf_for_step(self, step_num: int) -> dict[str, Any]:
         given = super()._jobconf_for_step(step_num)
         ours = {**JOBCONF, "mapreduce.job.reduces": str(self._reduces)}
-        return {**{k: v for k, v in ours.items() if jobconf_from_dict(given, k) is None}, **given}
-
-    def _step_input_uris(self, step_num: int) -> list[str]:
-        return self._inputs if step_num == 0 else [self._step_output_uri(step_num - 1)]
+        return self._with_ours(given, ours)
 
     def _step_output_uri(self, step_num: int) -> str:
         path = str(self._output_dir) if step_num == self._num_steps() - 1 else self._remote(f"step-{step_num}")
@@ -165,6 +158,3 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
                     shutil.move(os.path.join(str(self._output_dir), name), target)
         else:
             super()._fetch(target)
-
-    def _cleanup_hadoop_tmp(self) -> None:
-        self._remove_remains()

@@ -22,9 +22,11 @@ from mapreduce.paths import is_remote, plain
 
 BLOCK = 1 << 20
 BOM = b"\xef\xbb\xbf"
-DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error)
-"""What reading a file that is damaged, or no longer there, raises."""
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+"""What opens a file, by its suffix, as a stream of its lines; such a file is read whole, by one task. Those of formats
+that are not of lines are added by `mapreduce.input.formats`."""
+DAMAGED: tuple[type[BaseException], ...] = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a file that is damaged, or no longer there, raises."""
 
 
 def blocks(stream: Any, longest: int | None = None, marked: bool = True) -> Iterator[bytes]:
@@ -62,8 +64,8 @@ def ended(block: bytes) -> bytes:
     return block if block.endswith(b"\n") else block + b"\n"
 
 
-def is_compressed(path: str) -> bool:
-    """Whether the suffix is .gz, .bz2 or .xz."""
+def is_whole(path: str) -> bool:
+    """Whether a file is read whole, as one in OPENERS is."""
     return os.path.splitext(path)[1] in OPENERS
 
 

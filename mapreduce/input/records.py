@@ -77,9 +77,9 @@ class RecordReader:
         self.rule = rule
         self.lines = self.headers = self.used = self.left_out = self.invalid_utf8 = 0
         self.rejected: Counter[str] = Counter()
-        self.samples: list[tuple[int, str]] = []
+        self.samples = rejections.Samples(keep)
         layout = layout or Layout()
-        self._strict, self._max_line, self._keep = layout.strict, max_line, keep
+        self._strict, self._max_line = layout.strict, max_line
         self._format = FORMATS[format](layout)
 
     @property
@@ -117,8 +117,7 @@ class RecordReader:
                 record = parse(line[:-1] if line.endswith(b"\r") else line)
             except Rejected as cause:
                 self.rejected[str(cause)] += 1
-                if len(self.samples) < self._keep:
-                    self.samples.append((number, str(cause)))
+                self.samples.offer(number, str(cause))
                 continue
             if record is None:
                 self.headers += 1

@@ -1,9 +1,9 @@
-"""Samples of rejected lines: from the tasks, by way of the driver, to `_rejected` in the output.
+"""Samples of rejected lines: which ones are kept, and their way from the tasks, by the driver, to `_rejected`.
 
-A task knows its file, where its split begins and the number of a line within that. It sends them as the name of a
-counter, the one thing that comes back from a task on every runner; Hadoop allows names of 64 characters, so a file
-is named by a checksum. The driver turns them into file and line. Which lines are rejected, and why, is known in
-`mapreduce.input.records` alone.
+A task keeps its first ones (`Samples`). It knows its file, where its split begins and the number of a line within
+that, and sends them as the name of a counter, the one thing that comes back from a task on every runner; Hadoop allows
+names of 64 characters, so a file is named by a checksum. The driver takes the first ones of all tasks and turns them
+into file and line (`locate`). Which lines are rejected, and why, is known in `mapreduce.input.records` alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from mapreduce.errors import RecordError
 from mapreduce.input.files import open_input
+from mapreduce.paths import is_remote
 
 GROUP = "rejected samples"
 NAME = "_rejected"
@@ -28,9 +29,32 @@ _CHUNK = 1 << 20
 _TEXT = 200  # bytes of a line that are shown
 
 
-def sample(path: str, start: int, number: int, cause: str) -> str:
-    """The name of the counter for the line of that number, from 1, of the split of a file that begins at `start`."""
-    return f"{_name(path)} {start} {number} {cause}"
+class Samples(list[tuple[int, str]]):
+    """The samples of one task: (number of the line in its split, from 1, and cause).
+
+    Args:
+        keep: how many are kept, the first ones.
+    """
+
+    def __init__(self, keep: int) -> None:
+        super().__init__()
+        self._keep = keep
+
+    def offer(self, number: int, cause: str) -> None:
+        """Keeps a rejected line, if there is room."""
+        if len(self) < self._keep:
+            self.append((number, cause))
+
+    def counters(self, path: str, start: int, task: int) -> list[str]:
+        """The names of the counters that a task sends for them.
+
+        Args:
+            path: of the file, as the runner names it.
+            start: where the task's split begins.
+            task: its number; of those on a cluster only the first `TASKS` send one sample each.
+        """
+        sent = self[: int(task < TASKS)] if is_remote(path) else self
+        return [f"{_name(path)} {start} {number} {cause}" for number, cause in sent]
 
 
 def _name(path: str) -> str:

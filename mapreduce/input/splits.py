@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import BLOCK, BOM, DAMAGED, blocks, ended, finish, is_compressed, open_input, skip_line
+from mapreduce.input.files import BLOCK, BOM, DAMAGED, blocks, ended, finish, is_whole, open_input, skip_line
 from mapreduce.paths import absolute
 
 
@@ -39,7 +39,7 @@ class Split:
     def _blocks(self, longest: int | None) -> Iterator[bytes]:
         end = self.start + self.length
         with open_input(self.path) as file:
-            if is_compressed(self.path):
+            if is_whole(self.path):
                 yield from blocks(file, longest, self.marked)
                 self._report(self.length)
                 return
@@ -75,7 +75,7 @@ def plan(paths: list[str], maps: int, marked: bool = True) -> list[Split]:
     target = max(BLOCK, -(-total // max(maps, 1)))
     splits = []
     for path, size in sizes:
-        pieces = 1 if is_compressed(path) else max(1, round(size / target))
+        pieces = 1 if is_whole(path) else max(1, round(size / target))
         edges = [size * i // pieces for i in range(pieces + 1)]
         splits += [Split(path, a, b - a, marked) for a, b in zip(edges, edges[1:])]
     return splits

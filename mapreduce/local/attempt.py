@@ -15,16 +15,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from mapreduce.input.splits import Split
+from mapreduce.local.executor import Report
 from mapreduce.native import library as native
 from mapreduce.output.committer import commit_part
+from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.combine import PairCombiner, add_lines
 from mapreduce.shuffle.lines import with_tabs
 from mapreduce.shuffle.merge import merge, merge_blocks
 from mapreduce.shuffle.partition import hash_partition, key_field_partition
 from mapreduce.shuffle.spill import Spill, task_memory
 
-Counters = dict[str, dict[str, int]]
-Report = Callable[[int], None]
+ATTEMPTS = 4
+"""How often a task is tried in all, unless mapreduce.map.maxattempts or its twin for reduce says otherwise."""
 
 
 class CounterStream:
@@ -48,7 +50,7 @@ class CounterStream:
 
 
 @dataclass(frozen=True)
-class Settings:
+class StepSettings:
     """What all tasks of a step share: data that can be written down, save the class.
 
     Attributes:
@@ -79,7 +81,7 @@ class Settings:
         return self.job_class(self.arguments[task])
 
 
-def run_map(settings: Settings, split: Split, number: int, folder: str, report: Report) -> dict[str, Any]:
+def run_map(settings: StepSettings, split: Split, number: int, folder: str, report: Report) -> dict[str, Any]:
     """Runs a map task; returns its counters and, for each partition, the paths of its sorted runs."""
     counters = CounterStream()
     split = replace(split, report=report)
@@ -101,7 +103,7 @@ def run_map(settings: Settings, split: Split, number: int, folder: str, report: 
     return {"counters": counters.counters, "runs": spill.runs}
 
 
-def run_reduce(settings: Settings, runs: list[str], number: int, folder: str, report: Report) -> dict[str, Any]:
+def run_reduce(settings: StepSettings, runs: list[str], number: int, folder: str, report: Report) -> dict[str, Any]:
     """Runs a reduce task over the runs of its partition and commits its part; returns its counters."""
     counters = CounterStream()
     if not _reduce_natively(settings, runs, number, folder, report):
@@ -112,7 +114,7 @@ def run_reduce(settings: Settings, runs: list[str], number: int, folder: str, re
     return {"counters": counters.counters}
 
 
-def _reduce_natively(settings: Settings, runs: list[str], number: int, folder: str, report: Report) -> bool:
+def _reduce_natively(settings: StepSettings, runs: list[str], number: int, folder: str, report: Report) -> bool:
     """Merges and reduces in the native library, where it is there and knows the reducer; returns whether it did."""
     known = settings.reducer_kind
     if known is None or settings.sort_values or not native.load():
@@ -167,7 +169,7 @@ class _Part:
 
 
 def _write_part(
-    settings: Settings, task: str, lines: Iterable[bytes], number: int, folder: str, counters: CounterStream
+    settings: StepSettings, task: str, lines: Iterable[bytes], number: int, folder: str, counters: CounterStream
 ) -> None:
     written = os.path.join(folder, "part")
     part = _Part(written)
@@ -176,7 +178,7 @@ def _write_part(
     commit_part(written, settings.output, number)
 
 
-def _run(settings: Settings, task: str, lines: Iterable[bytes], output: Any, counters: CounterStream) -> None:
+def _run(settings: StepSettings, task: str, lines: Iterable[bytes], output: Any, counters: CounterStream) -> None:
     if task == "mapper" and not settings.has_mapper:
         for line in lines:
             output.write(line + b"\n")
@@ -191,7 +193,7 @@ def _run(settings: Settings, task: str, lines: Iterable[bytes], output: Any, cou
         getattr(job, f"run_{task}")(settings.step)
 
 
-def _combine(settings: Settings, counters: CounterStream) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
+def _combine(settings: StepSettings, counters: CounterStream) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
     if settings.combiner_kind == native.ADD:
         return add_lines
     if settings.combiner_kind is not None and native.load():

@@ -24,8 +24,6 @@ from typing import Any
 
 from mapreduce.errors import RecordError, TaskError, UserError
 
-ATTEMPTS = 4
-"""How often a task is tried in all, unless mapreduce.map.maxattempts or its twin for reduce says otherwise."""
 Result = dict[str, Any]
 Report = Callable[[int], None]
 

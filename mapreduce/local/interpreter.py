@@ -22,7 +22,7 @@ from mapreduce.local.executor import Report, Result, attend
 SCRIPT = "__mapreduce_job__"  # what the script is called where it is not __main__
 
 
-def write(path: str, settings: attempt.Settings, what: Split | list[str], number: int, folder: str) -> list[str]:
+def write(path: str, settings: attempt.StepSettings, what: Split | list[str], number: int, folder: str) -> list[str]:
     """Writes the file of an attempt; returns the start of the command that runs it.
 
     Raises:
@@ -65,7 +65,7 @@ def run(task: dict[str, Any], report: Report) -> Result:
         module = getattr(module, name)
     if task["settings"]["reducer_kind"] is not None:
         task["settings"]["reducer_kind"] = tuple(task["settings"]["reducer_kind"])
-    settings = attempt.Settings(job_class=module, **task["settings"])
+    settings = attempt.StepSettings(job_class=module, **task["settings"])
     if task["split"] is not None:
         return attempt.run_map(settings, Split(**task["split"]), task["number"], task["folder"], report)
     return attempt.run_reduce(settings, task["runs"], task["number"], task["folder"], report)

@@ -27,12 +27,12 @@ from mapreduce.input.splits import Split, plan, refuse_changed, states
 from mapreduce.local import attempt, executor
 from mapreduce.native import library as native
 from mapreduce.output import atomic, committer
-from mapreduce.output.manifest import describe_input
-from mapreduce.output.steps import KeptSteps, LocalFolder
+from mapreduce.output.kept_steps import KeptSteps, LocalFolder
+from mapreduce.output.manifest import describe_input, describe_inputs
 from mapreduce.paths import absolute, is_remote
 from mapreduce.progress import Progress
 from mapreduce.shuffle.combine import kind
-from mapreduce.shuffle.partition import default_reduces
+from mapreduce.shuffle.reducers import default_reduces
 
 log = logging.getLogger(__name__)
 
@@ -174,10 +174,7 @@ class InlineRunner(SimMRJobRunner):
         """Reads the inputs for their checksums, while the last tasks run, which seldom need all cores."""
         if not self._writes_manifest:
             return
-        self._described = [describe_input(path, sha256=self.job.options.sha256) for path in self._inputs]
-        for described in self._described:
-            if described["path"] == self._stdin_path:
-                described["path"] = "-"
+        self._described = describe_inputs(self._inputs, self._stdin_path, sha256=self.job.options.sha256)
 
     def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
         output = self._output_dir_for_step(step_num)
@@ -195,12 +192,12 @@ class InlineRunner(SimMRJobRunner):
             for path in (run for paths in runs for run in paths):
                 os.remove(path)
 
-    def _settings(self, step: dict[str, Any], step_num: int, output: str) -> attempt.Settings:
+    def _settings(self, step: dict[str, Any], step_num: int, output: str) -> attempt.StepSettings:
         has_reducer = "reducer" in step
         combiner, reducer = (kind(self.job, step_num, task) for task in ("combiner", "reducer"))
         if self._sort_values:  # runs are sorted by whole lines then, and no group is a key
             combiner, reducer = combiner if combiner and combiner[0] == native.AS_IS else None, None
-        return attempt.Settings(
+        return attempt.StepSettings(
             job_class=type(self.job),
             arguments={task: self._args_for_task(step_num, task) for task in ("mapper", "combiner", "reducer")},
             has_mapper="mapper" in step,
@@ -214,7 +211,7 @@ class InlineRunner(SimMRJobRunner):
             reducer_kind=reducer if has_reducer else None,
         )
 
-    def _run_tasks(self, kind: str, settings: attempt.Settings, named: dict[str, Any], size: int) -> list[Any]:
+    def _run_tasks(self, kind: str, settings: attempt.StepSettings, named: dict[str, Any], size: int) -> list[Any]:
         run: Any = attempt.run_map if kind == "mapper" else attempt.run_reduce
         driver = os.getpid()
 
@@ -241,7 +238,7 @@ class InlineRunner(SimMRJobRunner):
 
         tasks = [executor.Task(name, *task(number, what)) for number, (name, what) in enumerate(named.items())]
         attempts = self._number(
-            f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, executor.ATTEMPTS
+            f"mapreduce.{'map' if kind == 'mapper' else 'reduce'}.maxattempts", settings.step, attempt.ATTEMPTS
         )
         last = settings.step == self._num_steps() - 1 and (kind == "reducer" or not settings.has_reducer)
         label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"

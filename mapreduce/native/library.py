@@ -1,8 +1,8 @@
 """The native twin: loads the library built from native.c, if there is one, and wraps its functions.
 
 The library is no Python extension module: ctypes calls it, so one build serves every CPython, and on a cluster it is
-a file beside the job. Where it is missing, made for another machine, or fails its self-test, `load()` is None and
-the Python twins in `mapreduce.features.counting`, `encoding`, `spill` and `merge` do the work, with the same output.
+a file of the archive. Where it is missing, made for another machine, or fails its self-test, `load()` is None and
+the Python twins in `mapreduce.features` and `mapreduce.shuffle` do the work, with the same output.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ from mapreduce.tokens.specification import Specification
 NAME = "_manifest.json"
 SUCCESS = "_SUCCESS"
 VERSION = 1
+Counters = dict[str, dict[str, int]]
+"""What tasks have counted, by group and name."""
 RECORDS = "records"
 """The counter group of the records: `in`, `used`, `other split`, `headers` and `rejected: CAUSE`."""
 REJECTED = "rejected: "
@@ -37,7 +39,7 @@ def build(
     specification: Specification | None = None,
     vocabulary_fingerprint: str | None = None,
     inputs: Iterable[dict[str, Any]] = (),
-    counters: dict[str, dict[str, int]] | None = None,
+    counters: Counters | None = None,
     results: dict[str, Any] | None = None,
     seconds: float = 0.0,
     **more: Any,
@@ -62,7 +64,7 @@ def build(
     }
 
 
-def records(counters: dict[str, dict[str, int]]) -> dict[str, Any]:
+def records(counters: Counters) -> dict[str, Any]:
     """The records by what became of them: {"in", "used", "other split", "rejected": {cause: number}}."""
     found = counters.get(RECORDS, {})
     rejected = {name[len(REJECTED) :]: n for name, n in sorted(found.items()) if name.startswith(REJECTED)}
@@ -93,6 +95,12 @@ def describe_input(path: str | os.PathLike[str], *, crc32: bool = True, sha256: 
     if sha256:
         described["sha256"] = digest.hexdigest()
     return described
+
+
+def describe_inputs(paths: Iterable[str], stdin: str | None, *, sha256: bool = False) -> list[dict[str, Any]]:
+    """`describe_input` of every file; the one that holds standard input is called "-"."""
+    found = [describe_input(path, sha256=sha256) for path in paths]
+    return [{**one, "path": "-"} if one["path"] == stdin else one for one in found]
 
 
 def describe_parts(directory: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], int]:

@@ -1,4 +1,4 @@
-"""Partitions: how many reduce tasks there are, and which one a key goes to, by the same arithmetic as Hadoop's.
+"""Partitioners: which reduce task a key goes to, by the same arithmetic as Hadoop's.
 
 So a local run writes the same keys into part-00000, part-00001, ... as a cluster does.
 """
@@ -8,23 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import mul
 
-BYTES = 64 << 20  # of input for each reduce task
-MOST = 100
 _PIECE = 16
 # By the number of bytes: what each of them is multiplied with.
 _POWERS = [[31 ** (n - 1 - i) for i in range(n)] for n in range(_PIECE + 1)]
-
-
-def default_reduces(input_bytes: int) -> int:
-    """Number of reduce tasks where none is asked for: one for every 64 MiB of input, rounded up, 1 to 100.
-
-    It depends on the input alone, so every runner and every machine writes the same parts.
-
-    Example:
-        >>> default_reduces(0), default_reduces(100_000_000)
-        (1, 2)
-    """
-    return min(max(1, -(-input_bytes // BYTES)), MOST)
 
 
 def hash_partition(key: bytes, reduces: int) -> int:

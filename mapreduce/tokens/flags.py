@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.flags import up_to_or_widths, widths
-from mapreduce.tokens.specification import PRESETS, Specification, override, preset
+from mapreduce.flag_values import up_to_or_widths, widths
+from mapreduce.tokens.specification import CASE_RULES, PRESETS, PUNCTUATION_RULES, Specification, override, preset
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Flag:
 
 FLAGS = (
     Flag("tokenizer", "tokenizer preset (default: keras)", choices=PRESETS),
-    Flag("punctuation", "what becomes of ASCII punctuation", choices=("delete", "space", "keep", "leave")),
-    Flag("case", "A to Z become a to z, or stay", choices=("fold", "keep")),
+    Flag("punctuation", "what becomes of punctuation", choices=PUNCTUATION_RULES),
+    Flag("case", "A to Z become a to z, or stay", choices=CASE_RULES),
     Flag(
         "ngrams",
         "word n-grams: 2 (words and pairs), 1-3, or 2-2 (pairs alone)",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,8 @@ from mapreduce.tokens import unicode
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 LEVELS = ("byte", "codepoint")
 SPLITS = ("whitespace", "character")
+PUNCTUATION_RULES = ("delete", "space", "keep", "leave")
+CASE_RULES = ("fold", "keep")
 ALONE = " {} "
 """In a packed table: each unit of a run becomes a word of its own."""
 UNITS = 1 << 18
@@ -69,8 +71,8 @@ class Specification:
 
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON-ready data; the table as `_packed` has it."""
-        fields = ("level", "split", "ngrams", "character_ngrams", "head")
-        return {**{name: getattr(self, name) for name in fields}, "table": _packed(self.table), "version": 1}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "table": _packed(self.table), "version": 1}
 
     @classmethod
     def from_json(cls, data: Any) -> Specification:
@@ -79,10 +81,10 @@ class Specification:
         Raises:
             UserError: `data` is not one.
         """
-        fields = {"level", "table", "split", "ngrams", "character_ngrams", "head"}
-        if not isinstance(data, dict) or data.get("version") != 1 or not set(data) <= fields | {"version"}:
+        names = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or data.get("version") != 1 or not set(data) <= names | {"version"}:
             raise UserError(f"not a tokenizer specification of version 1. Received: {str(data)[:80]}")
-        values = {name: data[name] for name in fields if name in data}
+        values = {name: data[name] for name in names if name in data}
         try:
             if "table" in values:
                 values["table"] = tuple(sorted(_unpacked(values["table"])))
@@ -175,7 +177,7 @@ def character_table(
             form in folded case, and code points that are not seen (category Cf) are deleted.
         ideographs: whether each CJK ideograph becomes a word, at code point level.
     """
-    if punctuation not in ("delete", "space", "keep", "leave") or case not in ("fold", "keep"):
+    if punctuation not in PUNCTUATION_RULES or case not in CASE_RULES:
         raise UserError(
             "specification: punctuation is delete, space, keep or leave; case is fold or keep. "
             f"Received: punctuation={punctuation!r}, case={case!r}"

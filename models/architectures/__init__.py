@@ -2,6 +2,7 @@
 
 A module says what its model reads, INPUT = "ids", "bag" or "pixels", as `models.dataset.read` gives it, and has a
 function of its own name: `f(features, labels)` for texts, `f(shape, labels)` for images. Where OUTPUT = "pixels" the
-model gives images back and takes no labels. Architectures see no strings, no files and no labels' names; tokenizer
-and vocabulary are joined to a trained model by `models.serving.texts`.
+model gives images back and takes no labels. With its candidates in `models.training.candidates` it can be trained.
+Architectures see no strings, no files and no labels' names; tokenizer and vocabulary are joined to a trained model by
+`models.serving.text_model`.
 """

@@ -1,6 +1,6 @@
 """From strings to a model's input inside the graph: the tokenizer, the vocabulary and the padding in one layer.
 
-The ids are exactly those that jobs/encode.py writes. Nothing is learned or counted here; `models.serving.texts`
+The ids are exactly those that jobs/encode.py writes. Nothing is learned or counted here; `models.serving.text_model`
 joins the layer to a trained model.
 """
 

@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-TERM_FREQUENCIES = ("binary", "sublinear", "sqrt")
-
+TERM_FREQUENCIES = {"binary": tf.ones_like, "sublinear": lambda c: 1 + tf.math.log(c), "sqrt": tf.sqrt}
+"""How the count of a feature in a document counts, by name."""
 BIAS = 0.3
 """What the bias is multiplied with: as every document has it, it alone would bound the learning rate."""
 
@@ -40,7 +40,7 @@ class WeightedBag(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if term_frequency not in TERM_FREQUENCIES:
-            raise ValueError(f"term_frequency must be one of {TERM_FREQUENCIES}. Received: {term_frequency!r}")
+            raise ValueError(f"term_frequency must be one of {tuple(TERM_FREQUENCIES)}. Received: {term_frequency!r}")
         self.features, self.units = features, units
         self.term_frequency, self.normalize = term_frequency, normalize
 
@@ -56,7 +56,7 @@ class WeightedBag(keras.layers.Layer):
         places = tf.where(ids > 1)
         owner, found = places[:, 0], tf.gather_nd(ids, places)
         count = tf.cast(tf.gather_nd(inputs["counts"], places), self.compute_dtype)
-        value = _TERM_FREQUENCY[self.term_frequency](count) * tf.gather(self.scale.value, found)
+        value = TERM_FREQUENCIES[self.term_frequency](count) * tf.gather(self.scale.value, found)
         documents = tf.shape(ids, out_type=tf.int64)[0]
         if self.normalize:
             squares = tf.math.unsorted_segment_sum(value * value, owner, documents)
@@ -70,9 +70,6 @@ class WeightedBag(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("features", "units", "term_frequency", "normalize")}
         return {**super().get_config(), **own}
-
-
-_TERM_FREQUENCY = {"binary": tf.ones_like, "sublinear": lambda c: 1 + tf.math.log(c), "sqrt": tf.sqrt}
 
 
 def _ones_but_two(shape: tuple[int, ...], dtype: Any = None) -> Any:

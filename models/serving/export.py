@@ -1,7 +1,8 @@
 """Export: writes a model folder, by every kind of file in `EXPORTS`, with its manifest and `_SUCCESS`.
 
-A model that is served is described by an object of `models.serving.texts` or `models.serving.pixels`; what a file of it
-looks like, the modules of EXPORTS say. Nothing is trained or measured here; `models.load` reads what is written.
+A model that is served is described by an object of `models.serving.text_model` or `models.serving.pixel_model`; what a
+file of it looks like, the modules of EXPORTS say. Nothing is trained or measured here; `models.load` reads what is
+written.
 """
 
 from __future__ import annotations

@@ -15,13 +15,14 @@ from mapreduce.errors import UserError
 from mapreduce.input import records
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, Layout, detect
+from mapreduce.input.formats.format import FIELD_FLAGS, TEXTS
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     """The flags that say how input is read; `default` tells what --format is without the flag."""
     parser.add_argument("--format", choices=FORMATS, help=f"format of the input (default: {default})")
-    parser.add_argument("--text-field", default="text", help="text field of CSV and JSON lines (default: text)")
-    parser.add_argument("--label-field", default="label", help="label field of CSV and JSON lines (default: label)")
+    for flag, about in FIELD_FLAGS.items():
+        parser.add_argument(flag, **about)
 
 
 def arguments(options: argparse.Namespace) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def labelled(paths: Sequence[str], **reading: Any) -> list[tuple[bytes, bytes]]:
     """
     pairs = [record for block in read(paths, **reading) for record in block]
     if pairs and not any(label for label, _ in pairs):
-        raise UserError(f"{paths[0]}: no label column in plain text; give --format (tsv, csv, jsonl, fasttext)")
+        names = [one.name for one in FORMATS.values() if one.labelled and one.holds == TEXTS]
+        raise UserError(f"{paths[0]}: no label column in plain text; give --format ({', '.join(names)})")
     if not pairs:
         raise UserError(f"{paths[0]}: no labelled record to measure on")
     return pairs

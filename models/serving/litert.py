@@ -18,8 +18,8 @@ from mapreduce.errors import UserError
 from mapreduce.output import atomic, manifest
 from models.quiet import import_tensorflow, quiet
 from models.serving.load import load_keras
-from models.serving.loaded import BATCH, LoadedModel
 from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
+from models.serving.loaded_texts import BATCH, LoadedModel
 
 IDS = ("textcnn",)
 """Architectures on ids that LiteRT runs without TensorFlow's own operations."""

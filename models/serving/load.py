@@ -14,9 +14,10 @@ from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
+from models.serving import keras_file
 
 if TYPE_CHECKING:
-    from models.serving.loaded import LoadedModel
+    from models.serving.loaded_texts import LoadedModel
 
 
 def load(directory: str | os.PathLike[str]) -> LoadedModel:
@@ -32,7 +33,7 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
     about = manifest.read(directory, "model").get("model") or {}
     require("tensorflow")
     if about.get("input") != "pixels":
-        from models.serving.loaded import LoadedModel
+        from models.serving.loaded_texts import LoadedModel
 
         return LoadedModel(directory)
     from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
@@ -49,7 +50,7 @@ def load_keras(directory: str | os.PathLike[str]) -> Any:
         UserError: there is none, or it is not whole.
     """
     manifest.read(directory, "model")
-    path = os.path.join(directory, "model.keras")
+    path = os.path.join(directory, keras_file.NAME)
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file; export the model again")
     import_tensorflow()

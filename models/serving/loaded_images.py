@@ -13,7 +13,7 @@ import numpy as np
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.formats import images
-from models.serving.loaded import BATCH, LoadedModel
+from models.serving.loaded_texts import BATCH, LoadedModel
 
 
 class LoadedImageModel(LoadedModel):

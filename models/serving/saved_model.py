@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
 if TYPE_CHECKING:
     from models.serving.export import Served
 
@@ -15,6 +13,8 @@ NAME = "saved_model"
 
 def write(served: Served, folder: Path) -> None:
     """Writes saved_model/; its signature `serving_default` is the function that takes raw input."""
+    import tensorflow as tf
+
     module = served.module()
     signatures = {"serving_default": getattr(module, served.entry)}
     tf.saved_model.save(module, str(folder / NAME), signatures=signatures)

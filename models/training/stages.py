@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jobs
-from mapreduce.cluster.runner import describe
+from mapreduce.cluster.remote import describe
 from mapreduce.errors import RecordError, UserError
 from mapreduce.input.files import expand
 from mapreduce.output import atomic, manifest
@@ -34,7 +34,7 @@ class Stages:
     Args:
         inputs: record files; on a cluster (hdfs://...) for a runner there.
         folder: where outputs are kept, each under a name that says what it is.
-        runner: "local", "inline" or "hadoop".
+        runner: a name in `mapreduce.runners.RUNNERS`.
         reading: flags of the record reader, for example {"--format": "tsv"}.
 
     Raises:

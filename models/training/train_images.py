@@ -42,7 +42,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         print("too few records for a validation split: the last epoch is taken", file=sys.stderr)
     import_tensorflow()
     from models.serving.export import export
-    from models.serving.pixels import PixelModel
+    from models.serving.pixel_model import PixelModel
     from models.training import build, fit
     from models.training.validation import Measure
 

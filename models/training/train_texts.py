@@ -101,7 +101,7 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     histories: dict[str, History] = {}
     try:
         for candidate in found:
-            tried = attempt(stages, candidate, count(stages, candidate, "train"), settings)
+            tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
             scores[candidate.name], histories[candidate.name] = round(tried.accuracy, 4), tried.history
             if best is None or tried.accuracy > best.accuracy:
                 best = tried
@@ -134,7 +134,7 @@ def _validate(candidate: TextCandidate, counted: Counted, fitted: Fitted, valida
     return float((logits.argmax(axis=1) == y).mean()), calibration.calibrate(logits, y)
 
 
-def attempt(stages: Stages, candidate: TextCandidate, counted: Counted, settings: Settings) -> Tried:
+def try_out(stages: Stages, candidate: TextCandidate, counted: Counted, settings: Settings) -> Tried:
     """Fits a candidate on the train split and measures it on validation; from a file if an earlier run has done so."""
     train, validation = (
         stages.encode(candidate.specification, split, counted.vocabulary, counted.fingerprint)
@@ -201,7 +201,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
 
 def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interrupted: str = "") -> Made:
     from models.serving.export import export
-    from models.serving.texts import TextModel
+    from models.serving.text_model import TextModel
     from models.training import build
 
     assert fitted is not None and counted is not None

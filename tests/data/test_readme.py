@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.features.pixels import add_pixels
+from mapreduce.features.pixel_sums import add_pixels
 from mapreduce.input.files import Source
 from mapreduce.input.formats import FORMATS, Layout, images
 from mapreduce.input.records import RecordReader, record_hash

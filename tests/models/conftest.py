@@ -13,8 +13,8 @@ import tensorflow as tf
 from mapreduce.output import manifest
 from mapreduce.tokens.specification import preset
 from models.serving.export import export
-from models.serving.pixels import PixelModel
-from models.serving.texts import TextModel
+from models.serving.pixel_model import PixelModel
+from models.serving.text_model import TextModel
 from models.training.runs import Fitted
 from models.training.stages import Stages
 from tests.models.small_training import trained

@@ -18,7 +18,7 @@ from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models import dataset
 from models.counts import feature_counts
-from models.serving import loaded
+from models.serving import loaded_texts
 from tests.fuzz import EXAMPLES, fuzz
 
 LABELS = b"neg\t2\t5\t2:1 3:1\npos\t1\t3\t3:1\n"
@@ -102,7 +102,7 @@ def test_a_model_directory(examples: int, name: str, tmp_path: Path, monkeypatch
     def reach() -> None:
         raise Reached
 
-    monkeypatch.setattr(loaded, "import_tensorflow", reach)
+    monkeypatch.setattr(loaded_texts, "import_tensorflow", reach)
 
     def attempt(data: bytes) -> None:
         path.write_bytes(data)
@@ -126,7 +126,7 @@ def test_a_model_manifest_that_fits(examples: int, tmp_path: Path, monkeypatch: 
     def reach() -> None:
         raise Reached
 
-    monkeypatch.setattr(loaded, "import_tensorflow", reach)
+    monkeypatch.setattr(loaded_texts, "import_tensorflow", reach)
     (tmp_path / manifest.SUCCESS).write_bytes(b"")
 
     def attempt(data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The formats of records, one a file, and which one a file is of.
 
-A further format is a file like csv.py, with a class that derives from `Format`, and a line in FORMATS.
+A further format is a file like csv.py, with a class that derives from `Format`, and its name in the list that is
+registered below.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from mapreduce.errors import UserError
-from mapreduce.input.files import Source, is_compressed
+from mapreduce.input.files import OPENERS, Source
 from mapreduce.input.formats.csv import Csv
 from mapreduce.input.formats.fasttext import FastText
 from mapreduce.input.formats.format import Format, Layout
@@ -19,11 +20,22 @@ from mapreduce.input.formats.text import Text
 from mapreduce.input.formats.tsv import Tsv
 from mapreduce.paths import is_remote
 
-__all__ = ["FORMATS", "Format", "Layout", "detect"]
+__all__ = ["FORMATS", "Format", "Layout", "detect", "register"]
 
-FORMATS: dict[str, type[Format]] = {one.name: one for one in (Csv, FastText, Images, JsonLines, Text, Tsv)}
+FORMATS: dict[str, type[Format]] = {}
 """By name. Of formats that share a suffix the first one that claims a file has it, and the last one what cannot be
 looked into."""
+
+
+def register(*formats: type[Format]) -> None:
+    """Adds formats, and what opens their files where these are not of lines."""
+    for one in formats:
+        FORMATS[one.name] = one
+        if one.open is not None:
+            OPENERS.update(dict.fromkeys(one.suffixes, one.open))
+
+
+register(Csv, FastText, Images, JsonLines, Text, Tsv)
 
 
 def detect(sources: Iterable[Source]) -> str:
@@ -43,8 +55,9 @@ def detect(sources: Iterable[Source]) -> str:
 
 
 def _detect(source: Source) -> str:
-    stem = os.path.splitext(source.path)[0] if is_compressed(source.path) else source.path
-    suffix = os.path.splitext(stem)[1]
+    stem, suffix = os.path.splitext(source.path)
+    if suffix in OPENERS and not any(suffix in one.suffixes for one in FORMATS.values()):
+        suffix = os.path.splitext(stem)[1]  # it was the compression's
     fitting = [one for one in FORMATS.values() if suffix in one.suffixes]
     if not fitting:
         return Text.name

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mapreduce.errors import Rejected
 from mapreduce.input.files import Source
 
 TEXTS, IMAGES = "texts", "images"
 Record = tuple[bytes, bytes]
+FIELD_FLAGS: dict[str, dict[str, Any]] = {
+    f"--{name}-field": {"default": name, "help": f"field of the {name} in CSV and JSON lines (default: {name})"}
+    for name in ("text", "label")
+}
+"""The flags that every reader of records has, by option, as `argparse` takes them."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Layout:
 
 
 class Format:
-    """A format of lines.
+    """A format of records.
 
     Attributes:
         name: as --format has it.
@@ -40,6 +45,8 @@ class Format:
         holds: "texts" or "images".
         labelled: whether its records have labels.
         whole: whether a line is a text just as it is.
+        open: for a format that is not of lines: opens a file of it as a stream of lines, which `parse` then takes. Such
+            files are read whole, and by runners of this machine alone.
     """
 
     name: ClassVar[str]
@@ -47,6 +54,7 @@ class Format:
     holds: ClassVar[str] = TEXTS
     labelled: ClassVar[bool] = True
     whole: ClassVar[bool] = False
+    open: ClassVar[Callable[..., Any] | None] = None
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

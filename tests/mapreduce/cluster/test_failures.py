@@ -12,7 +12,7 @@ import pytest
 from mapreduce.cluster import archive, failures, node
 from mapreduce.cluster.hadoop_client import Client, parts, user_counters
 from mapreduce.cluster.hdfs import cause, find_hadoop, name_here, name_there
-from mapreduce.cluster.runner import is_input
+from mapreduce.cluster.remote import is_input
 from mapreduce.errors import UserError
 
 WORDS = """\

@@ -22,14 +22,20 @@ from mapreduce import mrjob_compat
 from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.errors import UserError
 from mapreduce.input import rejections
-from mapreduce.input.files import expand
+from mapreduce.input.files import OPENERS, expand
 from mapreduce.output import atomic, committer, manifest
+from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 
 with mrjob_compat.stand_ins():
-    from mapreduce.shuffle.partition import default_reduces
+    from mapreduce.shuffle.reducers import default_reduces
 
-Counters = dict[str, dict[str, int]]
+
+with mrjob_compat.stand_ins():
+    from mrjob.compat import jobconf_from_dict
+
+READS = (".gz", ".bz2")
+"""What Hadoop opens by itself; Spark, which has Hadoop's codecs, too."""
 
 
 @contextmanager
@@ -62,6 +68,7 @@ class RemoteRunner:
     _get_input_paths: Callable[[], list[str]]
     _get_local_tmp_dir: Callable[[], str]
     _label: Callable[[], str]
+    _step_output_uri: Callable[[int], str]
     counters: Callable[[], list[Counters]]
 
     def _use_remote(self, output_dir: str | None, tmp_dir: str) -> None:
@@ -101,6 +108,20 @@ class RemoteRunner:
         """Name, size and sha256 of the output's parts, where they are known without a look."""
         return None
 
+    @classmethod
+    def _default_opts(cls) -> dict[str, Any]:
+        return {**super()._default_opts(), "cleanup_on_failure": ["ALL"]}  # type: ignore[misc]
+
+    def _step_input_uris(self, step_num: int) -> list[str]:
+        return self._inputs if step_num == 0 else [self._step_output_uri(step_num - 1)]
+
+    def _with_ours(self, given: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+        """The jobconf of a step, with ours where the user gives nothing else."""
+        return {**{name: value for name, value in ours.items() if jobconf_from_dict(given, name) is None}, **given}
+
+    def _cleanup_hadoop_tmp(self) -> None:
+        self._remove_remains()
+
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
         if self._wanted and not is_remote(self._wanted):
@@ -112,8 +133,9 @@ class RemoteRunner:
             self._list(remote)
         files = [*self._local, *(file.path for file in self._files)]
         for path in files:
-            if path.endswith(".xz"):
-                raise UserError(f"{path}: Hadoop cannot read xz; recompress it to gz or bz2")
+            suffix = os.path.splitext(path)[1]
+            if suffix in OPENERS and suffix not in READS:
+                raise UserError(f"{path}: Hadoop cannot read {suffix[1:]}; recompress it to gz or bz2")
         self.job.input_files = files
         sizes = [*map(os.path.getsize, self._local), *(file.size for file in self._files)]
         self._reduces = default_reduces(sum(sizes))
@@ -196,12 +218,8 @@ class RemoteRunner:
         self._hdfs.put([os.path.join(folder, name) for name in files], f"{self._output_dir}/")
 
     def _describe_inputs(self) -> list[dict[str, Any]]:
-        sha256 = self.job.options.sha256
-        inputs = [manifest.describe_input(path, sha256=sha256) for path in self._local]
-        for described in inputs:
-            if described["path"] == self._stdin_path:
-                described["path"] = "-"
-        return inputs + [{"path": file.path, "size": file.size} for file in self._files]
+        local = manifest.describe_inputs(self._local, self._stdin_path, sha256=self.job.options.sha256)
+        return local + [{"path": file.path, "size": file.size} for file in self._files]
 
     def _describe(self, parts: str) -> dict[str, Any]:
         inputs = self._describe_inputs()

@@ -1,4 +1,4 @@
-"""Completed steps of a job on Hadoop: a folder on the cluster that keeps them (see `mapreduce.output.steps`)."""
+"""Completed steps of a job on Hadoop: a folder on the cluster that keeps them (see `mapreduce.output.kept_steps`)."""
 
 from __future__ import annotations
 

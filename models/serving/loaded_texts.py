@@ -14,6 +14,7 @@ import numpy as np
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
+from models.serving import saved_model
 
 BATCH = 512
 BATCH_BYTES = 1 << 18
@@ -30,7 +31,7 @@ class LoadedModel:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.manifest = manifest.read(directory, "model")
-        path = os.path.join(directory, "saved_model")
+        path = os.path.join(directory, saved_model.NAME)
         if not os.path.isfile(os.path.join(path, "saved_model.pb")):
             raise UserError(f"{path}: no SavedModel; export the model again")
         try:

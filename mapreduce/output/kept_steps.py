@@ -18,8 +18,7 @@ from typing import Any, Protocol
 from mapreduce import command
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
-
-Counters = dict[str, dict[str, int]]
+from mapreduce.output.manifest import Counters
 
 
 class Folder(Protocol):

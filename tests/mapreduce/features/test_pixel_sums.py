@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import random
 
-from mapreduce.features.pixels import add_pixels
+from mapreduce.features.pixel_sums import add_pixels
 
 
 def test_sums_are_those_of_a_loop() -> None:

@@ -111,3 +111,12 @@ def test_numpy_alone_reads_what_jobs_write(fresh: Path, wheel: Path, tmp_path: P
     )
     assert "0" in call(fresh / "python", "-c", program, cwd=tmp_path)
     assert "tensorflow" not in call(fresh / "python", "-m", "pip", "list", cwd=tmp_path).lower()
+
+
+def test_without_a_compiler_jobs_run_and_it_is_said(wheel: Path, tmp_path: Path) -> None:
+    call(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    programs = tmp_path / "venv" / "bin"
+    (source,) = wheel.parent.glob("*.tar.gz")
+    call("env", "CC=false", programs / "python", "-m", "pip", "install", "-q", source, cwd=tmp_path)
+    assert "no native library (it was not built" in call(programs / "featuremill", "doctor", cwd=tmp_path)
+    assert call(programs / "featuremill", "wordcount", cwd=tmp_path, stdin="b a b\n") == "a\t1\nb\t2\n"

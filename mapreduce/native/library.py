@@ -65,7 +65,7 @@ def paths() -> list[str]:
 
 def _find() -> Any:
     global _why
-    _why = "it was not built (no compiler?)" if ctypes else f"this Python has no ctypes ({_no_ctypes})"
+    _why = "it was not built; is there no compiler?" if ctypes else f"this Python has no ctypes ({_no_ctypes})"
     for path in paths() if ctypes else ():
         try:
             library = ctypes.CDLL(path)

@@ -8,7 +8,7 @@ Nothing is tokenised here.
 from __future__ import annotations
 
 import hashlib
-import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -42,7 +42,8 @@ def cached(archive: Archive, cache: Path) -> Path:
         archive.get(archive, Path(folder))
         brought = Path(folder) / archive.file
         _check(sha256_of(brought), archive.sha256, archive.file, "the source has changed, do not use it")
-        os.replace(brought, path)
+        with open(brought, "rb") as source, atomic.whole_file(path) as target:
+            shutil.copyfileobj(source, target)
     return path
 
 

@@ -121,7 +121,6 @@ def test_nothing_else_writes_and_renames() -> None:
             if any(word in text for word in ("os.rename(", "os.replace(", ".rename(", "shutil.move(")):
                 found.append(path.relative_to(ROOT).as_posix())
     assert sorted(found) == [
-        "data/fetch.py",  # an archive that its client has brought
         "mapreduce/cluster/spark.py",  # the parts that Spark has written
         "mapreduce/output/atomic.py",
         "mapreduce/output/committer.py",  # a part, within the folder of its job

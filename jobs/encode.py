@@ -17,11 +17,13 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import Encoder, ImageEncoder
-from mapreduce.input.formats import images
+from mapreduce.input.files import Source
+from mapreduce.input.formats import detect, images, is_ambiguous
 from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.output import manifest as manifests
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.vocabulary import FIRST, Vocabulary
+from mapreduce.paths import is_remote
 from mapreduce.shuffle.sums import in_order
 from mapreduce.textjob import TextJob
 
@@ -77,6 +79,12 @@ class Encode(TextJob):
     def names_tokens(self) -> bool:
         options = self.options
         return super().names_tokens() or options.vocabulary is not None or options.hash_buckets is not None
+
+    def _detect(self, named: list[str]) -> str:
+        found = super()._detect(named)
+        if self.names_tokens() or not is_ambiguous(found) or not any(map(is_remote, named)):
+            return found
+        return detect(map(Source, self.headers(named)))  # one that is fetched from the cluster
 
     def settle(self) -> None:
         super().settle()

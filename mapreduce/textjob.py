@@ -211,9 +211,7 @@ class TextJob(Job):
     def _detect(self, named: list[str]) -> str:
         if self.READS == (IMAGES,):
             return next(one.name for one in FORMATS.values() if one.holds == IMAGES)
-        looks = IMAGES in self.READS and not self.names_tokens()
-        files = self.headers(named) if looks else self.files_behind(named)
-        return detect(map(Source, files))
+        return detect(map(Source, self.files_behind(named)))
 
 
 def input_file() -> str:

@@ -284,7 +284,8 @@ def header(path: str, folder: str, command: Sequence[str]) -> str:
         line += block
         if b"\n" in line:
             break
-    target = os.path.join(folder, posixpath.basename(path).partition(".")[0] + ".csv")
+    stem, suffix = os.path.splitext(posixpath.basename(path))
+    target = os.path.join(folder, stem if suffix in OPENERS else stem + suffix)  # it is decompressed
     with open(target, "wb") as file:
         file.write(line.partition(b"\n")[0] + b"\n")
     return target

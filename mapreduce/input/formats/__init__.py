@@ -20,7 +20,7 @@ from mapreduce.input.formats.text import Text
 from mapreduce.input.formats.tsv import Tsv
 from mapreduce.paths import is_remote
 
-__all__ = ["FORMATS", "Format", "Layout", "detect", "register"]
+__all__ = ["FORMATS", "Format", "Layout", "detect", "is_ambiguous", "register"]
 
 FORMATS: dict[str, type[Format]] = {}
 """By name. Of formats that share a suffix the first one that claims a file has it, and the last one what cannot be
@@ -67,3 +67,9 @@ def _detect(source: Source) -> str:
         except UserError:
             pass  # who reads it says what is wrong
     return fitting[-1].name
+
+
+def is_ambiguous(name: str) -> bool:
+    """Whether another format shares a suffix with this one, so that a file's name does not tell which it is."""
+    mine = set(FORMATS[name].suffixes)
+    return any(mine.intersection(one.suffixes) for one in FORMATS.values() if one.name != name)

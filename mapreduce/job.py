@@ -24,7 +24,6 @@ with mrjob_compat.stand_ins():
     from mrjob.step import MRStep
 
 from mapreduce.cluster import node
-from mapreduce.cluster.hdfs import Hdfs, find_hadoop
 from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
 from mapreduce.input.files import blocks, expand
@@ -229,12 +228,14 @@ class Job(MRJob):
         there = list(filter(is_remote, outputs))
         if there and not self._reads_clusters:
             expand(there)
+        from mapreduce.cluster import hdfs
+
         places = []
         for output in outputs:
             places.append(plain(output))
             if output in there:
                 places[-1] = os.path.join(_temporary("output."), "fetched")
-                Hdfs(self._hadoop()).get(output, places[-1])
+                hdfs.Hdfs(self._hadoop()).get(output, places[-1])
         return places
 
     @property
@@ -243,7 +244,9 @@ class Job(MRJob):
         return known is not None and known.reads_clusters
 
     def _hadoop(self) -> list[str]:
-        return find_hadoop(shlex.split(self.options.hadoop_bin or ""))
+        from mapreduce.cluster import hdfs
+
+        return hdfs.find_hadoop(shlex.split(self.options.hadoop_bin or ""))
 
     def check_counters(self, counters: list[Counters]) -> None:
         """Looks at the counters of all steps before the output is committed; raises to stop that."""

@@ -82,9 +82,13 @@ class TextJob(Job):
     def layout(self) -> Layout:
         """How the records are laid out, by the flags."""
         options = self.options
-        columns = tuple(map(int, options.columns.split(","))) if options.columns else None
-        if columns is not None and len(columns) != 3:
-            raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {options.columns}")
+        columns = None
+        if options.columns is not None:
+            try:
+                text, label, count = map(int, options.columns.split(","))
+            except ValueError:
+                raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {options.columns!r}") from None
+            columns = text, label, count
         return Layout(options.text_field, options.label_field, columns, options.shape, options.strict)
 
     def reader(self) -> records.RecordReader:

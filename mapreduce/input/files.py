@@ -151,7 +151,7 @@ class _Begun:
 
     def read(self, size: int) -> bytes:
         head, self._head = self._head, b""
-        return head or self._rest.read(size)
+        return head + self._rest.read(max(0, size - len(head)))
 
     def readline(self, size: int = -1) -> bytes:
         return self._rest.readline(size)

@@ -225,3 +225,9 @@ def test_help_ends_in_a_command(job: str, run_job: Run) -> None:
     last = out.rstrip().split("\n")[-1].strip()
     assert last.startswith(f"python jobs/{job}.py ")
     assert "Input:" in out and "Output:" in out
+
+
+@pytest.mark.parametrize("columns", ["", "1", "a,b,c", "1,0,2,3"])
+def test_columns_that_are_none_are_one_line(columns: str, run_job: Run) -> None:
+    done = run_job("labelcount", "--format", "csv", f"--columns={columns}", stdin=b"a,b\n", code=2)
+    assert done.stderr.startswith(b"labelcount: --columns is text,label,count") and done.stderr.count(b"\n") == 1

@@ -18,6 +18,7 @@ from mapreduce.tokens.specification import PRESETS, Specification, character_tab
 from models.counts import feature_weights
 from models.counts.feature_counts import Array, FeatureCounts
 from models.serving import export
+from models.serving.served import Served
 from models.training import build, candidates
 from tests.conftest import ROOT
 from tests.models.conftest import exported
@@ -176,7 +177,7 @@ def test_a_feature_weight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(served: export.Served, folder: Path) -> None:
+    def write(served: Served, folder: Path) -> None:
         (folder / "labels.txt").write_text("\n".join(served.labels or ()))
 
     monkeypatch.setitem(export.EXPORTS, "labels", write)

@@ -9,48 +9,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-import keras
-import tensorflow as tf
+from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
 from mapreduce.output import manifest as manifests
 from models.serving import keras_file, saved_model
-
-
-class Served(Protocol):
-    """A trained model joined to what it takes and gives when it is used.
-
-    Attributes:
-        labels: names in the order of the logits; None for an autoencoder.
-        model: from integers or pixels to logits.
-        scale: what the logits are multiplied with before the softmax.
-        entry: name of the function of `module` that takes raw input.
-    """
-
-    @property
-    def labels(self) -> Sequence[str] | None: ...
-
-    model: keras.Model
-    scale: float
-    entry: str
-
-    def prepare(self, scratch: Path) -> None:
-        """Writes into a folder what the two below need until they are saved."""
-
-    def module(self) -> tf.Module:
-        """What a SavedModel holds; its function `entry` goes from raw input to a dict of answers."""
-
-    def keras_model(self) -> keras.Model:
-        """The same as a Keras model, from raw input to probabilities, or to images."""
-
-    def about(self) -> dict[str, Any]:
-        """What the manifest says of it beside labels and scale, by fields of the manifest."""
-
+from models.serving.served import Served
 
 EXPORTS: dict[str, Callable[[Served, Path], None]] = {
     "SavedModel": saved_model.write,

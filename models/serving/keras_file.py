@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from models.serving.export import Served
+from models.serving.served import Served
 
 NAME = "model.keras"
 

@@ -1,0 +1,44 @@
+"""What is served of a trained model, as all kinds of its files see it: a protocol, and no more.
+
+`models.serving.text_model` and `models.serving.pixel_model` are what there is of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+class Served(Protocol):
+    """A trained model joined to what it takes and gives when it is used.
+
+    Attributes:
+        labels: names in the order of the logits; None for an autoencoder.
+        model: from integers or pixels to logits.
+        scale: what the logits are multiplied with before the softmax.
+        entry: name of the function of `module` that takes raw input.
+    """
+
+    @property
+    def labels(self) -> Sequence[str] | None: ...
+
+    model: keras.Model
+    scale: float
+    entry: str
+
+    def prepare(self, scratch: Path) -> None:
+        """Writes into a folder what the two below need until they are saved."""
+
+    def module(self) -> tf.Module:
+        """What a SavedModel holds; its function `entry` goes from raw input to a dict of answers."""
+
+    def keras_model(self) -> keras.Model:
+        """The same as a Keras model, from raw input to probabilities, or to images."""
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of it beside labels and scale, by fields of the manifest."""

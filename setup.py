@@ -1,8 +1,12 @@
 """Builds the optional native library; all else is in setup.cfg. Without a compiler the install succeeds without it."""
 
+import shutil
 from glob import glob
 
 from setuptools import Extension, setup
+
+for earlier in glob("build/lib*"):
+    shutil.rmtree(earlier)  # a module that is gone would go into the wheel from there
 
 library = Extension(
     "mapreduce.native._native",

@@ -196,24 +196,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> None:
-    try:
-        if options.output is None:
-            # Not straight to stdout: an error in the last document must leave nothing there.
-            with tempfile.TemporaryFile() as stream:
-                labels, counts = convert(options, stream)
-                stream.seek(0)
-                shutil.copyfileobj(stream, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
-        else:
-            if options.output.exists():
-                raise UserError(f"{options.output}: exists; remove it or give another --output")
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            with atomic.whole_file(options.output) as stream:
-                labels, counts = convert(options, stream)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(str(error)) from None
+    if options.output is None:
+        # Not straight to stdout: an error in the last document must leave nothing there.
+        with tempfile.TemporaryFile() as stream:
+            labels, counts = convert(options, stream)
+            stream.seek(0)
+            shutil.copyfileobj(stream, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    else:
+        if options.output.exists():
+            raise UserError(f"{options.output}: exists; remove it or give another --output")
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.whole_file(options.output) as stream:
+            labels, counts = convert(options, stream)
     report(str(options.output or "stdout"), labels, counts)
 
 

@@ -100,11 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{', '.join(unknown) or 'no name'}: give one or more of {', '.join(DATA_SETS)}")
 
     def work() -> None:
-        try:
-            for name in options.names:
-                fetch(DATA_SETS[name], options.output)
-        except OSError as error:
-            raise UserError(str(error)) from None
+        for name in options.names:
+            fetch(DATA_SETS[name], options.output)
 
     return command.run("fetch", work)
 

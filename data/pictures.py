@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data.readers import Pair, class_files
+from mapreduce.command import missing
 from mapreduce.errors import UserError
 from mapreduce.input.formats.images import write_shape
 
@@ -125,9 +126,7 @@ def _loader(size: Shape | None, grey: bool, counts: Counter[str]) -> Callable[[P
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise UserError(
-            "PNG and JPEG files are read by Pillow, which is not installed; run: pip install -e '.[images]'"
-        ) from None
+        raise UserError(f"PNG and JPEG files are read by Pillow: {missing('PIL')}") from None
 
     def load(path: Path) -> tuple[Shape, bytes]:
         with warnings.catch_warnings():

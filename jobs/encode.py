@@ -93,8 +93,8 @@ class Encode(TextJob):
             return
         if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
             raise UserError(
-                "name a vocabulary (jobs/vocabulary.py makes one) with --vocabulary, or give --hash-buckets, a number "
-                f"of at least 1; images (--format images) need neither. Received: {path} and {buckets}"
+                "name a vocabulary (the job vocabulary makes one) with --vocabulary, or give --hash-buckets, at least "
+                f"1; images (--format images) need neither. Received: {path or 'none'}, {buckets or 'none'}"
             )
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:

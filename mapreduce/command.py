@@ -11,7 +11,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mapreduce.errors import UserError
 
@@ -53,6 +53,11 @@ def require(package: str) -> None:
         raise missing(package)
 
 
+def refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Ends the program with one line on stderr about its arguments, and exit code 2."""
+    parser.exit(UserError.exit_code, f"{parser.prog}: {message}; see {parser.prog} --help\n")
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose error is one line.
 
@@ -71,18 +76,25 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Flags may stand before, between and behind files."""
+        return self.parse_intermixed_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Ends the program with one line on stderr and exit code 2."""
-        self.exit(UserError.exit_code, f"{self.prog}: {message}; see {self.prog} --help\n")
+        refuse(self, message)
 
 
-def run(name: str, work: Callable[[], int | None], *, interrupted: str = "interrupted") -> int:
+def run(
+    name: str, work: Callable[[], int | None], *, interrupted: str = "interrupted", runs_users_code: bool = False
+) -> int:
     """Does a command's work; what the user can mend is one line on stderr.
 
     Args:
         name: of the command, before the line.
         work: returns the exit code; None is 0.
         interrupted: what is said at Ctrl-C.
+        runs_users_code: whether an OSError may come from the user's own code, whose traceback is wanted then.
 
     Returns:
         The exit code.
@@ -102,9 +114,20 @@ def run(name: str, work: Callable[[], int | None], *, interrupted: str = "interr
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        if runs_users_code:
+            raise
+        print(f"{name}: {unusable(error)}", file=sys.stderr)
+        return UserError.exit_code
     except KeyboardInterrupt:
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
+
+
+def unusable(error: OSError) -> UserError:
+    """The user's error where a file or a folder cannot be used: its name, and what the system says."""
+    where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, (str, os.PathLike)) else ""
+    return UserError(f"{where}{(error.strerror or str(error)).lower()}; give another path, or mend this one")
 
 
 def _reader_is_gone() -> bool:

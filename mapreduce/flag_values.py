@@ -13,10 +13,12 @@ def count_or_share(text: str) -> float | int:
         (2, 0.01)
 
     Raises:
-        ArgumentTypeError: it is below 0, or a share above 1.
-        ValueError: it is no number.
+        ArgumentTypeError: it is neither, below 0, or a share above 1.
     """
-    value = float(text) if "." in text else int(text)
+    try:
+        value = float(text) if "." in text else int(text)
+    except ValueError:
+        value = -1
     if value < 0 or (isinstance(value, float) and value > 1):
         raise ArgumentTypeError(f"a count, or a share from 0.0 to 1.0. Received: {text}")
     return value
@@ -30,10 +32,13 @@ def widths(text: str) -> tuple[int, ...]:
         ((3, 4, 5), (1, 3), (2,))
 
     Raises:
-        ValueError: it is none of these.
+        ArgumentTypeError: it is none of these.
     """
     first, dash, last = text.partition("-")
-    return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))
+    try:
+        return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))
+    except ValueError:
+        raise ArgumentTypeError(f"a number, a range as 3-5, or a list as 1,3. Received: {text}") from None
 
 
 def up_to_or_widths(text: str) -> int | tuple[int, ...]:
@@ -49,8 +54,11 @@ def memory_size(text: str) -> int:
         True
 
     Raises:
-        ValueError: it is neither.
+        ArgumentTypeError: it is neither.
     """
     units = {"K": 10, "M": 20, "G": 30}
     unit = units.get(text[-1:].upper())
-    return int(text[:-1]) << unit if unit else int(text)
+    try:
+        return int(text[:-1]) << unit if unit else int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"a number of bytes, as 512M or 4G. Received: {text}") from None

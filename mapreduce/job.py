@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -35,6 +36,10 @@ from mapreduce.runners import RUNNERS
 
 __all__ = ["Job", "MRStep", "in_blocks"]
 
+_HELP = {
+    "output_dir": "where the output goes, a folder that is not there yet; default: stdout",
+    "step_output_dir": "where the output of all steps but the last is kept, to --resume from",
+}
 LINES = 10_000  # in a block that is made of single lines
 BlockMapper = Callable[[Iterable[bytes]], Iterator[bytes]]
 
@@ -79,9 +84,11 @@ class Job(MRJob):
         self._driver_args: dict[str, tuple[str, bool]] = {}
         add = self.arg_parser.add_argument
         self.arg_parser.prog = command.called(self.arg_parser.prog)
-        for action in self.arg_parser._actions:
-            if action.dest == "runner":  # mrjob's own and ours
+        self.arg_parser.error = partial(command.refuse, self.arg_parser)
+        for action in self.arg_parser._actions:  # of mrjob's, what is another matter here
+            if action.dest == "runner":
                 action.choices = sorted({*action.choices, *RUNNERS})
+            action.help = _HELP.get(action.dest, action.help)
         add("--sha256", action="store_true", help="the manifest gets the sha256 of inputs, and HDFS's sums of parts")
         add("--manifest", metavar="FILE", help="write a manifest also where the output goes to stdout")
         add("--resume", action="store_true", help="go on from the completed steps in --step-output-dir")
@@ -178,7 +185,8 @@ class Job(MRJob):
 
     def run_job(self) -> None:
         """Runs the whole job; an error of the user's is one line on stderr and an exit code."""
-        if code := command.run(self._name(), super().run_job, interrupted="interrupted; nothing was written"):
+        said = "interrupted; nothing was written"
+        if code := command.run(self._name(), super().run_job, interrupted=said, runs_users_code=True):
             sys.exit(code)
 
     @classmethod
@@ -186,7 +194,7 @@ class Job(MRJob):
         """Runs the script: the job, or on a node the task that its flags name."""
         if node.names_task(sys.argv):
             node.run_task(cls, sys.argv[1:])
-        elif code := command.run(cls.KIND, super().run):
+        elif code := command.run(cls.KIND, super().run, runs_users_code=True):
             sys.exit(code)
 
     def _usage(self) -> str:

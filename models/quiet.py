@@ -34,12 +34,16 @@ def quiet() -> Iterator[None]:
     assert holder.stdin is not None
     os.dup2(holder.stdin.fileno(), 2)
     holder.stdin.close()
+    well = False
     try:
         yield
-        sys.stderr.flush()
-        os.write(2, _WELL.encode())
+        well = True
+    except KeyboardInterrupt:
+        well = True
+        raise
     finally:
         sys.stderr.flush()
+        os.write(2, _WELL.encode() if well else b"")
         os.dup2(kept, 2)
         os.close(kept)
         holder.wait()

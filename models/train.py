@@ -60,6 +60,8 @@ def train(
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
     settings.check()
     folder = Path(output)
+    if not folder.name:
+        raise UserError(f"{output}: give the name of a folder for the model")
     stages = Stages(paths, folder.with_name(folder.name + ".work"), runner=runner, reading=reading)
     of_images = model in IMAGE_MODELS
     tried = [image_candidate(model)] if of_images else candidates(model)
@@ -71,6 +73,8 @@ def train(
         same = found["arguments"] == json.loads(json.dumps(made_of)) and found["inputs"] == stages.inputs
         if same and not found["results"].get("interrupted"):
             print(f"{folder}: up to date", file=sys.stderr)
+            if settings.curves:
+                plots.curves(found["results"]["history"], settings.curves)
             return True
     started = time.monotonic()
     made = (train_images if of_images else train_texts).make(stages, model, settings)

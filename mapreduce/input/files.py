@@ -184,4 +184,8 @@ def _visible(path: str) -> list[str]:
         return []
     if not os.path.isdir(path):
         return [path]
-    return [f for name in sorted(os.listdir(path)) for f in _visible(os.path.join(path, name))]
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return [f for name in names for f in _visible(os.path.join(path, name))]

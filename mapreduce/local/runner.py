@@ -21,6 +21,7 @@ from mrjob.sim import SimMRJobRunner
 from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
 from mapreduce import ROOT
+from mapreduce.command import unusable
 from mapreduce.errors import UserError
 from mapreduce.input.files import expand
 from mapreduce.input.splits import Split, plan, refuse_changed, states
@@ -90,7 +91,10 @@ class InlineRunner(SimMRJobRunner):
             beside = self._output_dir or os.path.join(
                 absolute(self._opts["local_tmp_dir"] or tempfile.gettempdir()), "mapreduce"
             )
-            self._local_tmp_dir, self._lock = atomic.temporary_folder(beside, self._job_key)
+            try:
+                self._local_tmp_dir, self._lock = atomic.temporary_folder(beside, self._job_key)
+            except OSError as error:
+                raise unusable(error) from None
         return self._local_tmp_dir
 
     def _cleanup_local_tmp(self) -> None:

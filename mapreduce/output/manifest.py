@@ -65,8 +65,10 @@ def build(
 
 
 def records(counters: Counters) -> dict[str, Any]:
-    """The records by what became of them: {"in", "used", "other split", "rejected": {cause: number}}."""
-    found = counters.get(RECORDS, {})
+    """The records by what became of them: {"in", "used", "other split", "rejected": {cause: number}}; or {}."""
+    if RECORDS not in counters:
+        return {}  # a job that knows no records
+    found = counters[RECORDS]
     rejected = {name[len(REJECTED) :]: n for name, n in sorted(found.items()) if name.startswith(REJECTED)}
     return {**{name: found.get(name, 0) for name in ("in", "used", "other split")}, "rejected": rejected}
 
@@ -169,6 +171,8 @@ def read(
     """
     folder = Path(directory)
     wanted = f"{kind} output" if kind else "output"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: a file, and {wanted} is a folder")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such {wanted}; run the step that writes it first")
     try:
@@ -190,7 +194,7 @@ def read(
 
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_AGAIN = "remove the folder and run again"
+_AGAIN = "give another folder, or run again what was to write it"
 
 
 def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:

@@ -163,4 +163,4 @@ def test_without_pillow_one_line_says_what_to_install(pictures: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=pictures.parent, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"pip install -e '.[images]'" in done.stderr and done.stderr.count(b"\n") == 1
+    assert b"pip install 'featuremill[images]'" in done.stderr and done.stderr.count(b"\n") == 1

@@ -1,7 +1,7 @@
 """When something goes wrong: a whole output or none, one line on why, nothing left, and a second run works.
 
 Each test provokes a fault of the machine: a disk that is full or read-only, input that vanishes, changes or may not be
-read, a driver that is killed. Faults of tasks are in tests/mapreduce/test_faults.py.
+read, a driver that is killed. Faults of tasks are in tests/mapreduce/local/test_faults.py.
 """
 
 from __future__ import annotations

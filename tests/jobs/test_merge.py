@@ -80,7 +80,7 @@ def test_what_cannot_be_added_is_refused_in_one_line(days: list[Path], tmp_path:
     for flags, words in (
         ([counts], ["two outputs"]),
         ([counts, tmp_path / "none"], ["none: no such output"]),
-        ([counts, days[0]], ["no such output"]),
+        ([counts, days[0]], ["a file, and output is a folder"]),
         ([counts, "hdfs://host/x"], ["-r hadoop"]),
         ([tmp_path / "v", tmp_path / "v"], ["vocabulary outputs cannot be added"]),
         ([counts, make("words", "wordcount")], ["wordcount output", "featurecount output"]),

@@ -52,6 +52,29 @@ def test_every_command_has_help_that_ends_in_a_line_to_paste(name: str, tmp_path
         (["fetch", "no-data"], "featuremill fetch: no-data: give one or more of"),
         (["wordcount", "no-file"], "wordcount: no-file: no such input file"),
         (["convert", "no-folder"], "convert: no-folder: no such file or folder"),
+        (
+            ["wordcount", "--tokeniser", "words"],
+            "featuremill wordcount: unrecognized arguments: --tokeniser",
+        ),
+        (
+            ["wordcount", "--ngrams", "x"],
+            "featuremill wordcount: argument --ngrams: a number, a range",
+        ),
+        (
+            ["wordcount", "--sort-memory", "much"],
+            "featuremill wordcount: argument --sort-memory: a number",
+        ),
+        (["labelcount", "--max-rejected", "x"], "featuremill labelcount: argument --max-rejected: a count"),
+        (["predict", "--all", "none", "--format", "text", "/dev/null"], "predict: none: no such model output"),
+        (["predict", "none", "--all", "/dev/null"], "predict: none: no such model output"),
+        (["predict", "/etc/passwd"], "predict: /etc/passwd: a file, and model output is a folder"),
+        (["wordcount", "--output-dir", "x" * 240, "/dev/null"], "wordcount: "),
+        (["tfrecord", "none", "/proc/x"], "tfrecord: none: no such encode output"),
+        (
+            ["convert", "/etc", "--output", "/proc/x/y"],
+            "convert: /proc/x: no such file or directory",
+        ),
+        (["fetch", "r8", "--output", "/etc/passwd"], "fetch: /etc/passwd"),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], words: str, tmp_path: Path) -> None:

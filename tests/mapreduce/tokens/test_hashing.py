@@ -1,4 +1,4 @@
-"""SipHash-2-4 against the paper's test vector; tests/models/test_tokenizer.py holds it equal to TensorFlow's."""
+"""SipHash-2-4 against the paper's test vector; tests/models/layers/test_tokenizer.py holds it equal to TensorFlow's."""
 
 from mapreduce.tokens.hashing import bucket, siphash
 

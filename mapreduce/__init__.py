@@ -1,6 +1,7 @@
 """The MapReduce half of the project: jobs, their runners and the formats between them.
 
-It runs on cluster nodes, so it imports the standard library and mrjob and nothing else. It knows no model.
+It runs on cluster nodes, so it imports the standard library and mrjob, and anything else only where it is asked for.
+It knows no model.
 """
 
 import os

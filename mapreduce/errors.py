@@ -1,7 +1,7 @@
 """The errors that a user can mend, each with its exit code.
 
-Every command catches `UserError`, prints its one line to stderr and exits with its code. Nothing else is
-caught: a traceback means a fault of ours, or of the user's own job.
+Every command catches `UserError`, prints its one line to stderr and exits with its code. A traceback
+means a fault of ours, or of the user's own job.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class Job(MRJob):
         return mapped
 
     def make_runner(self) -> Any:
-        """The runner that -r names; inline and local are ours."""
+        """The runner that -r names."""
         with mrjob_compat.stand_ins():
             runner = super().make_runner()
         runner.job = self

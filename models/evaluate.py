@@ -1,7 +1,7 @@
 """Measures a model on labelled texts or images: `python -m models.evaluate MODEL_DIR test.tsv`.
 
 Accuracy, macro F1, a table of the classes and the confusion matrix. It reads the test split and changes nothing;
-choosing a model by it is what `models.training.calibration` avoids.
+no model is chosen by it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
-from models.serving import inputs
+from models import inputs
 
 if TYPE_CHECKING:
     from models.serving.loaded_texts import LoadedModel

@@ -13,7 +13,8 @@ from pathlib import Path
 import models
 from mapreduce import command
 from mapreduce.command import Parser, require
-from models.serving import inputs, saved_model
+from models import inputs
+from models.serving.exports import saved_model
 
 
 def parser() -> Parser:

@@ -13,7 +13,7 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
-from models.serving import inputs
+from models import inputs
 
 if TYPE_CHECKING:
     from models.serving.loaded_texts import LoadedModel

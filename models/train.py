@@ -25,8 +25,7 @@ from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
 from mapreduce.paths import is_remote
 from mapreduce.runners import RUNNERS
-from models import evaluate
-from models.serving import inputs
+from models import evaluate, inputs
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
 from models.training.settings import DEFAULT, Settings
 from models.training.stages import Stages

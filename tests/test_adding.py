@@ -17,7 +17,7 @@ from mapreduce.tokens import flags
 from mapreduce.tokens.specification import PRESETS, Specification, character_table
 from models.counts import feature_weights
 from models.counts.feature_counts import Array, FeatureCounts
-from models.serving import export
+from models.serving.exports import EXPORTS
 from models.serving.served import Served
 from models.training import build, candidates
 from tests.conftest import ROOT
@@ -180,7 +180,7 @@ def test_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(served: Served, folder: Path) -> None:
         (folder / "labels.txt").write_text("\n".join(served.labels or ()))
 
-    monkeypatch.setitem(export.EXPORTS, "labels", write)
+    monkeypatch.setitem(EXPORTS, "labels", write)
     folder = exported("bag", tmp_path / "model")
     assert (folder / "labels.txt").read_text().split("\n") == models.load(folder).labels
     assert "labels.txt" in [part["name"] for part in manifest.read(folder, "model")["parts"]]
@@ -219,7 +219,7 @@ def test_the_readme_names_each_of_them() -> None:
         "mapreduce/tokens/flags.py",
         "models/architectures/",
         "models/counts/feature_weights.py",
-        "models/serving/export.py",
+        "models/serving/exports",
         "mapreduce/input/files.py",
         "mapreduce/featuremill.py",
         "jobs/",

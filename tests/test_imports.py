@@ -32,7 +32,7 @@ ROOMS = [
     ["mapreduce.doctor", "mapreduce.featuremill"],
     ["data", "jobs"],
     # Models.
-    ["models.quiet"],
+    ["models.inputs", "models.quiet"],
     ["models.layers"],
     ["models.dataset"],
     ["models.counts"],

@@ -1,1 +1,1 @@
-"""What the jobs compute: counts, ids, ranks, duplicates, sums of pixels. It knows no runner and no flag."""
+"""What the jobs compute: counts, ids, ranks, duplicates, sums of pixels. It knows no runner."""

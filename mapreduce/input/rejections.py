@@ -3,7 +3,7 @@
 A task keeps its first ones (`Samples`). It knows its file, where its split begins and the number of a line within
 that, and sends them as the name of a counter, the one thing that comes back from a task on every runner; Hadoop allows
 names of 64 characters, so a file is named by a checksum. The driver takes the first ones of all tasks and turns them
-into file and line (`locate`). Which lines are rejected, and why, is known in `mapreduce.input.records` alone.
+into file and line (`locate`). Which lines are rejected, and why, `mapreduce.input.records` and the formats know.
 """
 
 from __future__ import annotations

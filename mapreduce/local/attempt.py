@@ -1,8 +1,8 @@
 """One attempt at a task: runs the job's mapper with its combiner, or its reducer, in a folder of its own.
 
 It does what Hadoop's task JVM does around a streaming script: input, output and counters. Environment and working
-directory are there already. Which attempts run, where and how often is the executor's business
-(`mapreduce.local.executor`).
+directory are there already. Which attempts run, and where, is the executor's business
+(`mapreduce.local.executor`); how often a task is tried is said here.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A forked child inherits all that the driver has imported; a driver with more than one thread, which must not fork,
 starts fresh interpreters instead (`mapreduce.local.interpreter`). A child sends its progress and its result through a
-pipe. A task that fails or whose child is killed is tried again, four times in all as on Hadoop; an error of the user's
-input is not. Children die with the driver, and with them whatever they have started.
+pipe. A task that fails or whose child is killed is tried again, as often as it is told; an error of the user's input
+is not. Children die with the driver, and with them whatever they have started.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A job says `combiner = add` and `reducer = add`. Addition is associative and commutative, so it does not matter how
 often a combiner runs. A runner knows these functions, and may do their work itself while it sorts and merges (see
-`mapreduce.shuffle.combine`). Nothing is sorted here.
+`mapreduce.shuffle.combine`). `in_order` adds nothing and sorts the values of a key. Keys are never sorted here.
 """
 
 from __future__ import annotations

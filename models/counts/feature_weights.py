@@ -1,6 +1,7 @@
-"""What features weigh: TF-IDF, Naive Bayes ratios and inverse gravity moments, each a function of the counts alone.
+"""What features weigh: IDF, Naive Bayes ratios and inverse gravity moments, each a function of the counts alone.
 
-So what the counts did not see no weight has seen. A further weight is one function like `igm` and a line in WEIGHTS.
+So what the counts did not see no weight has seen. How the count of a feature in a document counts is told by
+`models.layers.weighted_bag`. A further weight is one function like `igm` and a line in WEIGHTS.
 Nothing is trained here; which features are kept `models.counts.feature_counts.keep` says.
 """
 

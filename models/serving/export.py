@@ -1,4 +1,4 @@
-"""Export: writes a model folder, by every kind of file in `EXPORTS`, with its manifest and `_SUCCESS`.
+"""Export: writes a model folder, by every kind of file in `models.serving.exports`, with its manifest and `_SUCCESS`.
 
 A model that is served is described by an object of `models.serving.text_model` or `models.serving.pixel_model`; what a
 file of it looks like, the modules of EXPORTS say. Nothing is trained or measured here; `models.load` reads what is
@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
 from mapreduce.output import manifest as manifests
-from models.serving import keras_file, saved_model
+from models.serving.exports import EXPORTS
 from models.serving.served import Served
-
-EXPORTS: dict[str, Callable[[Served, Path], None]] = {
-    "SavedModel": saved_model.write,
-    "Keras": keras_file.write,
-}
-"""What writes a kind of file of a model into its folder, by name. A further one is a module like `keras_file`, and a
-line here."""
 
 
 def export(

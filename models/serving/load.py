@@ -14,7 +14,7 @@ from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
-from models.serving import keras_file
+from models.serving.exports import keras_file
 
 if TYPE_CHECKING:
     from models.serving.loaded_texts import LoadedModel

@@ -14,7 +14,7 @@ import numpy as np
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
-from models.serving import saved_model
+from models.serving.exports import saved_model
 
 BATCH = 512
 BATCH_BYTES = 1 << 18

@@ -1,7 +1,8 @@
 """The candidates of each model as data: what it reads, how it is built and how it is trained.
 
-Hyper-parameters stand here and nowhere else. `models.train` tries the candidates of a model and lets the validation
-split decide; nothing is fitted here, and no data but a number of labels and a mean length are known.
+Hyper-parameters of training stand here and nowhere else; what an architecture has by default stands with it.
+`models.train` tries the candidates of a model and lets the validation split decide; nothing is fitted here, and no data
+but a number of labels and a mean length are known.
 """
 
 from __future__ import annotations

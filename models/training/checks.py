@@ -14,8 +14,8 @@ from typing import Any
 
 from mapreduce.errors import LeakError, UserError
 from mapreduce.input.records import record_hash
+from models import inputs
 from models.counts.feature_counts import FeatureCounts
-from models.serving import inputs
 
 IMBALANCE = 20
 """Warned of where the largest label has so many times the records of the smallest."""
@@ -30,7 +30,7 @@ def check(
     """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
 
     Args:
-        train, test: record files; `reading` says how `models.serving.inputs.read` reads them.
+        train, test: record files; `reading` says how `models.inputs.read` reads them.
         forbid_leaks: whether a leak is an error.
 
     Returns:

@@ -1,7 +1,7 @@
 """Fits one candidate to encoded records, epoch by epoch, each a function of (seed, epoch).
 
 The data come from `models.dataset`, candidates from `models.training.candidates`, what happens around an epoch from
-`models.training.epochs`. This module chooses nothing; the one file that it may write is a checkpoint.
+`models.training.epochs`. This module chooses nothing; it writes nothing but checkpoints and TensorBoard's logs.
 """
 
 from __future__ import annotations

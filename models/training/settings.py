@@ -1,6 +1,6 @@
 """How training runs, as data: what the flags of `models.train` say beside the records and the model.
 
-Only the seed changes what becomes of it. What the model is stands in `models.training.candidates`.
+Only the seed and the precision change what becomes of it. What the model is stands in `models.training.candidates`.
 """
 
 from __future__ import annotations

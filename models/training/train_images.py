@@ -12,9 +12,8 @@ from typing import Any
 
 from mapreduce.input.records import SplitRule
 from mapreduce.paths import is_remote
-from models import dataset
+from models import dataset, inputs
 from models.quiet import import_tensorflow
-from models.serving import inputs
 from models.training import calibration, plots
 from models.training.candidates import image_candidate
 from models.training.checks import one_label

@@ -1,8 +1,8 @@
 """From records of texts to a model that can be exported: count, choose, fit.
 
 Candidates are counted and fitted on the train split and compared on the validation split; the chosen one is counted and
-fitted again on all records. The jobs run in `models.training.stages`, the fit in `models.training.fit`, the choice is
-`models.training.calibration`'s; `models.train` is the command.
+fitted again on all records. The jobs run in `models.training.stages`, the fit in `models.training.fit`;
+`models.train` is the command.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import atomic, manifest
-from models import train
-from models.serving import inputs
+from models import inputs, train
 from models.training.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

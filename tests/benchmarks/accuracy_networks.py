@@ -19,8 +19,8 @@ from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
-from models import train
-from models.serving import inputs, litert
+from models import inputs, train
+from models.serving import litert
 from models.training.candidates import IMAGE_MODELS
 from models.training.settings import Settings
 from tests.benchmarks.accuracy import NAMES, Table, add_arguments, size_of, splits_of, write_row

@@ -1,7 +1,7 @@
-"""Records for a model that is in use: files or standard input to blocks of (label, text).
+"""Records for the commands: files or standard input to blocks of (label, text).
 
-Formats are `mapreduce.input.formats`' and files are opened by `mapreduce.input.files`; this module only joins the two,
-for the commands that use a model. Training does not read here but from the jobs' outputs.
+Formats are `mapreduce.input.formats`' and files are opened by `mapreduce.input.files`; this module only joins the two.
+What a model is fitted on is not read here: the jobs read it.
 """
 
 from __future__ import annotations

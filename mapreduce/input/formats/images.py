@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import Source
-from mapreduce.input.formats.format import IMAGES, Format, Layout, Record, checked
+from mapreduce.input.formats.format import IMAGES, Layout, Record
+from mapreduce.input.formats.tsv import Tsv
 
 Shape = tuple[int, int, int]
 _SHAPE = re.compile(rb"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
@@ -97,11 +98,10 @@ def write_shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
-class Images(Format):
+class Images(Tsv):
     """Lines `label TAB 28x28x1:BASE64`."""
 
     name = "images"
-    suffixes = (".tsv",)
     holds = IMAGES
 
     def __init__(self, layout: Layout) -> None:
@@ -134,9 +134,6 @@ class Images(Format):
 
     def parse(self, line: bytes) -> Record:
         """Cuts at the first tab and checks the image."""
-        label, tab, text = line.partition(b"\t")
-        if not tab:
-            raise Rejected("no label" if line.strip() else "empty line")
-        label, text = checked(label, text)
+        label, text = super().parse(line)
         self._image.check(text)
         return label, text

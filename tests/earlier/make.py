@@ -3,7 +3,7 @@
 It ran in a checkout of commit 3041d1d, the last one with flat folders, whose modules it names; it does not run in this
 one. `tests/test_earlier.py` reads what it wrote, which stays as it is for as long as that version's files are to load.
 
-    git worktree add ../flat 3041d1d && cd ../flat && python ../main/tests/earlier/make.py ../main/tests/earlier
+    git worktree add /tmp/flat 3041d1d && (here=$PWD/tests/earlier; cd /tmp/flat && python "$here/make.py" "$here")
 """
 
 from __future__ import annotations

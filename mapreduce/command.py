@@ -47,9 +47,14 @@ def missing(package: str) -> UserError:
     return UserError(f"{package} is not installed; run: pip install 'featuremill[{extra}]'")
 
 
+def installed(package: str) -> bool:
+    """Whether a package is there to be imported. Does not import it."""
+    return importlib.util.find_spec(package) is not None
+
+
 def require(package: str) -> None:
     """Raises UserError, with the line to type, where a package is not installed. Does not import it."""
-    if package not in sys.modules and importlib.util.find_spec(package) is None:
+    if not installed(package):
         raise missing(package)
 
 

@@ -115,12 +115,10 @@ class RemoteRunner:
     def _step_input_uris(self, step_num: int) -> list[str]:
         return self._inputs if step_num == 0 else [self._step_output_uri(step_num - 1)]
 
-    def _with_ours(self, given: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    @staticmethod
+    def _with_ours(given: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
         """The jobconf of a step, with ours where the user gives nothing else."""
         return {**{name: value for name, value in ours.items() if jobconf_from_dict(given, name) is None}, **given}
-
-    def _cleanup_hadoop_tmp(self) -> None:
-        self._remove_remains()
 
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
@@ -239,7 +237,7 @@ class RemoteRunner:
         else:
             yield from self._hdfs.cat(f"{self._output_dir}/part-*")
 
-    def _remove_remains(self) -> None:
+    def _cleanup_hadoop_tmp(self) -> None:
         """Removes what the job has left on the cluster, and after a failure what there is of its output."""
         remains = [self._tmp_dir] if self._tmp_used else []
         if not self._ran_job and is_remote(self._wanted) and self._output_begun:

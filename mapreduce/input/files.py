@@ -94,7 +94,7 @@ class Source:
     def __init__(self, path: str, keep: bool = False) -> None:
         self.path = path
         self._stream: IO[bytes] | None = None
-        self._keep = keep or not os.path.isfile(path)
+        self._keep = keep or path == "-" or not os.path.isfile(path)
         self._head: bytes | None = None
 
     def first(self) -> bytes:
@@ -104,7 +104,7 @@ class Source:
             UserError: the file cannot be read.
         """
         if self._head is None:
-            self._stream = sys.stdin.buffer if self.path == "-" else open_input(self.path)
+            self._stream = self._open()
             with self._explained():
                 self._head = self._stream.readline(BLOCK)
             if not self._keep:
@@ -118,9 +118,8 @@ class Source:
             UserError: the file cannot be read.
         """
         try:
-            self.first()
             if self._stream is None:
-                self._stream, self._head = open_input(self.path), b""
+                self._stream, self._head = self._open(), b""
             with self._explained():
                 yield from blocks(_Begun(self._head or b"", self._stream), longest)
         finally:
@@ -134,6 +133,9 @@ class Source:
 
     def __del__(self) -> None:
         self.close()  # one that was looked into and then not read
+
+    def _open(self) -> BinaryIO:
+        return sys.stdin.buffer if self.path == "-" else open_input(self.path)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

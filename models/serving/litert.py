@@ -75,17 +75,18 @@ class LiteModel:
 
         with quiet():
             self._interpreter = Interpreter(model_path=os.fspath(path))
+            self._interpreter.allocate_tensors()
 
     def __call__(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """What the file gives for pixels uint8 [batch, ...] or ids int32 [batch, length]."""
         run = self._interpreter
         (given,), (gives,) = run.get_input_details(), run.get_output_details()
-        with quiet():
-            if tuple(run.get_input_details()[0]["shape"]) != x.shape:
+        if tuple(given["shape"]) != x.shape:
+            with quiet():
                 run.resize_tensor_input(given["index"], x.shape)
-            run.allocate_tensors()
-            run.set_tensor(given["index"], x)
-            run.invoke()
+                run.allocate_tensors()
+        run.set_tensor(given["index"], x)
+        run.invoke()
         found: np.ndarray[Any, Any] = run.get_tensor(gives["index"])
         return found
 

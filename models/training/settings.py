@@ -5,11 +5,10 @@ Only the seed and the precision change what becomes of it. What the model is sta
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapreduce.command import missing
+from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
 
 
@@ -42,7 +41,7 @@ class Settings:
             ("--tensorboard", self.tensorboard, "tensorboard"),
             ("--curves", self.curves, "matplotlib"),
         ):
-            if value is not None and importlib.util.find_spec(package) is None:
+            if value is not None and not installed(package):
                 raise UserError(f"{flag}: {missing(package)}")
 
 

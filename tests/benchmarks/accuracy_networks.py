@@ -7,7 +7,6 @@ Nothing here decides how a model is made.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ def measure(train_file: Path, test_file: Path, output: Path, model: str, seed: i
 
 def light(output: Path, test_file: Path, model: str) -> tuple[float, int] | None:
     """Accuracy and bytes of the LiteRT file of a model; None where it is not converted, or no interpreter is there."""
-    if importlib.util.find_spec("ai_edge_litert") is None or model not in (*IMAGE_MODELS, *litert.IDS):
+    if not command.installed("ai_edge_litert") or model not in (*IMAGE_MODELS, *litert.IDS):
         return None
     file = output.with_suffix(".tflite")
     litert.convert(output, file)

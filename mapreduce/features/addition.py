@@ -8,14 +8,13 @@ is that run's, apart from the seconds. Subtraction takes an output out again. Th
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.output import manifest
+from mapreduce.output import atomic, manifest
 from mapreduce.paths import absolute
 from mapreduce.shuffle.sums import add, add_histograms, add_labelled
 from mapreduce.tokens.flags import FLAGS
@@ -94,10 +93,10 @@ class Outputs:
         """The parts to read; of what is subtracted, links whose names say so."""
         paths = [manifest.part_paths(place, found) for place, found in zip(self._places, self._manifests)]
         if self._subtract:
-            self._links = tempfile.TemporaryDirectory(prefix="merge.")
+            links = atomic.scratch()
             for number, path in enumerate(chain.from_iterable(paths[1:])):
-                os.symlink(absolute(path), os.path.join(self._links.name, f"{_MINUS}{number:05d}"))
-            paths[1:] = [[self._links.name]]
+                os.symlink(absolute(path), os.path.join(links, f"{_MINUS}{number:05d}"))
+            paths[1:] = [[links]]
         return list(chain.from_iterable(paths))
 
     def reduces(self, default: Callable[[int], int]) -> int:

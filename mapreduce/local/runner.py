@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -92,14 +91,15 @@ class InlineRunner(SimMRJobRunner):
                 absolute(self._opts["local_tmp_dir"] or tempfile.gettempdir()), "mapreduce"
             )
             try:
-                self._local_tmp_dir, self._lock = atomic.temporary_folder(beside, self._job_key)
+                os.makedirs(os.path.dirname(beside), exist_ok=True)
+                self._local_tmp_dir, self._lock = atomic.temporary_folder(beside)
             except OSError as error:
                 raise unusable(error) from None
         return self._local_tmp_dir
 
     def _cleanup_local_tmp(self) -> None:
         if self._local_tmp_dir:
-            shutil.rmtree(self._local_tmp_dir, ignore_errors=True)
+            atomic.remove(self._local_tmp_dir)
             os.close(self._lock)
         self._local_tmp_dir = None
 

@@ -1,23 +1,31 @@
 """The one way to write a file or a folder: beside its place, to the disk, and then into it by one rename.
 
 Whoever looks sees the old one or the new one, whole, also after a crash or a power failure. What is being written
-stands in `NAME._temporary.KEY`, and its writer holds a lock on that, which ends when the writer does, in whatever way:
-the next writer to the same place removes what nobody holds. What stands in a file is not this module's affair.
+stands in a private folder, `NAME._temporary.KEY`, of a random key and with the mode 0700. Its writer holds a lock on a
+file in it, which ends when the writer does, in whatever way: the next writer to the same place removes what nobody
+holds, and nothing else. What stands in a file is not this module's affair.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 MARK = "._temporary."
-_OLD = "old."
+_KEY = re.compile(r"[0-9a-f]{16}")
+_LOCK = ".mapreduce-lock"
+_NEW, _OLD = "output", "old"
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 @contextmanager
@@ -31,20 +39,14 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with open(target, "wb") as file:
             yield file
         return
-    _remove_dead(target)
-    temporary = f"{target}{MARK}{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            _lock(file.fileno(), wait=True)
+    with beside(target) as folder:
+        filled = os.path.join(folder, _NEW)
+        with open(filled, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        if os.path.lexists(temporary):
-            os.remove(temporary)
-        raise
-    _sync(os.path.dirname(target))
+        os.replace(filled, target)
+        _sync(os.path.dirname(target))
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -57,32 +59,29 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[str]:
     """A folder to fill that becomes `path` when the block ends, in place of an earlier one; or nothing has happened."""
     target = os.path.abspath(path)
-    folder, lock = temporary_folder(target, str(os.getpid()))
-    try:
-        filled = os.path.join(folder, "output")
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with beside(target) as folder:
+        filled = os.path.join(folder, _NEW)
         os.mkdir(filled)
         yield filled
         publish(filled, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
 
 
 def publish(folder: str, path: str) -> None:
-    """Renames a folder to `path` once all of it is on the disk; an earlier folder of that name is removed."""
+    """Renames a folder to `path` once all of it is on the disk; an earlier folder of that name is removed.
+
+    Args:
+        folder: stands in a folder that `temporary_folder` has made, which the earlier one is put into meanwhile.
+    """
     for place, _, names in os.walk(folder):
         for name in names:
             _sync(os.path.join(place, name))
         _sync(place)
     if os.path.isdir(path) and not os.path.islink(path):
-        old, held = f"{path}{MARK}{_OLD}{os.getpid()}", os.open(path, os.O_RDONLY)
-        try:
-            _lock(held, wait=True)  # while nothing is at `path` nobody else puts it back
-            os.rename(path, old)
-            os.rename(folder, path)
-            shutil.rmtree(old, ignore_errors=True)
-        finally:
-            os.close(held)
+        old = os.path.join(os.path.dirname(folder), _OLD)
+        os.rename(path, old)
+        os.rename(folder, path)
+        shutil.rmtree(old, ignore_errors=True)
     else:
         if os.path.lexists(path):
             os.remove(path)
@@ -92,7 +91,12 @@ def publish(folder: str, path: str) -> None:
 
 def _sync(path: str) -> None:
     """Has a file or a folder written to the disk, where its file system can."""
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return  # a link, or something else that holds nothing itself
+        raise
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -102,59 +106,101 @@ def _sync(path: str) -> None:
         os.close(descriptor)
 
 
-def temporary_folder(path: str, key: str) -> tuple[str, int]:
+def scratch() -> str:
+    """A private folder among the system's temporary files, which goes when the program ends."""
+    return _until_exit.enter_context(beside(os.path.join(tempfile.gettempdir(), "mapreduce")))
+
+
+@contextmanager
+def beside(path: str) -> Iterator[str]:
+    """A private folder beside a path, which goes when the block ends."""
+    folder, lock = temporary_folder(path)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+        os.close(lock)
+
+
+def temporary_folder(path: str) -> tuple[str, int]:
     """Makes `PATH._temporary.KEY` and removes those that dead writers left; an earlier folder that one of them had
     taken away, and not put its own in place, is put back.
 
     Returns:
-        The folder, and a file descriptor to close when it is removed: it holds the lock.
+        The folder, and a file descriptor that holds the lock: close it when the folder is removed (`remove`).
     """
-    path = path.rstrip(os.sep)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     _remove_dead(path)
-    folder = path + MARK + key
     while True:
-        os.makedirs(folder, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
-        _lock(lock, wait=True)
-        if os.path.exists(folder) and os.path.samestat(os.fstat(lock), os.stat(folder)):
+        folder = path + MARK + os.urandom(8).hex()
+        os.mkdir(folder, 0o700)
+        if (lock := _take(folder)) is not None:
             return folder, lock
-        os.close(lock)  # taken for a dead writer's just before it was locked
+
+
+def _take(folder: str) -> int | None:
+    """Locks a new folder; None where another writer has taken it for a dead one's in that moment."""
+    place = os.path.join(folder, _LOCK)
+    try:
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = os.path.samestat(os.fstat(lock), os.lstat(place))
+    except (BlockingIOError, FileNotFoundError):
+        is_ours = False
+    except OSError:
+        is_ours = True  # a file system without locks: nothing is removed there
+    if not is_ours:
+        os.close(lock)
+    return lock if is_ours else None
+
+
+def remove(folder: str) -> None:
+    """Removes a temporary folder, its lock last: what cannot be removed now is still known for ours later."""
+    with os.scandir(folder) as found:
+        entries = [entry for entry in found if entry.name != _LOCK]
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                os.remove(entry.path)
+    if os.listdir(folder) == [_LOCK]:
+        os.remove(os.path.join(folder, _LOCK))
+        with suppress(FileNotFoundError):  # without a lock it may be taken for a dead writer's
+            os.rmdir(folder)
 
 
 def _remove_dead(path: str) -> None:
     """Removes what writers to a path that are no more have left beside it."""
     parent, prefix = os.path.dirname(path) or ".", os.path.basename(path) + MARK
     for name in sorted(os.listdir(parent)):
-        if not name.startswith(prefix):
-            continue
-        left = os.path.join(parent, name)
-        try:
-            lock = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            continue  # another writer has removed it
-        try:
-            if _lock(lock, wait=False):
-                _remove(left, path, is_old=name.startswith(prefix + _OLD))
-        finally:
-            os.close(lock)
+        if name.startswith(prefix) and _KEY.fullmatch(name[len(prefix) :]):
+            folder = os.path.join(parent, name)
+            try:
+                if _is_private(folder):
+                    _remove_if_dead(folder, path)
+            except OSError:
+                pass  # another writer was faster
 
 
-def _remove(left: str, path: str, is_old: bool) -> None:
+def _is_private(folder: str) -> bool:
+    status = os.lstat(folder)
+    return stat.S_ISDIR(status.st_mode) and status.st_mode & 0o777 == 0o700 and status.st_uid == os.getuid()
+
+
+def _remove_if_dead(folder: str, path: str) -> None:
     try:
-        if is_old and not os.path.lexists(path):
-            os.rename(left, path)
-        elif os.path.isdir(left):
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            os.remove(left)
-    except OSError:
-        pass  # another writer was faster
-
-
-def _lock(descriptor: int, wait: bool) -> bool:
+        lock = os.open(os.path.join(folder, _LOCK), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        os.rmdir(folder)  # its writer has died before it could lock it; one that is not empty is none of ours
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        return True
-    except OSError:
-        return wait  # a file system without locks: nothing is removed there
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        old = os.path.join(folder, _OLD)
+        if os.path.isdir(old) and not os.path.lexists(path):
+            os.rename(old, path)
+        remove(folder)
+    finally:
+        os.close(lock)

@@ -8,7 +8,6 @@ written.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def export(
         )
     found = {**manifest, "kind": "model", **served.about()}
     found["model"] = {**found["model"], "labels": list(served.labels or []), "scale": served.scale}
-    with atomic.whole_folder(directory) as name, tempfile.TemporaryDirectory() as scratch:
+    with atomic.whole_folder(directory) as name, atomic.beside(str(directory)) as scratch:
         folder = Path(name)
         served.prepare(Path(scratch))
         for write in EXPORTS.values():

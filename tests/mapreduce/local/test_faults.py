@@ -196,7 +196,7 @@ def test_an_interrupted_driver_cleans_up_within_two_seconds(
 def test_a_running_drivers_folder_is_left_alone(start: Callable[..., Started], tmp_path: Path, root: Path) -> None:
     first = start()
     first.wait_for_children()
-    (tmp_path / "out._temporary.dead").mkdir()
+    (tmp_path / "out._temporary.0123456789abcdef").mkdir(0o700)
     second = start()  # to the same output: the one that is done first wins
     codes = sorted([first.finish()[0], second.finish()[0]])
     assert codes == [0, 2]

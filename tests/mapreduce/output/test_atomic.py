@@ -67,7 +67,7 @@ KILLED = """
 
     def first_only(old, new):
         rename(old, new)
-        if {between} and "old." in new:
+        if {between} and new.endswith("old"):
             os.kill(os.getpid(), signal.SIGKILL)  # the old one is taken away, the new one not there yet
 
     os.rename = first_only
@@ -88,12 +88,31 @@ def test_a_killed_writer_leaves_nothing_behind_the_next_one(between: bool, tmp_p
         program = textwrap.dedent(KILLED).format(how=how, between=between)
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT)
         assert done.returncode == -signal.SIGKILL
-    assert len(names(tmp_path)) > 2
+    assert any(atomic.MARK in name for name in names(tmp_path))
     with pytest.raises(RuntimeError), atomic.whole_folder(tmp_path / "folder"):
         assert names(tmp_path / "folder") == ["old"]  # it is back where it was taken away
         raise RuntimeError
     atomic.write(tmp_path / "file", b"new")
     assert names(tmp_path) == ["file", "folder"] and names(tmp_path / "folder") == ["old"]
+
+
+def test_what_is_written_is_private_and_the_rest_is_nobodys_to_remove(tmp_path: Path) -> None:
+    theirs = ["out._temporary.mine", "out._temporary.0123456789abcdef", "out._temporary.old.7", "out._temporary.1"]
+    for name in theirs:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis").touch()
+    (tmp_path / "out._temporary.fedcba9876543210").mkdir(0o700)
+    (tmp_path / "out._temporary.fedcba9876543210" / "thesis").touch()
+    os.mkfifo(tmp_path / "out._temporary.00000000000000ff")  # to open it would block
+    (tmp_path / "out._temporary.00000000000000fe").touch()
+    before = names(tmp_path)
+    with atomic.whole_folder(tmp_path / "out") as folder:
+        mode = os.stat(os.path.dirname(folder)).st_mode & 0o777
+        assert mode == 0o700 and os.path.dirname(folder) != f"{tmp_path}/out{atomic.MARK}{os.getpid()}"
+        os.mkfifo(os.path.join(folder, "pipe"))
+        os.symlink("nowhere", os.path.join(folder, "link"))
+    atomic.write(tmp_path / "out" / "file", b"")
+    assert names(tmp_path) == sorted([*before, "out"]) and names(tmp_path / "out") == ["file", "link", "pipe"]
 
 
 def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
@@ -110,6 +129,24 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         other.stdin.close()
         assert other.wait() == 0
     assert names(tmp_path / "folder") == ["theirs"] and names(tmp_path) == ["folder"]
+
+
+RACE = """
+import sys
+from mapreduce.output import atomic
+for _ in range(400):
+    with atomic.beside(sys.argv[1]) as folder:
+        open(folder + "/spill", "w").close()
+    atomic.write(sys.argv[1], b"whole")
+"""
+
+
+def test_eight_writers_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RACE, str(tmp_path / "file")]
+    writers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(8)]
+    said = [writer.communicate()[1] for writer in writers]
+    assert said == [b""] * 8 and [writer.returncode for writer in writers] == [0] * 8
+    assert names(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == b"whole"
 
 
 def test_nothing_else_writes_and_renames() -> None:

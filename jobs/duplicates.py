@@ -43,11 +43,13 @@ class Duplicates(TextJob):
         return set(self.tokenizer.features(text)) or {text}
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        options, file = self.options, name_here(input_file())
+        options = self.options
         validation = SplitRule("validation", options.validation, options.salt.encode())
 
         def source(text: bytes) -> str:
-            return file if not options.by_split else "validation" if text in validation else "train"
+            if options.by_split:
+                return "validation" if text in validation else "train"
+            return name_here(input_file())
 
         return minhash.propose(self.documents(blocks), self.shingles, source, options.threshold)
 

@@ -43,6 +43,9 @@ class Merge(Job):
         super().settle()
         self.options.kind = self.outputs.kind
 
+    def keep_input(self) -> None:
+        """Nothing: what is named are outputs."""
+
     def _non_option_kwargs(self) -> dict[str, Any]:
         return {**super()._non_option_kwargs(), "input_paths": self.outputs.paths()}
 
@@ -50,9 +53,8 @@ class Merge(Job):
         return {**super().jobconf(), "mapreduce.job.reduces": str(self.outputs.reduces(default_reduces))}
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        if not addition.is_subtracted(input_file()):
-            return iter(blocks)
-        return (addition.negate(block, self.options.kind) for block in blocks)
+        for block in blocks:
+            yield addition.negate(block, self.options.kind) if addition.is_subtracted(input_file()) else block
 
     def subtract(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         kind = self.options.kind

@@ -11,7 +11,8 @@ Output:  the	2	1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from mapreduce.errors import UserError
@@ -21,10 +22,13 @@ from mapreduce.flag_values import count_or_share
 from mapreduce.job import MRStep, in_blocks
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.manifest import Counters
+from mapreduce.shuffle.memory import sorted_lines
 from mapreduce.shuffle.sums import add
 from mapreduce.textjob import TextJob
 
 _GROUP = "vocabulary"  # of counters
+_ROWS = 1000  # taken at a time
+Row = tuple[bytes, bytes, bytes]  # token, tab, counts
 
 
 class BuildVocabulary(TextJob):
@@ -92,7 +96,7 @@ class BuildVocabulary(TextJob):
     def select_init(self) -> None:
         """Starts with nothing taken."""
         self._left = self.options.top_k if self.options.top_k is not None else ranking.LARGEST
-        self._taken: list[tuple[bytes, bytes]] = []
+        self._kept: list[Row] = []
         self._admits: ranking.Admits | None = None
         self._fingerprint = vocabularies.Fingerprint()
 
@@ -104,25 +108,35 @@ class BuildVocabulary(TextJob):
             return
         if not self._left:
             return
-        rows = [value.partition(b"\t") for value in values]
-        if self._admits and not key.startswith(b"0"):
-            rows = [row for row in rows if self._admits(*row[2].split(b"\t"))]
-        rows.sort(reverse=True)
-        del rows[self._left :]
-        self._left -= len(rows)
-        if options.keep_list:  # these came first and have to go to their places
-            self._taken += [(token, counts) for token, _, counts in rows]
-            return
+        if (admits := self._admits) and not key.startswith(b"0"):
+            values = (value for value in values if admits(*value.split(b"\t")[1:]))
+        rows = map(_fields, islice(sorted_lines(values, _fields, reverse=True), self._left))
+        while some := list(islice(rows, _ROWS)):
+            self._left -= len(some)
+            if key.startswith(b"0"):  # these come first and have to go to their places
+                self._kept += some
+                continue
+            if self._kept:
+                some = list(self._with_kept(some))
+            self._fingerprint.add(*[token for token, _, _ in some])
+            for token, _, counts in some:
+                yield token, counts
+
+    def _with_kept(self, rows: list[Row]) -> Iterator[Row]:
+        """Rows, and the kept ones that stand before the last of them, in order."""
+        place = _place(_column(self.options) - 1)
+        self._kept.sort(key=place)
+        for row in rows:
+            while self._kept and place(self._kept[-1]) > place(row):
+                yield self._kept.pop()
+            yield row
+
+    def select_final(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the kept tokens that are left; sends the vocabulary's fingerprint as the name of a counter."""
+        rows = sorted(self._kept, key=_place(_column(self.options) - 1), reverse=True)
         self._fingerprint.add(*[token for token, _, _ in rows])
         for token, _, counts in rows:
             yield token, counts
-
-    def select_final(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yields what `select` has held back, in order; sends the vocabulary's fingerprint as the name of a counter."""
-        column = _column(self.options) - 1
-        held = sorted(self._taken, key=lambda pair: (int(pair[1].split(b"\t")[column]), pair[0]), reverse=True)
-        self._fingerprint.add(*[token for token, _ in held])
-        yield from held
         self.increment_counter(_GROUP, str(self._fingerprint))
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
@@ -131,6 +145,15 @@ class BuildVocabulary(TextJob):
         others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
         described = super().describe(parts, inputs, others, seconds)
         return {**described, "vocabulary_fingerprint": sent[0] if sent else vocabularies.fingerprint([])}
+
+
+def _fields(value: bytes) -> Row:
+    return value.partition(b"\t")
+
+
+def _place(column: int) -> Callable[[Row], tuple[int, bytes]]:
+    """What orders rows: the count in a column, then the token."""
+    return lambda row: (int(row[2].split(b"\t")[column]), row[0])
 
 
 def _column(options: Any) -> int:

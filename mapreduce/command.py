@@ -6,7 +6,9 @@ Nothing else catches what a user can mend. A traceback means a fault of ours, or
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
+import io
 import os
 import select
 import sys
@@ -105,7 +107,11 @@ def run(
         The exit code.
     """
     try:
-        return work() or 0
+        _use_streams()
+        _need_current_folder()
+        code = work() or 0
+        _flush()
+        return code
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code
@@ -117,16 +123,95 @@ def run(
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _let_go_of_stdout()
         return 0
     except OSError as error:
-        if runs_users_code:
+        known = limit(error)
+        if known is None and runs_users_code:
             raise
-        print(f"{name}: {unusable(error)}", file=sys.stderr)
+        print(f"{name}: {known or unusable(error)}", file=sys.stderr)
         return UserError.exit_code
     except KeyboardInterrupt:
         print(f"{name}: {interrupted}", file=sys.stderr)
         return 130
+
+
+replays = False
+"""Whether the script is imported once more, for a task: where it would run its job, that is over."""
+
+
+class Replayed(BaseException):
+    """The end of a script that is imported for a task: what comes from here on is the driver's."""
+
+
+closed: set[int] = set()
+"""Of the file descriptors 0, 1 and 2 those that were closed when the program began."""
+
+
+def _use_streams() -> None:
+    """Puts something in the place of standard streams that are closed, so that no file that is opened takes it: an end
+    of input, an output that fails, and words that nobody hears."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            closed.add(number)
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)))
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), line_buffering=True)
+
+
+def _need_current_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is no longer there; change to another one") from None
+
+
+def _flush() -> None:
+    """Has what was printed written while an error can still be told.
+
+    Raises:
+        UserError: it cannot be.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise lost_output(error) from None
+
+
+def lost_output(error: OSError) -> UserError:
+    """The user's error where standard output takes nothing; what is still to be written there is let go."""
+    _let_go_of_stdout()
+    why = "it is closed" if 1 in closed else (error.strerror or str(error)).lower()
+    return UserError(f"standard output: {why}; the result was not written there")
+
+
+def _let_go_of_stdout() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+_SPACE = "make space, or give --output-dir on another disk"
+_LIMITS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files (ulimit -n), or give fewer --num-cores"),
+}
+
+
+def limit(error: OSError) -> UserError | None:
+    """The user's error where the system has no more to give: of space on a disk, or of open files."""
+    if error.errno not in _LIMITS:
+        return None
+    where = f" for {error.filename}" if error.filename else ""
+    return UserError(f"{os.strerror(error.errno)}{where}; {_LIMITS[error.errno]}")
 
 
 def unusable(error: OSError) -> UserError:

@@ -13,6 +13,10 @@ class UserError(Exception):
     exit_code = 2
 
 
+class PathError(UserError, OSError):
+    """A file or a folder cannot be read or written; also an OSError, as programs that run mrjob's runners expect it."""
+
+
 class RecordError(UserError):
     """The input holds records that cannot be used."""
 

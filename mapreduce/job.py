@@ -6,6 +6,7 @@ many lines at once defines `map_blocks` instead of a mapper. Input formats and t
 
 from __future__ import annotations
 
+import codecs
 import os
 import shlex
 import sys
@@ -19,13 +20,14 @@ from mapreduce import command, mrjob_compat
 with mrjob_compat.stand_ins():
     from mrjob.job import MRJob
     from mrjob.protocol import StandardJSONProtocol
-    from mrjob.step import MRStep
+    from mrjob.step import MRStep, StepFailedException
 
 from mapreduce.cluster import node
+from mapreduce.errors import PathError, TaskError
 from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
-from mapreduce.input.files import blocks, expand
-from mapreduce.input.splits import Split
+from mapreduce.input.files import blocks, expand, keep
+from mapreduce.input.splits import TaskInput
 from mapreduce.output import atomic, manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote, plain
@@ -132,7 +134,7 @@ class Job(MRJob):
             super().run_mapper(step_num)
             return
         longest = self.longest_line if step_num == 0 else None
-        if isinstance(self.stdin, Split):
+        if isinstance(self.stdin, TaskInput):
             source = self.stdin.blocks(longest)
         else:  # Hadoop has taken a byte order mark off already
             source = blocks(self.stdin, longest, step_num == 0 and "mapreduce_map_input_start" not in os.environ)
@@ -149,9 +151,12 @@ class Job(MRJob):
 
     def make_runner(self) -> Any:
         """The runner that -r names."""
+        if command.replays:
+            raise command.Replayed
         with mrjob_compat.stand_ins():
             runner = super().make_runner()
         runner.job = self
+        runner.run = partial(_run, runner.run)
         return runner
 
     def _runner_class(self) -> Any:
@@ -173,6 +178,7 @@ class Job(MRJob):
 
     def _non_option_kwargs(self) -> dict[str, Any]:
         """Adds to the tasks' arguments those that the driver has settled."""
+        self.keep_input()
         self.settle()
         kwargs: dict[str, Any] = super()._non_option_kwargs()
         for name, (flag, file) in self._driver_args.items():
@@ -180,15 +186,47 @@ class Job(MRJob):
                 kwargs["extra_args"] += [flag, task_file(value) if file else str(value)]
         return kwargs
 
+    def keep_input(self) -> None:
+        """Puts a copy in the place of input that can be read once only, so that whoever needs it reads it."""
+        named = self.options.args or ["-"]
+        if "-" in named:
+            if 0 in command.closed:
+                raise PathError("standard input is closed; name input files")
+            if sys.stdin.isatty() and self.stdin is sys.stdin.buffer:
+                print(f"{self._name()}: reading standard input; Ctrl-D ends it", file=sys.stderr)
+        self.options.args = keep(named, self.stdin, atomic.scratch)
+
     def run_job(self) -> None:
         """Runs the whole job; an error of the user's is one line on stderr and an exit code."""
         said = "interrupted; nothing was written"
-        if code := command.run(self._name(), super().run_job, interrupted=said, runs_users_code=True):
+        if code := command.run(self._name(), self._run_job, interrupted=said, runs_users_code=True):
             sys.exit(code)
+
+    def _run_job(self) -> None:
+        stream = codecs.getwriter("utf-8")(self.stderr)
+        self.set_up_logging(quiet=self.options.quiet, verbose=self.options.verbose, stream=stream)
+        if self._should_cat_output() and 1 in command.closed:
+            raise PathError("standard output is closed; give --output-dir")
+        with self.make_runner() as runner:
+            runner.run()
+            if self._should_cat_output():
+                self._print(runner.cat_output())
+
+    def _print(self, blocks: Iterable[bytes]) -> None:
+        try:
+            for block in blocks:
+                self.stdout.write(block)
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise command.lost_output(error) from None
 
     @classmethod
     def run(cls) -> None:
         """Runs the script: the job, or on a node the task that its flags name."""
+        if command.replays:
+            raise command.Replayed
         if node.names_task(sys.argv):
             node.run_task(cls, sys.argv[1:])
         elif code := command.run(cls.KIND, super().run, runs_users_code=True):
@@ -295,6 +333,21 @@ class Job(MRJob):
         if self.EXAMPLE:
             program = " ".join(self.EXAMPLE.split()[:2])
             print(f"\nExample:\n  {self.EXAMPLE.replace(program, command.called(program), 1)}")
+
+
+class StepFailed(TaskError, StepFailedException):
+    """A step has failed: what mrjob's runners raise for it, and a line for the user."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _run(run: Callable[[], None]) -> None:
+    """Runs a runner; a failed task is raised as the programs that call mrjob's runners expect it."""
+    try:
+        run()
+    except TaskError as error:
+        raise StepFailed(str(error)) from None
 
 
 def task_file(path: str) -> dict[str, Any]:

@@ -109,30 +109,36 @@ class TextJob(Job):
 
     def documents(self, blocks: Iterable[bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
         """The documents (label, text) of blocks of lines, a list a block; counts what was read and rejected."""
-        reader = self.reader()
-        for block in blocks:
+        for reader, block in self._read(blocks):
             yield reader.read(block)
-        self.count_records(reader)
 
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Blocks of texts, one a line, without their labels."""
-        reader = self.reader()
-        for block in blocks:
+        for reader, block in self._read(blocks):
             if not reader.takes_whole(block):
                 block = b"".join([text + b"\n" for _, text in reader.read(block)])
             yield block
-        self.count_records(reader)
 
-    def count_records(self, reader: records.RecordReader) -> None:
-        """Sends what a task's reader has counted, and its samples of rejected lines, to the driver."""
+    def _read(self, blocks: Iterable[bytes]) -> Iterator[tuple[records.RecordReader, bytes]]:
+        """Blocks, each with the reader of its file: a task may read several, and a block is of one."""
+        reader, place = self.reader(), _place()
+        for block in blocks:
+            if (now := _place()) != place:
+                self._count_records(reader, place)
+                reader, place = self.reader(), now
+            yield reader, block
+        self._count_records(reader, place)
+
+    def _count_records(self, reader: records.RecordReader, place: tuple[str, int]) -> None:
+        """Sends what a reader has counted, and its samples of rejected lines, to the driver."""
         counts = {"in": reader.records, "used": reader.used, "other split": reader.left_out, "headers": reader.headers}
         counts["used; invalid UTF-8"] = reader.invalid_utf8
         counts.update({REJECTED + cause: n for cause, n in reader.rejected.items()})
         for name, amount in counts.items():
             if amount:
                 self.increment_counter(RECORDS, name, amount)
-        start, task = (jobconf_from_env(f"mapreduce.{name}", "0") for name in ("map.input.start", "task.partition"))
-        for name in reader.samples.counters(input_file(), int(start), int(task)):
+        task = int(jobconf_from_env("mapreduce.task.partition", "0"))
+        for name in reader.samples.counters(*place, task):
             self.increment_counter(rejections.GROUP, name)
 
     def check_counters(self, counters: list[Counters]) -> None:
@@ -140,7 +146,7 @@ class TextJob(Job):
         found = counters[0].get(RECORDS, {})
         rejected = Counter({n[len(REJECTED) :]: c for n, c in found.items() if n.startswith(REJECTED)})
         if rejected:
-            files = self.input_files or self._local_files()
+            files = self.input_files or expand([path for path in self.options.args if not is_remote(path)])
             keep = max(1, self.options.keep_rejected)
             self._located = rejections.locate(counters[0].get(rejections.GROUP, {}), files, keep)
         format = self.options.format or "text"
@@ -153,9 +159,6 @@ class TextJob(Job):
             raise RecordError(f"no labelled record in the input ({found.get('in', 0)} lines in, split {split})")
 
     _located: list[dict[str, Any]] = []
-
-    def _local_files(self) -> list[str]:
-        return [file for path in self.options.args if path != "-" and not is_remote(path) for file in expand([path])]
 
     def side_files(self) -> dict[str, bytes]:
         """`_rejected`, where lines were rejected and are to be kept."""
@@ -190,7 +193,7 @@ class TextJob(Job):
                 "--max-line is at least 1 and --keep-rejected at least 0. "
                 f"Received: {options.max_line} and {options.keep_rejected}"
             )
-        named = [path for path in options.args if path != "-"]
+        named = options.args
         options.format = options.format or self._detect(named)
         format = FORMATS[options.format]
         if format.holds not in self.READS:
@@ -219,5 +222,11 @@ class TextJob(Job):
 
 
 def input_file() -> str:
-    """The file that a map task reads, as its runner names it; "-" where that is not known."""
+    """The file that a map task reads now, as its runner names it; "-" for standard input, or where that is not known.
+    A local task may read several small files, so ask for it with each block or record."""
     return str(jobconf_from_env("mapreduce.map.input.file", "-"))
+
+
+def _place() -> tuple[str, int]:
+    """The file that a map task reads now, and where in it the task's split begins."""
+    return input_file(), int(jobconf_from_env("mapreduce.map.input.start", "0"))

@@ -22,7 +22,7 @@ from mapreduce import mrjob_compat
 from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.errors import UserError
 from mapreduce.input import rejections
-from mapreduce.input.files import OPENERS, expand
+from mapreduce.input.files import OPENERS, expand, shown
 from mapreduce.output import atomic, committer, manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
@@ -62,7 +62,6 @@ class RemoteRunner:
 
     _opts: dict[str, Any]
     _job_key: str
-    _stdin_path: str | None
     _output_dir: str | None
     _ran_job: bool
     _get_input_paths: Callable[[], list[str]]
@@ -160,7 +159,7 @@ class RemoteRunner:
 
     def _in_users_files(self, counters: Counters) -> Counters:
         """The counters, where places of rejected lines are those in the user's own files."""
-        names = {rejections._name(there): rejections._name(here) for there, here in self._uploaded.items()}
+        names = {rejections.name_of(there): rejections.name_of(shown(here)) for there, here in self._uploaded.items()}
         samples = counters.get(rejections.GROUP, {})
         parts = [(*name.partition(" "), n) for name, n in samples.items()]
         renamed = {f"{names.get(crc, crc)} {rest}": n for crc, _, rest, n in parts}
@@ -216,7 +215,7 @@ class RemoteRunner:
         self._hdfs.put([os.path.join(folder, name) for name in files], f"{self._output_dir}/")
 
     def _describe_inputs(self) -> list[dict[str, Any]]:
-        local = manifest.describe_inputs(self._local, self._stdin_path, sha256=self.job.options.sha256)
+        local = manifest.describe_inputs(self._local, shown, sha256=self.job.options.sha256)
         return local + [{"path": file.path, "size": file.size} for file in self._files]
 
     def _describe(self, parts: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Input files: finding them, opening them whatever their compression, and blocks of whole lines of what they hold.
+"""Input files: finding them, keeping what can be read once, opening whatever their compression, and blocks of lines.
 
 A UTF-8 byte order mark at the start of an input file is dropped, as Hadoop's TextInputFormat does. Lines end at LF. A
 further compression is a line in OPENERS.
@@ -7,17 +7,20 @@ further compression is a line in OPENERS.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
+import shutil
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
-from mapreduce.errors import UserError
+from mapreduce.errors import PathError, UserError
 from mapreduce.paths import is_remote, plain
 
 BLOCK = 1 << 20
@@ -79,7 +82,7 @@ def open_input(path: str) -> BinaryIO:
         opener: Callable[..., Any] = OPENERS.get(os.path.splitext(path)[1], open)
         return cast(BinaryIO, opener(path, "rb"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise PathError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
 
 
 class Source:
@@ -141,8 +144,10 @@ class Source:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except UserError:
+            raise
         except DAMAGED as error:
-            raise UserError(f"{self.path}: damaged or unreadable: {error}") from None
+            raise UserError(f"{shown(self.path)}: damaged or unreadable: {error}") from None
 
 
 class _Begun:
@@ -160,34 +165,98 @@ class _Begun:
 
 
 def expand(patterns: list[str]) -> list[str]:
-    """The local files behind paths, globs and folders, sorted within each; names with _ or . before them are left
-    out of folders and globs, as on Hadoop.
+    """The local files behind paths, folders and globs, sorted within each. Names with _ or . before them are left out
+    of folders and globs, as on Hadoop; what is named itself is read whatever its name.
 
     Raises:
-        UserError: a path does not exist, matches nothing, or is not on this machine.
+        PathError: a path does not exist, holds or matches nothing, or is not on this machine.
     """
     found: list[str] = []
     for pattern in patterns:
         pattern = plain(pattern)
         if is_remote(pattern):
-            raise UserError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
-        if os.path.isfile(pattern):
-            found.append(pattern)
-            continue
-        files = [f for path in sorted(glob(pattern)) for f in _visible(path)]
+            raise PathError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
+        if os.path.lexists(pattern):
+            paths = [pattern]
+        else:
+            paths = [path for path in sorted(glob(pattern)) if not _is_hidden(path)]
+        if not paths:
+            raise PathError(f"{pattern}: no such input file; give a file, a folder, a glob, or - for standard input")
+        files = [file for path in paths for file in _files(path)]
         if not files:
-            raise UserError(f"{pattern}: no such input file; give a file, a folder, a glob, or - for standard input")
+            raise PathError(f"{pattern}: no files there to read (names with _ or . before them are left out)")
         found += files
     return found
 
 
-def _visible(path: str) -> list[str]:
-    if os.path.basename(path).startswith(("_", ".")):
-        return []
+def _is_hidden(path: str) -> bool:
+    return os.path.basename(path).startswith(("_", "."))
+
+
+def _files(path: str, above: tuple[str, ...] = ()) -> list[str]:
     if not os.path.isdir(path):
+        if not os.path.exists(path):
+            raise PathError(f"{path}: a link to a file that is not there")
+        if above and not os.path.isfile(path):
+            raise PathError(f"{path}: neither a file nor a folder; a pipe or a device is read where it is named itself")
         return [path]
+    real = os.path.realpath(path)
+    if real in above:
+        raise PathError(f"{path}: a link back to a folder that it stands in")
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return [f for name in names for f in _visible(os.path.join(path, name))]
+        raise PathError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return [f for n in names if not _is_hidden(n) for f in _files(os.path.join(path, n), (*above, real))]
+
+
+_copies: dict[str, str] = {}
+"""Copies of what can be read once only, and what the user calls it."""
+
+
+def shown(path: str) -> str:
+    """What the user calls an input file: of a copy the name of what it was made of, "-" for standard input."""
+    return _copies.get(path, path)
+
+
+def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[str]:
+    """The paths with a copy in place of each that can be read once only: standard input ("-"), a pipe, a device, or a
+    file of a size that the system does not know, as those in /proc. It is read to its end now, as it is.
+
+    Args:
+        folder: makes a folder for copies, where one is needed.
+
+    Raises:
+        PathError: it cannot be read.
+    """
+    kept: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        if path == "-" or _is_read_once(plain(path)):
+            kept[path] = copy = os.path.join(folder(), os.path.basename(plain(path)).replace("-", "stdin", 1))
+            _copies[copy] = path
+            try:
+                with open(copy, "wb") as target:
+                    if path == "-":
+                        shutil.copyfileobj(stdin, target, BLOCK)
+                    else:
+                        with open(plain(path), "rb") as source:
+                            shutil.copyfileobj(source, target, BLOCK)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise
+                raise PathError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return [kept.get(path, path) for path in paths]
+
+
+def _is_read_once(path: str) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False  # it may be a glob
+    if not stat.S_ISREG(status.st_mode):
+        return not stat.S_ISDIR(status.st_mode)
+    if status.st_size and not os.path.realpath(path).startswith(("/proc/", "/sys/")):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return bool(file.read(1))
+    return False

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from mapreduce.errors import RecordError
-from mapreduce.input.files import open_input
+from mapreduce.input.files import open_input, shown
 from mapreduce.paths import is_remote
 
 GROUP = "rejected samples"
@@ -54,18 +54,20 @@ class Samples(list[tuple[int, str]]):
             task: its number; of those on a cluster only the first `TASKS` send one sample each.
         """
         sent = self[: int(task < TASKS)] if is_remote(path) else self
-        return [f"{_name(path)} {start} {number} {cause}" for number, cause in sent]
+        return [f"{name_of(path)} {start} {number} {cause}" for number, cause in sent]
 
 
-def _name(path: str) -> str:
-    path = re.sub(r"^\w+://[^/]*", "", path) if "://" in path else os.path.abspath(path)
+def name_of(path: str) -> str:
+    """What a file is called in the name of a counter: a checksum of its path."""
+    if path != "-":
+        path = re.sub(r"^\w+://[^/]*", "", path) if "://" in path else os.path.abspath(path)
     return f"{zlib.crc32(path.encode('utf-8', 'surrogateescape')):08x}"
 
 
 def locate(names: Iterable[str], files: Iterable[str], keep: int) -> list[dict[str, Any]]:
     """Says where the first `keep` samples are: dicts of `cause`, `file` and either `line` and `text`, or `start` and
-    `record` where the file is not on this machine or was standard input ("-")."""
-    paths = {_name(path): path for path in files}
+    `record` where the file is not on this machine."""
+    paths = {name_of(shown(path)): path for path in files}
     order = {name: i for i, name in enumerate(paths)}
     samples = []
     for text in names:
@@ -79,7 +81,7 @@ def locate(names: Iterable[str], files: Iterable[str], keep: int) -> list[dict[s
         for _, start, number, owner, cause in samples:
             if owner == path:
                 where = lines.get((start, number), {"start": start, "record": number})
-                found.append({"cause": cause, "file": path, **where})
+                found.append({"cause": cause, "file": shown(path), **where})
     return found
 
 

@@ -1,16 +1,18 @@
-"""Input splits: byte ranges of files, one a map task, and what must not change while they are read.
+"""Input splits: byte ranges of files, those that one map task reads, and what must not change while they are read.
 
-A range owns the lines that begin in it, so nothing is copied or cut on disk. A compressed file is one split.
+A range owns the lines that begin in it, so nothing is copied or cut on disk. A compressed file is one split. A task
+reads several small files, one after the other, as with Hadoop's CombineFileInputFormat.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from mapreduce.errors import UserError
-from mapreduce.input.files import BLOCK, BOM, DAMAGED, blocks, ended, finish, is_whole, open_input, skip_line
+from mapreduce.errors import PathError, UserError
+from mapreduce.input.files import BLOCK, BOM, DAMAGED, blocks, ended, finish, is_whole, open_input, shown, skip_line
 from mapreduce.paths import absolute
 
 
@@ -25,6 +27,11 @@ class Split:
     """Whether a byte order mark at the start of the file is none of its text; in what a job has written it is."""
     report: Callable[[int], None] | None = field(default=None, compare=False)
     """Is told of the bytes that were read."""
+    name: str = ""
+    """What the user calls the file."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or shown(self.path))
 
     def blocks(self, longest: int | None = None) -> Iterator[bytes]:
         """The lines that begin in this range, in blocks of about 1 MiB that end at a line end.
@@ -33,8 +40,10 @@ class Split:
         """
         try:
             yield from self._blocks(longest)
+        except UserError:
+            raise
         except DAMAGED as error:
-            raise UserError(f"{self.path}: damaged or unreadable: {error}") from None
+            raise UserError(f"{self.name}: damaged or unreadable: {error}") from None
 
     def _blocks(self, longest: int | None) -> Iterator[bytes]:
         end = self.start + self.length
@@ -62,23 +71,105 @@ class Split:
         if self.report is not None:
             self.report(amount)
 
+
+class Stream(io.BufferedIOBase):
+    """A stream of bytes whose lines end with LF, as an mrjob task has it for standard input.
+
+    Args:
+        blocks: of whole lines. The next one is asked for when the lines of the one before have been read, no sooner.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self._block = io.BytesIO()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
     def __iter__(self) -> Iterator[bytes]:
-        """The lines that begin in this range, without their LF."""
-        for block in self.blocks():
-            yield from block.split(b"\n")[:-1]
+        yield from self._block
+        for block in self._blocks:
+            self._block = io.BytesIO(block)
+            yield from self._block
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line with its LF, or at most `size` bytes of it; b"" at the end."""
+        line = self._block.readline(size)
+        while not line and size != 0 and (block := next(self._blocks, None)) is not None:
+            self._block = io.BytesIO(block)
+            line = self._block.readline(size)
+        return line
+
+    def __next__(self) -> bytes:
+        if line := self.readline():
+            return line
+        raise StopIteration
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, or all that is left."""
+        wanted = -1 if size is None else size
+        pieces = [self._block.read(wanted)]
+        while wanted < 0 or (left := wanted - sum(map(len, pieces))) > 0:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            self._block = io.BytesIO(block)
+            pieces.append(self._block.read(-1 if wanted < 0 else left))
+        return b"".join(pieces)
+
+    def read1(self, size: int = -1) -> bytes:
+        """Some of the next bytes."""
+        return self.readline(size)
 
 
-def plan(paths: list[str], maps: int, marked: bool = True) -> list[Split]:
-    """Cuts files into about `maps` splits, none smaller than 1 MiB; at least one, so that a job has a task."""
+class TaskInput(Stream):
+    """What one map task reads: splits, one after the other.
+
+    Args:
+        splits: of one file, or of several small ones.
+        report: is told of the bytes that were read.
+        enter: is told of each split before its first line is read.
+    """
+
+    def __init__(
+        self,
+        splits: Iterable[Split],
+        report: Callable[[int], None] | None = None,
+        enter: Callable[[Split], None] | None = None,
+    ) -> None:
+        self.splits = [replace(split, report=report) for split in splits]
+        self.current: Split | None = None
+        self._enter = enter
+        super().__init__(self.blocks())
+
+    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
+        """The lines in blocks, as those of a `Split`; none holds lines of two files."""
+        for split in self.splits:
+            self.current = split
+            if self._enter is not None:
+                self._enter(split)
+            yield from split.blocks(longest)
+
+
+def plan(paths: list[str], maps: int, marked: bool = True) -> list[tuple[Split, ...]]:
+    """What each of about `maps` map tasks reads, none less than 1 MiB where there is as much: a piece of a large file,
+    or small files, in their order. At least one task for one path, so that a job has a task."""
     sizes = [(absolute(path), os.path.getsize(path)) for path in paths]
     total = sum(size for _, size in sizes)
     target = max(BLOCK, -(-total // max(maps, 1)))
-    splits = []
+    tasks: list[list[Split]] = []
+    room = 0
     for path, size in sizes:
         pieces = 1 if is_whole(path) else max(1, round(size / target))
         edges = [size * i // pieces for i in range(pieces + 1)]
-        splits += [Split(path, a, b - a, marked) for a, b in zip(edges, edges[1:])]
-    return splits
+        for begin, end in zip(edges, edges[1:]):
+            if not tasks or room < end - begin:
+                tasks.append([])
+                room = target
+            tasks[-1].append(Split(path, begin, end - begin, marked))
+            room -= end - begin
+    return list(map(tuple, tasks))
 
 
 def states(paths: list[str]) -> list[tuple[int, int]]:
@@ -92,7 +183,7 @@ def states(paths: list[str]) -> list[tuple[int, int]]:
         try:
             status = os.stat(path)
         except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror or error}; nothing was written") from None
+            raise PathError(f"{path}: cannot be read: {error.strerror or error}; nothing was written") from None
         found.append((status.st_size, status.st_mtime_ns))
     return found
 

@@ -7,46 +7,106 @@ directory are there already. Which attempts run, and where, is the executor's bu
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
-from typing import Any, Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from mapreduce.input.splits import Split
+from mapreduce.input.splits import Split, Stream, TaskInput
 from mapreduce.local.executor import Report
 from mapreduce.native import library as native
 from mapreduce.output.committer import commit_part
 from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.combine import PairCombiner, add_lines
 from mapreduce.shuffle.lines import with_tabs
+from mapreduce.shuffle.memory import task_memory
 from mapreduce.shuffle.merge import merge, merge_blocks
 from mapreduce.shuffle.partition import hash_partition, key_field_partition
-from mapreduce.shuffle.spill import Spill, task_memory
+from mapreduce.shuffle.spill import Spill
 
 ATTEMPTS = 4
 """How often a task is tried in all, unless mapreduce.map.maxattempts or its twin for reduce says otherwise."""
+LINES = 1000  # of a reducer's input in a block
+_COUNTER = re.compile(rb"reporter:counter:([^,\n]*),([^,\n]*),(-?\d+)\r?\n?")
+_PLACE = {name: (f"mapreduce_map_input_{name}", f"map_input_{name}") for name in ("file", "start", "length")}
 
 
 class CounterStream:
-    """A task's stderr: counter and status lines are taken out, all else passes on."""
+    """A task's stderr: counter and status lines are taken out, all else passes on, as Hadoop streaming has it."""
 
     def __init__(self) -> None:
         self.counters: Counters = {}
+        self._words = sys.stderr
+        self._begun = b""
 
     def write(self, data: bytes) -> int:
-        for line in data.splitlines(True):
-            if line.startswith(b"reporter:counter:"):
-                group, name, amount = line.decode().split(":", 2)[2].rsplit(",", 2)
-                names = self.counters.setdefault(group, {})
-                names[name] = names.get(name, 0) + int(amount)
-            elif not line.startswith(b"reporter:status:"):
-                sys.stderr.write(line.decode("utf-8", "replace"))
+        """Takes bytes; a line may come in several pieces."""
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            self._take(line + b"\n")
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Passes on what has been begun and can be no counter's line."""
+        if not b"reporter:".startswith(self._begun[:9]):
+            self.close()
+
+    def close(self) -> None:
+        """Takes what no line end follows."""
+        begun, self._begun = self._begun, b""
+        self._take(begun)
+
+    def _take(self, line: bytes) -> None:
+        if found := _COUNTER.fullmatch(line):
+            group, name = (text.decode("utf-8", "replace") for text in found.groups()[:2])
+            names = self.counters.setdefault(group, {})
+            names[name] = names.get(name, 0) + int(found[3])
+        elif not line.startswith(b"reporter:status:"):
+            self._words.write(line.decode("utf-8", "replace"))
+
+
+class _Words(io.TextIOBase):
+    """`sys.stderr` in a task: text for its `CounterStream`."""
+
+    encoding = "utf-8"
+
+    def __init__(self, buffer: CounterStream) -> None:
+        self.buffer = buffer
+
+    def write(self, text: str) -> int:
+        self.buffer.write(text.encode("utf-8", "replace"))
+        return len(text)
+
+    def flush(self) -> None:
+        self.buffer.flush()
+
+    def fileno(self) -> int:
+        return self.buffer._words.fileno()
+
+
+class _Diverted(io.TextIOBase):
+    """`sys.stdout` while a thread runs a task: what that prints is words, and what other threads print is theirs."""
+
+    def __init__(self, before: Any) -> None:
+        self._before, self._thread = before, threading.get_ident()
+
+    def _target(self) -> Any:
+        return sys.stderr if threading.get_ident() == self._thread else self._before
+
+    def write(self, text: str) -> int:
+        return int(self._target().write(text))
+
+    def flush(self) -> None:
+        self._target().flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target(), name)
 
 
 @dataclass(frozen=True)
@@ -76,42 +136,83 @@ class StepSettings:
     combiner_kind: int | None
     reducer_kind: tuple[int, int] | None
 
+    @property
+    def order(self) -> int:
+        """What lines are sorted by, as the native library calls it."""
+        if self.sort_values:
+            return native.BY_LINE
+        return native.BY_VALUE if self.reducer_kind and self.reducer_kind[0] == native.IN_ORDER else native.BY_KEY
+
     def job(self, task: str) -> Any:
         """A job object for "mapper", "combiner" or "reducer"."""
         return self.job_class(self.arguments[task])
 
 
-def run_map(settings: StepSettings, split: Split, number: int, folder: str, report: Report) -> dict[str, Any]:
+def run_map(
+    settings: StepSettings, splits: tuple[Split, ...], number: int, folder: str, report: Report
+) -> dict[str, Any]:
     """Runs a map task; returns its counters and, for each partition, the paths of its sorted runs."""
     counters = CounterStream()
-    split = replace(split, report=report)
+    source = TaskInput(splits, report, _enter)
+    try:
+        return {"runs": _map(settings, source, number, folder, counters), "counters": counters.counters}
+    except Exception:
+        if len(splits) > 1 and source.current:
+            sys.stderr.write(f"the task was at {source.current.name}\n")
+        raise
+
+
+def _map(
+    settings: StepSettings, source: TaskInput, number: int, folder: str, counters: CounterStream
+) -> list[list[str]]:
     if not settings.reduces:
-        _write_part(settings, "mapper", split, number, folder, counters)
-        return {"counters": counters.counters, "runs": []}
+        _write_part(settings, "mapper", source, number, folder, counters)
+        return []
     combine = _combine(settings, counters) if settings.has_combiner else None
     partition = key_field_partition if settings.sort_values else hash_partition
-    spill = Spill(folder, settings.reduces, partition, combine, settings.sort_values, kind=settings.combiner_kind)
+    spill = Spill(folder, settings.reduces, partition, combine, settings.order, kind=settings.combiner_kind)
     pairs = None
     if combine and settings.combiner_kind is None:
         pairs = PairCombiner.of(settings.job("mapper"), settings.job("combiner"), settings.step)
     if pairs:
-        with redirect_stdout(sys.stderr):
-            pairs.run(split, spill, counters, task_memory())
+        with _in_task(counters):
+            pairs.run(source, spill, counters, task_memory())
     else:
-        _run(settings, "mapper", split, spill, counters)
+        _run(settings, "mapper", source, spill, counters)
     spill.close()
-    return {"counters": counters.counters, "runs": spill.runs}
+    return spill.runs
+
+
+def _enter(split: Split) -> None:
+    """Says in the environment which file the next records are of, as Hadoop streaming does."""
+    place = {
+        "file": split.name if split.name == "-" else f"file://{split.name}",
+        "start": split.start,
+        "length": split.length,
+    }
+    os.environ.update({name: str(place[which]) for which, names in _PLACE.items() for name in names})
 
 
 def run_reduce(settings: StepSettings, runs: list[str], number: int, folder: str, report: Report) -> dict[str, Any]:
     """Runs a reduce task over the runs of its partition and commits its part; returns its counters."""
     counters = CounterStream()
     if not _reduce_natively(settings, runs, number, folder, report):
-        lines = _reported(merge(runs, folder, settings.sort_values, task_memory()), report)
-        if settings.sort_values:  # the whole line was the key, and the value is empty
-            lines = (line + b"\t" for line in lines)
-        _write_part(settings, "reducer", lines, number, folder, counters)
+        lines = _reported(merge(runs, folder, settings.order, task_memory()), report)
+        if settings.sort_values:
+            lines = map(_with_second_tab, lines)
+        _write_part(settings, "reducer", Stream(_blocks(lines)), number, folder, counters)
     return {"counters": counters.counters}
+
+
+def _with_second_tab(line: bytes) -> bytes:
+    """A line as Hadoop gives it where the key is all up to the second tab: behind a key without a value is a tab."""
+    return line if line.count(b"\t") > 1 else line + b"\t"
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    lines = iter(lines)
+    while some := list(islice(lines, LINES)):
+        yield b"\n".join(some) + b"\n"
 
 
 def _reduce_natively(settings: StepSettings, runs: list[str], number: int, folder: str, report: Report) -> bool:
@@ -122,7 +223,7 @@ def _reduce_natively(settings: StepSettings, runs: list[str], number: int, folde
     written = os.path.join(folder, "part")
     try:
         with open(written, "wb") as file:
-            for block in merge_blocks(runs, folder, known[0], minimum=known[1]):
+            for block in merge_blocks(runs, folder, known[0], settings.order, known[1]):
                 file.write(block)
                 report(len(block))
     except native.Unsupported:
@@ -169,28 +270,48 @@ class _Part:
 
 
 def _write_part(
-    settings: StepSettings, task: str, lines: Iterable[bytes], number: int, folder: str, counters: CounterStream
+    settings: StepSettings, task: str, source: Stream, number: int, folder: str, counters: CounterStream
 ) -> None:
     written = os.path.join(folder, "part")
     part = _Part(written)
-    _run(settings, task, lines, part, counters)
+    _run(settings, task, source, part, counters)
     part.close()
     commit_part(written, settings.output, number)
 
 
-def _run(settings: StepSettings, task: str, lines: Iterable[bytes], output: Any, counters: CounterStream) -> None:
-    if task == "mapper" and not settings.has_mapper:
-        for line in lines:
+def _run(settings: StepSettings, task: str, source: Stream, output: Any, counters: CounterStream) -> None:
+    if isinstance(source, TaskInput) and not settings.has_mapper:
+        for block in source.blocks():
+            output.write(block)
+    elif task == "reducer" and settings.order == native.BY_VALUE:  # it is what was sorted
+        for line in source:
+            output.write(line)
+    elif task == "reducer" and settings.reducer_kind and settings.reducer_kind[0] == native.ADD:
+        for line in add_lines(line[:-1] for line in source):
             output.write(line + b"\n")
-        return
-    if task == "reducer" and settings.reducer_kind and settings.reducer_kind[0] == native.ADD:
-        for line in add_lines(lines):
-            output.write(line + b"\n")
-        return
+    else:
+        _run_job(settings, task, source, output, counters)
+
+
+def _run_job(settings: StepSettings, task: str, source: Stream, output: Any, counters: CounterStream) -> None:
     job = settings.job(task)
-    job.sandbox(stdin=lines, stdout=output, stderr=counters)
-    with redirect_stdout(sys.stderr):  # a print() in a job is words, not data
+    job.sandbox(stdin=source, stdout=output, stderr=counters)
+    with _in_task(counters):
         getattr(job, f"run_{task}")(settings.step)
+
+
+@contextmanager
+def _in_task(counters: CounterStream) -> Iterator[None]:
+    """While the block runs the job's code: what it prints is words, and sys.exit(0) ends the task as it would end a
+    process of its own, with what it has written by then."""
+    with redirect_stderr(_Words(counters)), redirect_stdout(_Diverted(sys.stdout)):  # type: ignore[type-var]
+        try:
+            yield
+        except SystemExit as end:
+            if end.code:
+                raise
+        finally:
+            counters.close()
 
 
 def _combine(settings: StepSettings, counters: CounterStream) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:
@@ -198,15 +319,12 @@ def _combine(settings: StepSettings, counters: CounterStream) -> Callable[[Itera
         return add_lines
     if settings.combiner_kind is not None and native.load():
         return None  # the library combines
-    job = settings.job("combiner")
 
     def combine(lines: Iterable[bytes]) -> Iterator[bytes]:
         output = _Lines()
         if settings.sort_values:
-            lines = (line + b"\t" for line in lines)
-        job.sandbox(stdin=lines, stdout=output, stderr=counters)
-        with redirect_stdout(sys.stderr):
-            job.run_combiner(settings.step)
+            lines = map(_with_second_tab, lines)
+        _run_job(settings, "combiner", Stream(_blocks(lines)), output, counters)
         return iter(with_tabs(b"".join(output.pieces)).split(b"\n")[:-1])
 
     return combine

@@ -2,13 +2,13 @@
 
 A forked child inherits all that the driver has imported; a driver with more than one thread, which must not fork,
 starts fresh interpreters instead (`mapreduce.local.interpreter`). A child sends its progress and its result through a
-pipe. A task that fails or whose child is killed is tried again, as often as it is told; an error of the user's input
-is not. Children die with the driver, and with them whatever they have started.
+pipe, and is done with its result, whoever else holds the pipe. A task that fails or whose child is killed is tried
+again, as often as it is told; an error of the user's input is not. Children die with the driver, and with them whatever
+they have started.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import selectors
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mapreduce.command import limit
 from mapreduce.errors import RecordError, TaskError, UserError
 
 Result = dict[str, Any]
@@ -43,18 +44,22 @@ class Task:
     command: Callable[[int], tuple[list[str], dict[str, str], str]]
 
 
+LOOK = 0.5
+"""Seconds of silence after which the executor looks whether a child has died."""
 Meanwhile = Callable[[], None]
 Executor = Callable[[list[Task], int, Report, Meanwhile], list[Result]]
 
 
 def run_inline(tasks: list[Task], attempts: int, report: Report, meanwhile: Meanwhile) -> list[Result]:
     """Runs the tasks one by one in this process; an exception passes through with its traceback."""
-    try:
-        results = [task.run(0, report) for task in tasks]
-        meanwhile()
-        return results
-    except OSError as error:
-        raise full_disk(error) or error from None
+    results = []
+    for task in tasks:
+        try:
+            results.append(task.run(0, report))
+        except SystemExit as end:
+            raise TaskError(f"{task.name} failed: it ended itself by sys.exit({end.code!r})") from None
+    meanwhile()
+    return results
 
 
 def in_children(processes: int) -> Executor:
@@ -66,6 +71,11 @@ def in_children(processes: int) -> Executor:
     return run
 
 
+def no_process(error: Exception) -> UserError:
+    """The user's error where the system lets no more processes or threads begin."""
+    return UserError(f"{error}: no more processes may begin; allow more (ulimit -u), or give fewer --num-cores")
+
+
 def threads() -> int:
     """Number of threads of this process, those that are not Python's included."""
     try:
@@ -74,12 +84,42 @@ def threads() -> int:
         return threading.active_count()
 
 
-def full_disk(error: OSError) -> UserError | None:
-    """The user's error where a disk is full or a file may grow no more."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return None
-    where = f" for {error.filename}" if error.filename else ""
-    return UserError(f"{os.strerror(error.errno)}{where}; make space, or give --output-dir on another disk")
+_one_task = threading.RLock()
+
+
+@contextmanager
+def as_task(folder: str, environment: dict[str, str], path: list[str]) -> Iterator[None]:
+    """While the block runs, this process is a task's: current folder, environment and `sys.path`, one thread at a time.
+
+    What commands print that the task starts is words too, where this process has one thread; where it has more, the
+    others may be printing data.
+    """
+    with _one_task:
+        here = os.open(".", os.O_RDONLY)
+        before, path_before = dict(os.environ), list(sys.path)
+        stdout = os.dup(1) if threads() == 1 else None
+        try:
+            if stdout is not None:
+                _divert(2)
+            os.chdir(folder)
+            os.environ.update(environment)
+            sys.path[:0] = path
+            yield
+        finally:
+            if stdout is not None:
+                _divert(stdout)
+                os.close(stdout)
+            os.fchdir(here)
+            os.close(here)
+            os.environ.clear()
+            os.environ.update(before)
+            sys.path[:] = path_before
+
+
+def _divert(descriptor: int) -> None:
+    """Has what is printed from now on go where another file descriptor does."""
+    sys.stdout.flush()
+    os.dup2(descriptor, 1)
 
 
 @dataclass
@@ -90,6 +130,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None
     data: bytearray = field(default_factory=bytearray)
     reported: int = 0
+    result: Result | None = None
 
 
 class _Children:
@@ -109,8 +150,11 @@ class _Children:
             meanwhile()
             while self._waiting or self._children:
                 self._start_some(processes)
-                for key, _ in self._selector.select():
+                ready = self._selector.select(LOOK)
+                for key, _ in ready:
                     self._read(key.fd)
+                if not ready:
+                    self._look()
         finally:
             os.close(self._held)
             for pipe, child in self._children.items():
@@ -123,43 +167,64 @@ class _Children:
 
     def _start_some(self, processes: int) -> None:
         while self._waiting and len(self._children) < processes:
-            self._start(*self._waiting.pop())
+            try:
+                self._start(*self._waiting[-1])
+            except OSError as error:
+                is_process = isinstance(error, BlockingIOError)
+                if self._children and (is_process or limit(error)):
+                    return  # it goes on with those that there are
+                raise no_process(error) if is_process else error from None
+            self._waiting.pop()
 
     def _start(self, number: int, attempt: int) -> None:
         read_end, write_end = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
         process = None
-        if self._fork:
-            pid = os.fork()
-            if pid == 0:
-                os.close(self._held)
-                attend(lambda report: self._tasks[number].run(attempt, report), write_end, self._lifeline)
-        else:
-            arguments, environment, folder = self._tasks[number].command(attempt)
-            process = subprocess.Popen(
-                [*arguments, str(write_end), str(self._lifeline)],
-                env=environment,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(write_end, self._lifeline),
-            )
-            pid = process.pid
-        os.close(write_end)
+        try:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+            if self._fork:
+                pid = os.fork()
+                if pid == 0:
+                    os.close(self._held)
+                    attend(lambda report: self._tasks[number].run(attempt, report), write_end, self._lifeline)
+            else:
+                arguments, environment, folder = self._tasks[number].command(attempt)
+                process = subprocess.Popen(
+                    [*arguments, str(write_end), str(self._lifeline)],
+                    env=environment,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(write_end, self._lifeline),
+                )
+                pid = process.pid
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
         self._children[read_end] = _Child(number, attempt, pid, process)
         self._selector.register(read_end, selectors.EVENT_READ)
 
     def _read(self, pipe: int) -> None:
         child = self._children[pipe]
-        if piece := os.read(pipe, 1 << 16):
-            child.data += piece
-            self._take_reports(child)
-            return
+        piece = os.read(pipe, 1 << 16)
+        child.data += piece
+        self._take_messages(child)
+        if not piece or child.result is not None:
+            self._end(pipe)
+
+    def _look(self) -> None:
+        """Ends children that have died while something that they had started holds their pipe open."""
+        for pipe, child in list(self._children.items()):
+            if _is_dead(child) and not self._selector.select(0):
+                self._end(pipe)
+
+    def _end(self, pipe: int) -> None:
         self._selector.unregister(pipe)
         os.close(pipe)
-        del self._children[pipe]
-        status = _reap(child)
-        result = json.loads(child.data) if status == 0 and child.data else None
+        child = self._children.pop(pipe)
+        _kill(child.pid)  # whatever it has started ends with it, as with a task of Hadoop's
+        status, result = _reap(child), child.result
         if result is not None and "error" not in result:
             self._results[child.number] = result
             return
@@ -169,35 +234,40 @@ class _Children:
         if child.attempt + 1 < self._attempts:
             self._waiting.append((child.number, child.attempt + 1))
         else:
-            self._fail(child, status, result)
+            self._fail(child, status)
 
-    def _take_reports(self, child: _Child) -> None:
-        while child.data.startswith(b"+") and (end := child.data.find(b"\n")) > 0:
-            amount = int(child.data[1:end])
-            del child.data[: end + 1]
-            child.reported += amount
-            self._report(amount)
+    def _take_messages(self, child: _Child) -> None:
+        *messages, child.data = child.data.split(b"\n")
+        for message in messages:
+            if message.startswith(b"+"):
+                child.reported += int(message)
+                self._report(int(message))
+            else:
+                child.result = json.loads(message)
 
-    def _fail(self, child: _Child, status: int, result: Result | None) -> None:
-        if result is not None:
-            sys.stderr.write(result["error"])
-            why = result["error"].strip().rpartition("\n")[2]
+    def _fail(self, child: _Child, status: int) -> None:
+        if child.result is not None:
+            sys.stderr.write(child.result["error"])
+            why = child.result["error"].strip().rpartition("\n")[2]
         else:
-            why = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+            why = f"killed by signal {-status}" if status < 0 else f"it ended itself with exit status {status}"
         raise TaskError(f"{self._tasks[child.number].name} failed in all of {child.attempt + 1} attempts: {why}")
 
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """While the block runs SIGTERM ends it as Ctrl-C does, so that what it made is removed."""
+    """While the block runs SIGTERM ends it as Ctrl-C does, so that what it made is removed, and children can be waited
+    for whatever the program that started this one has said about SIGCHLD."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler, signal.SIGCHLD: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _kill(pid: int) -> None:
@@ -209,29 +279,45 @@ def _kill(pid: int) -> None:
             pass
 
 
+def _is_dead(child: _Child) -> bool:
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 def _reap(child: _Child) -> int:
     """Waits for a child; its exit status, or minus the number of the signal that killed it."""
     if child.process is not None:
         return child.process.wait()
-    return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+    except ChildProcessError:  # nobody waits for children here: SIGCHLD is ignored
+        return 0
 
 
 def attend(run: Callable[[Report], Result], pipe: int, lifeline: int) -> None:
     """What a child does: runs an attempt, sends its result, and exits without the driver's exit handlers."""
     try:
         os.setpgid(0, 0)  # a group of its own, so that what it starts ends with it
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+        for descriptor in (pipe, lifeline):
+            os.set_inheritable(descriptor, False)
+        try:
+            threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+        except RuntimeError as error:
+            raise no_process(error) from None
         os.dup2(2, 1)  # whatever the job prints is words, not data
         result = run(lambda amount: _send(pipe, b"+%d\n" % amount))
     except UserError as error:
         result = {"error": str(error), "code": error.exit_code}
     except BaseException as error:  # the driver decides what becomes of it
-        full = full_disk(error) if isinstance(error, OSError) else None
-        result = {"error": str(full) if full else traceback.format_exc(), "code": full.exit_code if full else 0}
-    _send(pipe, json.dumps(result).encode("ascii"))
-    sys.stderr.flush()
+        known = limit(error) if isinstance(error, OSError) else None
+        result = {"error": str(known) if known else traceback.format_exc(), "code": known.exit_code if known else 0}
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    _send(pipe, json.dumps(result).encode("ascii") + b"\n")
     os._exit(0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,14 +18,13 @@ from typing import Any
 
 from mrjob.compat import jobconf_from_dict
 from mrjob.sim import SimMRJobRunner
-from mrjob.util import save_current_environment, save_cwd, save_sys_path
 
 from mapreduce import ROOT
-from mapreduce.command import unusable
-from mapreduce.errors import UserError
-from mapreduce.input.files import expand
+from mapreduce.command import limit, unusable
+from mapreduce.errors import PathError, UserError
+from mapreduce.input.files import expand, shown
 from mapreduce.input.splits import Split, plan, refuse_changed, states
-from mapreduce.local import attempt, executor
+from mapreduce.local import attempt, executor, machine
 from mapreduce.native import library as native
 from mapreduce.output import atomic, committer
 from mapreduce.output.kept_steps import KeptSteps, LocalFolder
@@ -36,8 +36,11 @@ from mapreduce.shuffle.reducers import default_reduces
 
 log = logging.getLogger(__name__)
 
+MOST_TASKS = 10_000  # at a time, or of a step
+
 # What Hadoop would do differently if it were set, and this runner does not do.
 REFUSED = (
+    "mapreduce.job.outputformat.class",
     "mapreduce.job.partitioner.class",
     "mapreduce.job.output.key.comparator.class",
     "mapreduce.job.combine.class",
@@ -45,15 +48,12 @@ REFUSED = (
     "stream.map.output.field.separator",
     "stream.reduce.output.field.separator",
     "stream.map.input.field.separator",
+    "textinputformat.record.delimiter",
+    "mapreduce.map.failures.maxpercent",
+    "mapreduce.reduce.failures.maxpercent",
 )
-
-
-def default_memory() -> int:
-    """Bytes that tasks may take together unless --sort-memory says: 1/32 of the machine's memory, at least 128 MiB."""
-    try:
-        return max(128 << 20, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 32)
-    except (ValueError, OSError):
-        return 256 << 20
+# The same of a switch, and the side on which this runner has it.
+SWITCHES = {"mapreduce.output.fileoutputformat.compress": "false", "stream.non.zero.exit.is.failure": "true"}
 
 
 class InlineRunner(SimMRJobRunner):
@@ -61,9 +61,13 @@ class InlineRunner(SimMRJobRunner):
 
     alias = "inline"
     _local_tmp_dir: str | None
-    _output_dir: str
+    _output_dir: Any
+
+    # Of mrjob's options those that are its own local runner's, to be refused by name.
+    OPT_NAMES = SimMRJobRunner.OPT_NAMES | {"sort_bin", "task_python_bin"}
 
     def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
+        self._output_dir, self._local_tmp_dir = kwargs.get("output_dir"), None  # mrjob asks for a folder early
         super().__init__(**kwargs)
         self.job: Any = None  # set by Job.make_runner
         self._inputs: list[str] = []
@@ -91,7 +95,7 @@ class InlineRunner(SimMRJobRunner):
                 absolute(self._opts["local_tmp_dir"] or tempfile.gettempdir()), "mapreduce"
             )
             try:
-                os.makedirs(os.path.dirname(beside), exist_ok=True)
+                os.makedirs(os.path.dirname(beside) or ".", exist_ok=True)
                 self._local_tmp_dir, self._lock = atomic.temporary_folder(beside)
             except OSError as error:
                 raise unusable(error) from None
@@ -107,7 +111,7 @@ class InlineRunner(SimMRJobRunner):
         wanted = self._output_dir
         for path in (wanted, self._step_output_dir, self.job.options.manifest):
             if is_remote(path):
-                raise UserError(f"{path}: this runner writes to this machine; use -r hadoop for other file systems")
+                raise PathError(f"{path}: this runner writes to this machine; use -r hadoop for other file systems")
         if wanted:
             committer.refuse_existing(wanted)
         self._refuse()
@@ -115,7 +119,7 @@ class InlineRunner(SimMRJobRunner):
             try:
                 self._run_steps(wanted)
             except OSError as error:
-                raise executor.full_disk(error) or error from None
+                raise limit(error) or error from None
 
     def _run_steps(self, wanted: str) -> None:
         options = self.job.options
@@ -150,6 +154,9 @@ class InlineRunner(SimMRJobRunner):
             "libjars": self._opts.get("libjars"),
             "another input format": self._hadoop_input_format,
             "another output format": self._hadoop_output_format,
+            "another Python for tasks (--task-python-bin)": not self._is_this_python(),
+            "another sort (--sort-bin)": self._opts.get("sort_bin"),
+            "unchecked input (--no-check-input-paths)": not self._opts["check_input_paths"],
             "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
         }
         own = self._sort_values_jobconf() or {}
@@ -164,10 +171,18 @@ class InlineRunner(SimMRJobRunner):
             for name in REFUSED:
                 value = jobconf_from_dict(jobconf, name)
                 asked[f"jobconf {name}"] = value is not None and str(value) != str(jobconf_from_dict(own, name))
+            for name, side in SWITCHES.items():
+                asked[f"jobconf {name}"] = str(jobconf_from_dict(jobconf, name, side)).lower() != side
         for what, is_asked in asked.items():
             if is_asked:
                 other = "derive the job from mrjob.job.MRJob itself" if what == "mapper_raw" else "use -r hadoop"
                 raise UserError(f"the local runner does not do {what}; {other}")
+
+    def _is_this_python(self) -> bool:
+        """Whether tasks are to run in the Python that runs this."""
+        asked = self._opts.get("task_python_bin")
+        found = shutil.which(asked[0]) if asked else sys.executable
+        return found is not None and os.path.samefile(found, sys.executable) and len(asked or [""]) == 1
 
     def _describe(self, parts: str) -> dict[str, Any]:
         seconds = time.perf_counter() - self._started
@@ -178,7 +193,7 @@ class InlineRunner(SimMRJobRunner):
         """Reads the inputs for their checksums, while the last tasks run, which seldom need all cores."""
         if not self._writes_manifest:
             return
-        self._described = describe_inputs(self._inputs, self._stdin_path, sha256=self.job.options.sha256)
+        self._described = describe_inputs(self._inputs, shown, sha256=self.job.options.sha256)
 
     def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
         output = self._output_dir_for_step(step_num)
@@ -186,9 +201,10 @@ class InlineRunner(SimMRJobRunner):
         self._create_dist_cache_dir(step_num)
         settings = self._settings(step, step_num, output)
         paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
-        splits = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()), marked=step_num == 0)
-        names = [f"map task {i} over {s.path} (bytes {s.start} to {s.start + s.length})" for i, s in enumerate(splits)]
-        maps = self._run_tasks("mapper", settings, dict(zip(names, splits)), sum(s.length for s in splits))
+        planned = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()), marked=step_num == 0)
+        names = [f"map task {i} over {_named(splits)}" for i, splits in enumerate(planned)]
+        size = sum(split.length for splits in planned for split in splits)
+        maps = self._run_tasks("mapper", settings, dict(zip(names, planned)), size)
         if settings.has_reducer:
             runs = [[run for m in maps for run in m["runs"][p]] for p in range(settings.reduces)]
             size = sum(os.path.getsize(run) for paths in runs for run in paths)
@@ -218,25 +234,26 @@ class InlineRunner(SimMRJobRunner):
     def _run_tasks(self, kind: str, settings: attempt.StepSettings, named: dict[str, Any], size: int) -> list[Any]:
         run: Any = attempt.run_map if kind == "mapper" else attempt.run_reduce
         driver = os.getpid()
+        state = os.path.join(self._get_local_tmp_dir(), "state")
 
         def task(number: int, what: Any) -> tuple[Any, Any]:
             def here(attempt_number: int, report: executor.Report) -> Any:
                 if os.getpid() != driver:
                     os.close(self._lock)  # it is held until every process that has it open is gone
-                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
-                with save_current_environment(), save_cwd(), save_sys_path():
-                    os.environ.update(environment)
-                    os.chdir(self._attempt_folder)
-                    sys.path.insert(0, self._attempt_folder)
+                folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
+                with executor.as_task(*place):
                     return run(settings, what, number, folder, report)
 
             def command(attempt_number: int) -> tuple[list[str], dict[str, str], str]:
                 from mapreduce.local import interpreter
 
-                folder, environment = self._prepare(kind, settings.step, number, attempt_number, what)
-                arguments = interpreter.write(os.path.join(folder, "task.json"), settings, what, number, folder)
-                environment["PYTHONPATH"] = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
-                return arguments, environment, self._attempt_folder
+                if not os.path.exists(state):
+                    interpreter.write_state(state, settings.job_class)
+                folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
+                file = os.path.join(folder, "task")
+                arguments = interpreter.write(file, state, settings, place, what, number, folder)
+                python_path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+                return arguments, {**os.environ, "PYTHONPATH": python_path}, place[0]
 
             return here, command
 
@@ -255,9 +272,13 @@ class InlineRunner(SimMRJobRunner):
                 self._counters[settings.step].setdefault(group, Counter()).update(names)
         return results
 
-    def _prepare(self, kind: str, step_num: int, number: int, attempt_number: int, what: Any) -> tuple[str, Any]:
-        """Makes the folder of an attempt, and in it the working folder with the job's side files; its environment."""
-        source = {"file": what.path, "start": what.start, "length": what.length} if isinstance(what, Split) else None
+    def _prepare(
+        self, kind: str, step_num: int, number: int, attempt_number: int, what: Any
+    ) -> tuple[str, tuple[str, dict[str, str], list[str]]]:
+        """Makes the folder of an attempt, and in it the working folder with the job's side files; returns it and what
+        `executor.as_task` needs."""
+        first = what[0] if kind == "mapper" else None
+        source = {"file": first.name, "start": first.start, "length": first.length} if first else None
         folder = os.path.join(self._task_dir(kind, step_num, number), f"attempt-{attempt_number}")
         self._attempt_folder = os.path.join(folder, "wd")
         os.makedirs(folder)
@@ -267,7 +288,11 @@ class InlineRunner(SimMRJobRunner):
         for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
             if name in environment:
                 environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"
-        return folder, environment
+        added = list(map(absolute, self._opts["py_files"]))
+        if added:
+            known = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = os.pathsep.join([*added, *filter(None, [known])])
+        return folder, (self._attempt_folder, environment, [self._attempt_folder, *added])
 
     def _task_working_dir(self, task_type: str, step_num: int, task_num: int) -> str:
         return self._attempt_folder
@@ -276,14 +301,28 @@ class InlineRunner(SimMRJobRunner):
         value = jobconf_from_dict(self._jobconf_for_step(step_num), name)
         if value is None:
             return default
-        if not str(value).isdigit() or int(value) < 1:
-            raise UserError(f"jobconf {name} must be a whole number of at least 1. Received: {value}")
+        if not str(value).isdigit() or not 1 <= int(value) <= MOST_TASKS:
+            raise UserError(f"jobconf {name} is a whole number from 1 to {MOST_TASKS}. Received: {value}")
         return int(value)
+
+    def _num_cores(self) -> int:
+        """How many tasks run at a time, and over how many the memory is shared out."""
+        asked = self._opts["num_cores"]
+        if asked is not None and not 1 <= asked <= MOST_TASKS:
+            raise UserError(f"--num-cores is from 1 to {MOST_TASKS}. Received: {asked}")
+        return int(asked or machine.cores())
 
     def _sort_memory(self) -> int:
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
-        together = int(self.job.options.sort_memory or default_memory())
+        together = int(self.job.options.sort_memory or machine.task_memory())
         return max(1 << 20, together // int(self._num_cores()) // 2)
+
+
+def _named(splits: tuple[Split, ...]) -> str:
+    first, last = splits[0], splits[-1]
+    if len(splits) > 1:
+        return f"{len(splits)} files, {first.name} to {last.name}"
+    return f"{first.name} (bytes {first.start} to {first.start + first.length})"
 
 
 class LocalRunner(InlineRunner):

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -99,10 +99,11 @@ def describe_input(path: str | os.PathLike[str], *, crc32: bool = True, sha256: 
     return described
 
 
-def describe_inputs(paths: Iterable[str], stdin: str | None, *, sha256: bool = False) -> list[dict[str, Any]]:
-    """`describe_input` of every file; the one that holds standard input is called "-"."""
-    found = [describe_input(path, sha256=sha256) for path in paths]
-    return [{**one, "path": "-"} if one["path"] == stdin else one for one in found]
+def describe_inputs(
+    paths: Iterable[str], called: Callable[[str], str], *, sha256: bool = False
+) -> list[dict[str, Any]]:
+    """`describe_input` of every file, under the name that `called` gives it."""
+    return [{**describe_input(path, sha256=sha256), "path": called(path)} for path in paths]
 
 
 def describe_parts(directory: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], int]:

@@ -8,7 +8,7 @@ they are encoded. Any other function is called as it is, over sorted lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from mapreduce.native import library as native
@@ -33,6 +33,8 @@ def kind(job: Any, step: int, task: str) -> tuple[int, int] | None:
         return None
     if function is add_frequent:
         return native.ADD_LABELLED, job.options.min_df
+    if function is in_order and methods["combiner"]:  # which would not keep the order of values that was sorted by
+        return None
     known = {add: native.ADD, add_labelled: native.ADD_LABELLED, in_order: native.IN_ORDER}
     return (known[function], LEAST) if function in known else None
 
@@ -40,12 +42,12 @@ def kind(job: Any, step: int, task: str) -> tuple[int, int] | None:
 def add_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
     """`add` over lines `key TAB value` that are sorted by key, without line ends."""
     for key, group in groupby(lines, key_of):
-        same = list(group)
-        if len(same) == 1:
-            yield same[0]
+        some = list(islice(group, 2))
+        if len(some) == 1:
+            yield some[0]
         else:
             cut = len(key) + 1
-            yield key + b"\t" + add_columns([line[cut:] for line in same])
+            yield key + b"\t" + add_columns(line[cut:] for line in chain(some, group))
 
 
 class PairCombiner:
@@ -82,20 +84,24 @@ class PairCombiner:
         find = groups.get
         most = max(1, memory // self.PAIR)
         room = most
-        for key, value in self._mapper.map_pairs(read_lines(), self._step):
-            if type(key) is not str or type(value) not in plain:
-                write_line(key, value)
-                continue
-            group = find(key)
-            if group is None:
-                groups[key] = [value]
-                room -= 3
-            else:
-                group.append(value)
-                room -= 1
-            if room < 0:
-                self._flush(groups, write_line)
-                room = most
+        try:
+            for key, value in self._mapper.map_pairs(read_lines(), self._step):
+                if type(key) is not str or type(value) not in plain:
+                    write_line(key, value)
+                    continue
+                group = find(key)
+                if group is None:
+                    groups[key] = [value]
+                    room -= 3
+                else:
+                    group.append(value)
+                    room -= 1
+                if room < 0:
+                    self._flush(groups, write_line)
+                    room = most
+        except SystemExit as end:  # what was yielded by then is output
+            if end.code:
+                raise
         self._flush(groups, write_line)
 
     def _flush(self, groups: dict[str, list[Any]], write_line: Callable[[Any, Any], None]) -> None:

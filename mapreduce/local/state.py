@@ -1,0 +1,243 @@
+"""What a fresh interpreter takes over of the driver: the user's modules, and what has been set in them since.
+
+A forked child has all of it. A fresh one imports the driver's script and the job's module once more, without the block
+under `if __name__ == "__main__"`, and is then given their globals and the attributes of their classes as the driver
+has them now, and those of what they import. What cannot be sent, an open file or a lock, is what the import makes of
+it. The state of installed packages, a decimal context or a random generator, is not sent.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import importlib
+import importlib.util
+import io
+import marshal
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from operator import attrgetter
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from mapreduce import command
+from mapreduce.errors import UserError
+
+MAIN = "__main__"
+SCRIPT = "__mapreduce_main__"  # the name of the main module in a fresh interpreter
+Values = dict[tuple[str, str], Any]
+"""By class, "" for globals, and name."""
+_NOT_THE_USERS = ("mapreduce", "mrjob")
+_INSTALLED = ("site-packages", "dist-packages")
+_STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+
+
+def dump(job_class: Any) -> bytes:
+    """The state of this program, for `load` to restore in another interpreter.
+
+    Raises:
+        UserError: the job's class cannot be had there.
+    """
+    name, main = job_class.__qualname__, sys.modules[MAIN]
+    why = "this process has several threads, so its tasks need interpreters of their own"
+    if "<locals>" in name:
+        raise UserError(f"{name.rpartition('.')[2]}: {why}, and a class made in a function is not there; move it out")
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if job_class.__module__ == MAIN and not file:
+        raise UserError(f"{name}: {why}, and this program is in no file; write the job into one")
+    is_needed = file and (job_class.__module__ == MAIN or not os.path.abspath(file).startswith(sys.prefix + os.sep))
+    modules = {
+        name: (_pickled(dict(_globals(module))), _pickled(dict(_attributes(module))))
+        for name, module in list(sys.modules.items())
+        if (name == MAIN and is_needed) or _is_users(name, module)
+    }
+    return pickle.dumps(
+        {
+            "argv": sys.argv,
+            "path": list(map(os.path.abspath, sys.path)),
+            "folder": os.getcwd(),
+            "environment": dict(os.environ),
+            "main": spec.name if spec is not None and spec.name.rpartition(".")[2] != MAIN else None,
+            "file": os.path.abspath(file) if is_needed and file else None,
+            "modules": modules,
+            "class": (job_class.__module__, name),
+        }
+    )
+
+
+def _is_users(name: str, module: Any) -> bool:
+    """Whether a module is neither installed nor Python's own nor ours."""
+    file = getattr(module, "__file__", None)
+    if not file or not isinstance(module, ModuleType) or name == MAIN or module.__name__ != name:
+        return False
+    path = os.path.abspath(file)
+    is_installed = path.startswith(_STANDARD) or any(f"{os.sep}{part}{os.sep}" in path for part in _INSTALLED)
+    return not is_installed and name.partition(".")[0] not in _NOT_THE_USERS
+
+
+def _globals(module: ModuleType) -> Iterator[tuple[tuple[str, str], Any]]:
+    """The globals of a module, save the classes that it defines."""
+    for key, value in list(vars(module).items()):
+        is_own = isinstance(value, type) and (value.__module__, value.__qualname__) == (module.__name__, key)
+        if not is_own and not (key.startswith("__") and key.endswith("__")):
+            yield ("", key), value
+
+
+def _attributes(module: ModuleType) -> Iterator[tuple[tuple[str, str], Any]]:
+    """The attributes of the classes that a module defines, save their own methods and classes."""
+    waiting = [value for value in vars(module).values() if isinstance(value, type)]
+    while waiting:
+        owner = waiting.pop()
+        if owner.__module__ != module.__name__ or "<locals>" in owner.__qualname__:
+            continue
+        for key, value in list(vars(owner).items()):
+            is_own = getattr(value, "__qualname__", None) == f"{owner.__qualname__}.{key}"
+            if is_own and isinstance(value, type):
+                waiting.append(value)
+            elif not is_own and not (key.startswith("__") and key.endswith("__")):
+                yield (owner.__qualname__, key), value
+
+
+def _pickled(values: Values) -> bytes:
+    """Those of the values that can be sent, in one pickle, so that what is one object stays one."""
+    try:
+        return _dumps(values)
+    except Exception:  # whatever the objects' own code raises
+        return _dumps({place: value for place, value in values.items() if _can_be_sent(value)})
+
+
+def _can_be_sent(value: Any) -> bool:
+    try:
+        return bool(_dumps(value))
+    except Exception:
+        return False
+
+
+def _dumps(value: Any) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(value)
+    return file.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Modules go by name, and functions of the user's by their code: one may have taken the place of another."""
+
+    def persistent_id(self, value: Any) -> str | None:
+        return value.__name__ if isinstance(value, ModuleType) else None
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, FunctionType):
+            return NotImplemented
+        name = value.__module__
+        if name != MAIN and not _is_users(name, sys.modules.get(name)):
+            return NotImplemented
+        cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
+        code = marshal.dumps(value.__code__)
+        return _function, (name, value.__qualname__, code, value.__defaults__, value.__kwdefaults__, cells)
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+
+def _function(module: str, name: str, code: bytes, defaults: Any, keywords: Any, cells: tuple[Any, ...]) -> Any:
+    """The function that the import has made, if it is the same; else one made of the code."""
+    space = vars(importlib.import_module(module))
+    found, wanted = space.get(name), marshal.loads(code)
+    if not cells and isinstance(found, FunctionType) and found.__code__ == wanted:
+        return found
+    made = FunctionType(wanted, space, wanted.co_name, defaults, tuple(map(CellType, cells)))
+    made.__kwdefaults__, made.__qualname__, made.__module__ = keywords, name, module
+    return made
+
+
+def load(data: bytes) -> Any:
+    """Restores what `dump` has written down, in an interpreter that has imported nothing of the user's.
+
+    Returns:
+        The job's class.
+
+    Raises:
+        UserError: it cannot be restored.
+    """
+    state = pickle.loads(data)
+    sys.argv[:], sys.path[:] = state["argv"], state["path"]
+    os.environ.clear()
+    os.environ.update(state["environment"])
+    os.chdir(state["folder"])
+    command.replays = True
+    try:
+        late = _import_main(state["main"], state["file"]) if state["file"] else None
+        module, name = state["class"]
+        importlib.import_module(module)
+        _restore(state["modules"], late)
+        return attrgetter(name)(sys.modules[module])
+    except Exception as error:
+        traceback.print_exc()
+        last = traceback.format_exception_only(type(error), error)[-1].strip()
+        raise UserError(
+            f"this process has several threads, and what it has set cannot be had in a task's interpreter: {last}"
+        ) from None
+    finally:
+        command.replays = False
+
+
+def _import_main(name: str | None, file: str) -> CodeType:
+    """Imports the driver's main module as it was run, by name or by file; returns the classes under its main guard."""
+    spec = importlib.util.find_spec(name) if name else None
+    module = importlib.util.module_from_spec(spec) if spec else ModuleType(SCRIPT)
+    module.__file__, module.__name__ = file, SCRIPT
+    sys.modules[MAIN] = sys.modules[SCRIPT] = module
+    with open(file, "rb") as source:
+        tree = ast.parse(source.read(), file)
+    code = compile(tree, file, "exec", dont_inherit=True)
+    try:
+        exec(code, vars(module))
+    except command.Replayed:
+        pass  # the script has no main guard
+    guarded = [node for block in tree.body if isinstance(block, ast.If) and _is_guard(block) for node in block.body]
+    classes: list[ast.stmt] = [node for node in guarded if isinstance(node, ast.ClassDef)]
+    flags = code.co_flags & _FLAGS
+    late: CodeType = compile(ast.Module(classes, []), file, "exec", flags, dont_inherit=True)
+    return late
+
+
+def _is_guard(block: ast.If) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(block.test))
+
+
+def _restore(modules: dict[str, tuple[bytes, bytes]], late: CodeType | None) -> None:
+    """Sets what was sent of each module that is imported by now, or by what is set.
+
+    Args:
+        late: the classes under the main guard. What they need may be set there too, and what is set be of them.
+    """
+    done: set[str] = set()
+    while found := [name for name in modules if name in sys.modules and name not in done]:
+        for name in found:
+            done.add(name)
+            own = late if name == MAIN else None
+            try:
+                _set(name, modules[name][0])
+            except AttributeError:
+                if own is None:
+                    raise
+                exec(own, vars(sys.modules[MAIN]))
+                _set(name, modules[name][0])
+            else:
+                if own is not None:
+                    exec(own, vars(sys.modules[MAIN]))
+            _set(name, modules[name][1])
+
+
+def _set(module: str, pickled: bytes) -> None:
+    for (owner, key), value in _Unpickler(io.BytesIO(pickled)).load().items():
+        target = attrgetter(owner)(sys.modules[module]) if owner else sys.modules[module]
+        with suppress(AttributeError, TypeError):  # of an enumeration, say, nothing can be set, or was
+            setattr(target, key, value)

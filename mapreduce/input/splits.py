@@ -88,10 +88,12 @@ class Stream(io.BufferedIOBase):
         return True
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._block
-        for block in self._blocks:
+        while True:
+            for line in self._block:  # `yield from` would close it with the generator
+                yield line
+            if (block := next(self._blocks, None)) is None:
+                return
             self._block = io.BytesIO(block)
-            yield from self._block
 
     def readline(self, size: int | None = -1) -> bytes:
         """The next line with its LF, or at most `size` bytes of it; b"" at the end."""

@@ -68,6 +68,7 @@ class InlineRunner(SimMRJobRunner):
 
     def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
         self._output_dir, self._local_tmp_dir = kwargs.get("output_dir"), None  # mrjob asks for a folder early
+        self._lock = -1
         super().__init__(**kwargs)
         self.job: Any = None  # set by Job.make_runner
         self._inputs: list[str] = []
@@ -75,7 +76,6 @@ class InlineRunner(SimMRJobRunner):
         self._writes_manifest = False
         self._described: list[dict[str, Any]] = []
         self._started = time.perf_counter()
-        self._lock = -1
 
     @classmethod
     def _default_opts(cls) -> dict[str, Any]:

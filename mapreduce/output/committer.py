@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mapreduce.errors import UserError
+from mapreduce.errors import PathError
 from mapreduce.output import atomic, manifest
 
 
 def refuse_existing(directory: str) -> None:
     """Raises UserError where the output is there already, as Hadoop does."""
     if os.path.lexists(directory):
-        raise UserError(f"{directory}: output already exists; remove it or give another --output-dir")
+        raise PathError(f"{directory}: output already exists; remove it or give another --output-dir")
     parent = os.path.dirname(directory)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
-        raise UserError(f"{directory}: cannot be written: {parent} is not a folder that you may write to")
+        raise PathError(f"{directory}: cannot be written: {parent} is not a folder that you may write to")
 
 
 def commit_part(written: str, directory: str, number: int) -> None:
@@ -50,4 +50,4 @@ def copy_manifest(parts: str, path: str) -> None:
         with open(os.path.join(parts, manifest.NAME), "rb") as file:
             atomic.write(path, file.read())
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise PathError(f"{path}: cannot be written: {error.strerror or error}") from None

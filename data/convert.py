@@ -33,6 +33,7 @@ from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
+from mapreduce.paths import written_here
 
 EXAMPLES = (
     "aclImdb/train --labels neg pos --squeeze --output data/raw/imdb-train.tsv",
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=height_and_width, metavar="HxW", help="resize PNG and JPEG files: 32x32")
     made.add_argument("--grey", action="store_true", help="make one channel of the colours of PNG and JPEG files")
     made.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
-    made.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: stdout)")
+    made.add_argument("--output", type=written_here, metavar="FILE", help="a new file (default: stdout)")
     return made
 
 

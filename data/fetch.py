@@ -22,6 +22,7 @@ from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
 from mapreduce.output.manifest import sha256_of
+from mapreduce.paths import written_here
 
 
 def cached(archive: Archive, cache: Path) -> Path:
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = Parser("python data/fetch.py", "Get a data set as record files, checked by sha256.", "20ng")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(DATA_SETS)}")
-    parser.add_argument("--output", type=Path, default=Path("data/raw"), help="a folder (default: data/raw)")
+    parser.add_argument("--output", type=written_here, default=Path("data/raw"), help="a folder (default: data/raw)")
     parser.add_argument("--list", action="store_true", help="print name, file, sha256 and title of each, get nothing")
     options = parser.parse_args(arguments)
     if options.list:

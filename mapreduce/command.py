@@ -12,7 +12,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from mapreduce.errors import UserError
@@ -65,6 +65,20 @@ def refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     parser.exit(UserError.exit_code, f"{parser.prog}: {message}; see {parser.prog} --help\n")
 
 
+def files_named(arguments: Sequence[str]) -> list[str]:
+    """Arguments without `--`: what stands behind it are files, whatever they are called.
+
+    Example:
+        >>> files_named(["-q", "--", "-r", "a"])
+        ['-q', './-r', 'a']
+    """
+    if "--" not in arguments:
+        return list(arguments)
+    at = list(arguments).index("--")
+    behind = [f"./{path}" if path.startswith("-") and path != "-" else path for path in arguments[at + 1 :]]
+    return [*arguments[:at], *behind]
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose error is one line.
 
@@ -85,7 +99,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Flags may stand before, between and behind files."""
-        return self.parse_intermixed_args(args, namespace)
+        return self.parse_intermixed_args(files_named(sys.argv[1:] if args is None else args), namespace)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with one line on stderr and exit code 2."""

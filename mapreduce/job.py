@@ -95,7 +95,7 @@ class Job(MRJob):
 
     def load_args(self, args: list[str]) -> None:
         """Makes the paths of outputs absolute."""
-        super().load_args(args)
+        super().load_args(command.files_named(args or []))
         for name in ("output_dir", "step_output_dir", "manifest"):
             if path := getattr(self.options, name):
                 setattr(self.options, name, absolute(path))

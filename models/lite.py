@@ -13,6 +13,7 @@ from pathlib import Path
 import models
 from mapreduce import command
 from mapreduce.command import Parser, require
+from mapreduce.paths import written_here
 from models import inputs
 from models.serving.exports import saved_model
 
@@ -22,7 +23,7 @@ def parser() -> Parser:
     description = "Writes a LiteRT file with quantised weights; prints size and accuracy before and after."
     made = Parser("python -m models.lite", description, "MODEL_DIR model.tflite --test test.tsv")
     made.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
-    made.add_argument("output", metavar="FILE", type=Path, help="the file to write")
+    made.add_argument("output", metavar="FILE", type=written_here, help="the file to write")
     made.add_argument("--test", nargs="+", metavar="FILE", help="labelled records that both are measured on")
     inputs.add_arguments(made, "by suffix")
     return made

@@ -18,6 +18,7 @@ from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import pack
 from mapreduce.output import atomic, manifest
+from mapreduce.paths import written_here
 from models.quiet import import_tensorflow
 
 SUFFIX = ".tfrecord"
@@ -125,7 +126,7 @@ def parser() -> Parser:
     description = "Converts the output of jobs/encode.py to TFRecord files, or back with --back."
     made = Parser("python -m models.tfrecord", description, "shards shards-tfrecord")
     made.add_argument("input", help="output of jobs/encode.py, or with --back what this command wrote")
-    made.add_argument("output", help="a folder that does not exist yet")
+    made.add_argument("output", type=written_here, help="a folder that does not exist yet")
     made.add_argument("--back", action="store_true", help="from TFRecord files to shard lines")
     return made
 

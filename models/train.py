@@ -23,7 +23,7 @@ from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
-from mapreduce.paths import is_remote
+from mapreduce.paths import is_remote, written_here
 from mapreduce.runners import RUNNERS
 from models import evaluate, inputs
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
@@ -141,7 +141,8 @@ def parser() -> Parser:
     add = made.add_argument
     add("--train", nargs="+", required=True, metavar="FILE", help="records to count, to fit and to choose on")
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
-    add("--output", required=True, metavar="DIR", help="where the model is written; job outputs go to DIR.work")
+    where = "where the model is written; job outputs go to DIR.work"
+    add("--output", type=written_here, required=True, metavar="DIR", help=where)
     add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=int, default=0, help="of weights, dropout and order (default: 0)")
@@ -174,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
         if not train(
             options.train,
-            options.output,
+            str(options.output),
             model=options.model,
             runner=options.runner,
             settings=settings,
@@ -183,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             return 130
         if options.test:
-            what, number = test(options.output, options.test, **given)
+            what, number = test(str(options.output), options.test, **given)
             print(f"{what} {number:.4f}")
         return 0
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,16 +167,22 @@ class Hdfs:
 
     def cat(self, path: str, decompress: bool = False) -> Iterator[bytes]:
         """The bytes of all files that a glob matches, in order of their names."""
-        command, pipe = [*self.command, "fs", "-text" if decompress else "-cat", path], subprocess.PIPE
-        with subprocess.Popen(command, stdout=pipe, stderr=pipe) as run:
-            assert run.stdout is not None and run.stderr is not None
+        command = [*self.command, "fs", "-text" if decompress else "-cat", path]
+        # Its words go to a file: with a second pipe it would wait for us to read them while we wait for its data.
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as run,
+        ):
+            assert run.stdout is not None
             try:
                 while block := run.stdout.read(1 << 20):
                     yield block
-                words = run.stderr.read().decode("utf-8", "replace")
+                run.wait()
             finally:
                 if run.poll() is None:
                     run.kill()
+            said.seek(0)
+            words = said.read().decode("utf-8", "replace")
         if run.returncode:
             raise UserError(f"{path}: cannot be read: {cause(words) or last(words)}")
 

@@ -21,7 +21,7 @@ from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
 from mapreduce.errors import PathError, UserError
-from mapreduce.paths import is_remote, plain
+from mapreduce.paths import absolute, is_remote, plain
 
 BLOCK = 1 << 20
 BOM = b"\xef\xbb\xbf"
@@ -80,7 +80,7 @@ def open_input(path: str) -> BinaryIO:
     """
     try:
         opener: Callable[..., Any] = OPENERS.get(os.path.splitext(path)[1], open)
-        return cast(BinaryIO, opener(path, "rb"))
+        return cast(BinaryIO, opener(absolute(path), "rb"))
     except OSError as error:
         raise PathError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
 
@@ -97,7 +97,7 @@ class Source:
     def __init__(self, path: str, keep: bool = False) -> None:
         self.path = path
         self._stream: IO[bytes] | None = None
-        self._keep = keep or path == "-" or not os.path.isfile(path)
+        self._keep = keep or path == "-" or not os.path.isfile(absolute(path))
         self._head: bytes | None = None
 
     def first(self) -> bytes:
@@ -176,10 +176,10 @@ def expand(patterns: list[str]) -> list[str]:
         pattern = plain(pattern)
         if is_remote(pattern):
             raise PathError(f"{pattern}: this runner reads local files; use -r hadoop for other file systems")
-        if os.path.lexists(pattern):
+        if os.path.lexists(absolute(pattern)):
             paths = [pattern]
         else:
-            paths = [path for path in sorted(glob(pattern)) if not _is_hidden(path)]
+            paths = [path for path in _glob(pattern) if not _is_hidden(path)]
         if not paths:
             raise PathError(f"{pattern}: no such input file; give a file, a folder, a glob, or - for standard input")
         files = [file for path in paths for file in _files(path)]
@@ -189,22 +189,30 @@ def expand(patterns: list[str]) -> list[str]:
     return found
 
 
+def _glob(pattern: str) -> list[str]:
+    found = sorted(glob(absolute(pattern)))
+    if os.path.isabs(pattern):
+        return found
+    here = absolute(".")
+    return [os.path.relpath(path, here) for path in found]
+
+
 def _is_hidden(path: str) -> bool:
     return os.path.basename(path).startswith(("_", "."))
 
 
 def _files(path: str, above: tuple[str, ...] = ()) -> list[str]:
-    if not os.path.isdir(path):
-        if not os.path.exists(path):
+    real = os.path.realpath(absolute(path))
+    if not os.path.isdir(real):
+        if not os.path.exists(real):
             raise PathError(f"{path}: a link to a file that is not there")
-        if above and not os.path.isfile(path):
+        if above and not os.path.isfile(real):
             raise PathError(f"{path}: neither a file nor a folder; a pipe or a device is read where it is named itself")
         return [path]
-    real = os.path.realpath(path)
     if real in above:
         raise PathError(f"{path}: a link back to a folder that it stands in")
     try:
-        names = sorted(os.listdir(path))
+        names = sorted(os.listdir(real))
     except OSError as error:
         raise PathError(f"{path}: cannot be read: {error.strerror or error}") from None
     return [f for n in names if not _is_hidden(n) for f in _files(os.path.join(path, n), (*above, real))]
@@ -231,7 +239,7 @@ def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[
     """
     kept: dict[str, str] = {}
     for path in dict.fromkeys(paths):
-        if path == "-" or _is_read_once(plain(path)):
+        if path == "-" or _is_read_once(absolute(path)):
             kept[path] = copy = os.path.join(folder(), os.path.basename(plain(path)).replace("-", "stdin", 1))
             _copies[copy] = path
             try:
@@ -239,7 +247,7 @@ def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[
                     if path == "-":
                         shutil.copyfileobj(stdin, target, BLOCK)
                     else:
-                        with open(plain(path), "rb") as source:
+                        with open(absolute(path), "rb") as source:
                             shutil.copyfileobj(source, target, BLOCK)
             except OSError as error:
                 if error.errno == errno.ENOSPC:

@@ -19,7 +19,7 @@ from typing import Any
 
 from mapreduce.errors import RecordError
 from mapreduce.input.files import open_input, shown
-from mapreduce.paths import is_remote
+from mapreduce.paths import absolute, is_remote
 
 GROUP = "rejected samples"
 NAME = "_rejected"
@@ -60,7 +60,7 @@ class Samples(list[tuple[int, str]]):
 def name_of(path: str) -> str:
     """What a file is called in the name of a counter: a checksum of its path."""
     if path != "-":
-        path = re.sub(r"^\w+://[^/]*", "", path) if "://" in path else os.path.abspath(path)
+        path = re.sub(r"^\w+://[^/]*", "", path) if "://" in path else absolute(path)
     return f"{zlib.crc32(path.encode('utf-8', 'surrogateescape')):08x}"
 
 
@@ -77,7 +77,7 @@ def locate(names: Iterable[str], files: Iterable[str], keep: int) -> list[dict[s
     samples = sorted(samples)[:keep]
     for path in dict.fromkeys(sample[3] for sample in samples):
         places = [(start, number) for _, start, number, owner, _ in samples if owner == path]
-        lines = _lines(path, places) if os.path.isfile(path) else {}
+        lines = _lines(path, places) if os.path.isfile(absolute(path)) else {}
         for _, start, number, owner, cause in samples:
             if owner == path:
                 where = lines.get((start, number), {"start": start, "record": number})

@@ -89,8 +89,7 @@ class Stream(io.BufferedIOBase):
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
-            for line in self._block:  # `yield from` would close it with the generator
-                yield line
+            yield from iter(self._block.readline, b"")  # not the block itself, which would close with the generator
             if (block := next(self._blocks, None)) is None:
                 return
             self._block = io.BytesIO(block)
@@ -157,7 +156,7 @@ class TaskInput(Stream):
 def plan(paths: list[str], maps: int, marked: bool = True) -> list[tuple[Split, ...]]:
     """What each of about `maps` map tasks reads, none less than 1 MiB where there is as much: a piece of a large file,
     or small files, in their order. At least one task for one path, so that a job has a task."""
-    sizes = [(absolute(path), os.path.getsize(path)) for path in paths]
+    sizes = [(path, os.path.getsize(path)) for path in map(absolute, paths)]
     total = sum(size for _, size in sizes)
     target = max(BLOCK, -(-total // max(maps, 1)))
     tasks: list[list[Split]] = []
@@ -183,7 +182,7 @@ def states(paths: list[str]) -> list[tuple[int, int]]:
     found = []
     for path in paths:
         try:
-            status = os.stat(path)
+            status = os.stat(absolute(path))
         except OSError as error:
             raise PathError(f"{path}: cannot be read: {error.strerror or error}; nothing was written") from None
         found.append((status.st_size, status.st_mtime_ns))

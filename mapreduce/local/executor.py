@@ -24,6 +24,7 @@ from typing import Any
 
 from mapreduce.command import limit
 from mapreduce.errors import RecordError, TaskError, UserError
+from mapreduce.paths import current_folder
 
 Result = dict[str, Any]
 Report = Callable[[int], None]
@@ -84,7 +85,8 @@ def threads() -> int:
         return threading.active_count()
 
 
-_one_task = threading.RLock()
+one_task = threading.RLock()
+"""Held by the thread whose task this process is, and while what tasks change of the process is looked at."""
 
 
 @contextmanager
@@ -94,23 +96,20 @@ def as_task(folder: str, environment: dict[str, str], path: list[str]) -> Iterat
     What commands print that the task starts is words too, where this process has one thread; where it has more, the
     others may be printing data.
     """
-    with _one_task:
-        here = os.open(".", os.O_RDONLY)
+    with one_task:
         before, path_before = dict(os.environ), list(sys.path)
         stdout = os.dup(1) if threads() == 1 else None
         try:
             if stdout is not None:
                 _divert(2)
-            os.chdir(folder)
             os.environ.update(environment)
             sys.path[:0] = path
-            yield
+            with current_folder(folder):
+                yield
         finally:
             if stdout is not None:
                 _divert(stdout)
                 os.close(stdout)
-            os.fchdir(here)
-            os.close(here)
             os.environ.clear()
             os.environ.update(before)
             sys.path[:] = path_before

@@ -240,20 +240,22 @@ class InlineRunner(SimMRJobRunner):
             def here(attempt_number: int, report: executor.Report) -> Any:
                 if os.getpid() != driver:
                     os.close(self._lock)  # it is held until every process that has it open is gone
-                folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
-                with executor.as_task(*place):
-                    return run(settings, what, number, folder, report)
+                with executor.one_task:
+                    folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
+                    with executor.as_task(*place):
+                        return run(settings, what, number, folder, report)
 
             def command(attempt_number: int) -> tuple[list[str], dict[str, str], str]:
                 from mapreduce.local import interpreter
 
-                if not os.path.exists(state):
-                    interpreter.write_state(state, settings.job_class)
-                folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
+                with executor.one_task:
+                    if not os.path.exists(state):
+                        interpreter.write_state(state, settings.job_class)
+                    folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
+                    python_path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+                    environment = {**os.environ, "PYTHONPATH": python_path}
                 file = os.path.join(folder, "task")
-                arguments = interpreter.write(file, state, settings, place, what, number, folder)
-                python_path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
-                return arguments, {**os.environ, "PYTHONPATH": python_path}, place[0]
+                return interpreter.write(file, state, settings, place, what, number, folder), environment, place[0]
 
             return here, command
 

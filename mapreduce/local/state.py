@@ -26,6 +26,7 @@ from typing import Any
 
 from mapreduce import command
 from mapreduce.errors import UserError
+from mapreduce.paths import absolute
 
 MAIN = "__main__"
 SCRIPT = "__mapreduce_main__"  # the name of the main module in a fresh interpreter
@@ -59,8 +60,8 @@ def dump(job_class: Any) -> bytes:
     return pickle.dumps(
         {
             "argv": sys.argv,
-            "path": list(map(os.path.abspath, sys.path)),
-            "folder": os.getcwd(),
+            "path": list(map(absolute, sys.path)),
+            "folder": absolute("."),
             "environment": dict(os.environ),
             "main": spec.name if spec is not None and spec.name.rpartition(".")[2] != MAIN else None,
             "file": os.path.abspath(file) if is_needed and file else None,

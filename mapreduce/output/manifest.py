@@ -19,6 +19,7 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
+from mapreduce.paths import absolute
 from mapreduce.tokens.specification import Specification
 
 NAME = "_manifest.json"
@@ -82,8 +83,8 @@ def describe_input(path: str | os.PathLike[str], *, crc32: bool = True, sha256: 
     crc, digest, size = 0, hashlib.sha256(), 0
     try:
         if not crc32 and not sha256:
-            return {"path": os.fspath(path), "size": os.path.getsize(path)}
-        with open(path, "rb") as file:
+            return {"path": os.fspath(path), "size": os.path.getsize(absolute(os.fspath(path)))}
+        with open(absolute(os.fspath(path)), "rb") as file:
             while block := file.read(_BLOCK):
                 size += len(block)
                 crc = zlib.crc32(block, crc)

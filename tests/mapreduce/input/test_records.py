@@ -11,7 +11,7 @@ from mapreduce.errors import UserError
 from mapreduce.input.files import Source, blocks, expand, open_input
 from mapreduce.input.formats import FORMATS, Layout, detect
 from mapreduce.input.records import RecordReader, SplitRule, record_hash
-from mapreduce.input.splits import Split, plan
+from mapreduce.input.splits import Split, TaskInput, plan
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_split_is_a_property_of_the_text() -> None:
 def test_compressed_files_of_several_members(tmp_path: Path, suffix: str, compress: object) -> None:
     path = tmp_path / f"x.txt{suffix}"
     path.write_bytes(compress(b"a\nb") + compress(b"c\nd\n"))  # type: ignore[operator]
-    assert list(Split(str(path), 0, path.stat().st_size)) == [b"a", b"bc", b"d"]
+    assert list(TaskInput([Split(str(path), 0, path.stat().st_size)])) == [b"a\n", b"bc\n", b"d\n"]
     assert len(plan([str(path)], 8)) == 1
 
 
@@ -129,22 +129,22 @@ def test_every_line_belongs_to_one_split(tmp_path: Path, pieces: int) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(data)
     edges = [len(data) * i // pieces for i in range(pieces + 1)]
-    found = [line for a, b in zip(edges, edges[1:]) for line in Split(str(path), a, b - a)]
-    assert found == data[3:].split(b"\n")
+    found = [line for a, b in zip(edges, edges[1:]) for line in TaskInput([Split(str(path), a, b - a)])]
+    assert found == [line + b"\n" for line in data[3:].split(b"\n")]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_the_mark_of_a_byte_order_in_what_a_job_has_written_is_text(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(gzip.compress(b"\xef\xbb\xbfa\n") if suffix else b"\xef\xbb\xbfa\n")
-    assert [line for split in plan([str(path)], 1) for line in split] == [b"a"]
-    assert [line for split in plan([str(path)], 1, marked=False) for line in split] == [b"\xef\xbb\xbfa"]
+    assert [line for splits in plan([str(path)], 1) for line in TaskInput(splits)] == [b"a\n"]
+    assert [line for splits in plan([str(path)], 1, marked=False) for line in TaskInput(splits)] == [b"\xef\xbb\xbfa\n"]
 
 
 def test_a_line_longer_than_a_block(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"a" * 3_000_000 + b"\nb")
-    assert [len(line) for line in Split(str(path), 0, path.stat().st_size)] == [3_000_000, 1]
+    assert [len(line) for line in TaskInput([Split(str(path), 0, path.stat().st_size)])] == [3_000_001, 2]
     with open_input(str(path)) as file:
         assert [len(block) for block in blocks(file)] == [3_000_001, 2]
 

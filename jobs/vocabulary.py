@@ -11,7 +11,8 @@ Output:  the	2	1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -96,7 +97,7 @@ class BuildVocabulary(TextJob):
     def select_init(self) -> None:
         """Starts with nothing taken."""
         self._left = self.options.top_k if self.options.top_k is not None else ranking.LARGEST
-        self._kept: list[Row] = []
+        self._kept: deque[Row] = deque()
         self._admits: ranking.Admits | None = None
         self._fingerprint = vocabularies.Fingerprint()
 
@@ -113,7 +114,7 @@ class BuildVocabulary(TextJob):
         rows = map(_fields, islice(sorted_lines(values, _fields, reverse=True), self._left))
         while some := list(islice(rows, _ROWS)):
             self._left -= len(some)
-            if key.startswith(b"0"):  # these come first and have to go to their places
+            if key.startswith(b"0"):  # these come first, in order, and have to go to their places
                 self._kept += some
                 continue
             if self._kept:
@@ -124,18 +125,20 @@ class BuildVocabulary(TextJob):
 
     def _with_kept(self, rows: list[Row]) -> Iterator[Row]:
         """Rows, and the kept ones that stand before the last of them, in order."""
-        place = _place(_column(self.options) - 1)
-        self._kept.sort(key=place)
+        column = _column(self.options) - 1
+
+        def place(row: Row) -> tuple[int, bytes]:
+            return int(row[2].split(b"\t")[column]), row[0]
+
         for row in rows:
-            while self._kept and place(self._kept[-1]) > place(row):
-                yield self._kept.pop()
+            while self._kept and place(self._kept[0]) > place(row):
+                yield self._kept.popleft()
             yield row
 
     def select_final(self) -> Iterator[tuple[bytes, bytes]]:
         """Yields the kept tokens that are left; sends the vocabulary's fingerprint as the name of a counter."""
-        rows = sorted(self._kept, key=_place(_column(self.options) - 1), reverse=True)
-        self._fingerprint.add(*[token for token, _, _ in rows])
-        for token, _, counts in rows:
+        self._fingerprint.add(*[token for token, _, _ in self._kept])
+        for token, _, counts in self._kept:
             yield token, counts
         self.increment_counter(_GROUP, str(self._fingerprint))
 
@@ -149,11 +152,6 @@ class BuildVocabulary(TextJob):
 
 def _fields(value: bytes) -> Row:
     return value.partition(b"\t")
-
-
-def _place(column: int) -> Callable[[Row], tuple[int, bytes]]:
-    """What orders rows: the count in a column, then the token."""
-    return lambda row: (int(row[2].split(b"\t")[column]), row[0])
 
 
 def _column(options: Any) -> int:

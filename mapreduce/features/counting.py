@@ -1,8 +1,10 @@
 """Blocks of documents to counts: term frequencies and document frequencies, whole or per label.
 
 Each function yields blocks of output lines whenever its table is full and at the end, so memory is bounded; the
-shuffle adds what was yielded apart. Counting is done by the native library where there is one, and in Python else:
-the same lines, in another order. This module knows no input format and no runner.
+shuffle adds what was yielded apart. A document that alone fills a table is counted in passes, each over a share of the
+features, so that its document frequencies stay exact. Counting is done by the native library where there is one, and in
+Python else, which holds such a document several times: the same lines, in another order. This module knows no input
+format and no runner.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from itertools import islice
 from typing import Any, Callable
 
 from mapreduce.native import library as native
-from mapreduce.shuffle.spill import task_memory
+from mapreduce.shuffle.memory import task_memory
 from mapreduce.tokens.tokenizer import Tokenizer
 
 ENTRY = 200  # bytes that a key and its counts take in two dictionaries, without the key's own
+LONG = 50  # times its bytes, for each width of n-grams, is what a document is taken to need
+MOST_BITS, FEWEST = 16, 8  # of passes over one document, a power of 2; features in a table, however large they are
+SOME = 1000  # features between two looks at the memory
 Documents = list[tuple[bytes, bytes]]
 
 
@@ -43,11 +48,15 @@ def _count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes
     tf: Counter[bytes] = Counter()
     room = task_memory()
     by_line = not tokenizer.specification.words_only
+    longest = _longest(tokenizer)
     for block in texts:
         known = len(tf)
         if by_line:
             for text in block.split(b"\n"):
-                tf.update(tokenizer.features(text))
+                if len(text) > longest:
+                    yield from map(_lines, _passes(text, tokenizer))
+                else:
+                    tf.update(tokenizer.features(text))
         else:
             tf.update(tokenizer.words(block))
         room -= _grown(tf, known)
@@ -60,6 +69,35 @@ def _count_terms(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[bytes
 
 def _lines(tf: Counter[bytes]) -> bytes:
     return b"".join([b"%s\t%d\n" % pair for pair in tf.items()])
+
+
+def _longest(tokenizer: Tokenizer) -> int:
+    """Bytes of a document whose features may be too many for a table."""
+    spec = tokenizer.specification
+    return task_memory() // LONG // (1 + len(spec.ngrams) + len(spec.character_ngrams))
+
+
+def _passes(text: bytes, tokenizer: Tokenizer) -> Iterator[Counter[bytes]]:
+    """Term frequencies of one document: tables of features that no other has, each within the memory.
+
+    A pass takes the features whose hashes begin with its number; where those are too many, there are twice as many
+    passes. The hash is Python's, which is keyed; in which table a feature is shows nowhere.
+    """
+    number = bits = 0
+    while number < 1 << bits:
+        tf: Counter[bytes] = Counter()
+        room, shift = task_memory(), 32 - bits
+        features = tokenizer.each_feature(text)
+        while some := list(islice(features, SOME)):
+            if room < 0 and len(tf) > FEWEST and bits < MOST_BITS:
+                number, bits = number * 2, bits + 1
+                break
+            known = len(tf)
+            tf.update([one for one in some if (hash(one) & 0xFFFFFFFF) >> shift == number] if bits else some)
+            room -= _grown(tf, known)
+        else:
+            yield tf
+            number += 1
 
 
 def _grown(tf: Counter[bytes], known: int) -> int:
@@ -88,7 +126,7 @@ def _count_documents(texts: Iterable[bytes], tokenizer: Tokenizer) -> Iterator[b
     for block in texts:
         known = len(table.tf)
         for text in block.split(b"\n")[:-1]:
-            table.add(text)
+            yield from table.add(text, b"")
         room -= _grown(table.tf, known)
         if room < 0:
             yield table.lines(b"")
@@ -119,7 +157,7 @@ def _count_labelled(documents: Iterable[Documents], tokenizer: Tokenizer) -> Ite
     for block in documents:
         known = {label: len(table.tf) for label, table in tables.items()}
         for label, text in block:
-            tables[label].add(text)
+            yield from tables[label].add(text, label + b"\t")
         room -= sum(_grown(table.tf, known.get(label, 0)) for label, table in tables.items())
         if room < 0:
             yield _labelled(tables)
@@ -148,16 +186,21 @@ class _Table:
     """Term and document frequencies."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._features = tokenizer.features
+        self._tokenizer, self._longest = tokenizer, _longest(tokenizer)
         self.tf: Counter[bytes] = Counter()
         self._df: Counter[bytes] = Counter()
         self._documents = 0
 
-    def add(self, text: bytes) -> None:
-        features = self._features(text)
+    def add(self, text: bytes, prefix: bytes) -> Iterable[bytes]:
+        """Counts a document; gives the lines of one that is too long for a table."""
+        self._documents += 1
+        if len(text) > self._longest:
+            passes = _passes(text, self._tokenizer)
+            return (b"".join([b"%s\t%s%d\t1\n" % (key, prefix, n) for key, n in tf.items()]) for tf in passes)
+        features = self._tokenizer.features(text)
         self.tf.update(features)
         self._df.update(set(features))
-        self._documents += 1
+        return ()
 
     def lines(self, prefix: bytes, documents: bool = True) -> bytes:
         df = self._df

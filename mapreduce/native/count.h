@@ -2,6 +2,10 @@
  *
  * Twin of mapreduce/features/counting.py. Features are looked up a batch at a time, so that the memory of a table that
  * is larger than the caches is asked for before it is needed.
+ *
+ * A table that is full is drained, and then the document that filled it is counted from its start. Where a document
+ * alone fills it, it is counted in passes, each over a share of the features, and drained between them: every feature
+ * is in one drain, so document frequencies are exact.
  */
 
 #ifndef COUNT_H
@@ -13,16 +17,19 @@
 
 /* ---- counting ---- */
 
+enum { FULL = 1, MOST_BITS = 16, FEWEST = 8 };
+
 typedef struct counter {
     const tokenizer *tokenizer;
     int mode;
     table table;
-    buffer normal, clean, scratch, out, ids;
-    uint32_t *edges;
-    size_t edges_capacity;
+    buffer normal, edges, clean, begins, scratch, out, ids;
     item batch[BATCH];
     int pending;
     uint32_t label, document;
+    size_t counted;                        /* features of the present document */
+    uint32_t pass, bits;                   /* of 2^bits passes over one document */
+    uint32_t pass_mask, pass_tag;          /* a pass takes the features whose tags begin so */
     uint64_t documents; /* since the last drain */
     reference *sorted;
     size_t drained;
@@ -37,11 +44,12 @@ API void fm_counter_free(counter *c)
         return;
     table_free(&c->table);
     free(c->normal.data);
+    free(c->edges.data);
     free(c->clean.data);
+    free(c->begins.data);
     free(c->scratch.data);
     free(c->out.data);
     free(c->ids.data);
-    free(c->edges);
     free(c->sorted);
     free(c->label_bytes.data);
     free(c->label_begin);
@@ -52,7 +60,6 @@ API void fm_counter_free(counter *c)
 API counter *fm_counter_new(const tokenizer *t, int mode, uint64_t limit)
 {
     counter *c = calloc(1, sizeof *c);
-    make_masks();
     if (c && table_init(&c->table, mode == TERMS ? sizeof(slot) : sizeof(wide_slot), (size_t)limit)) {
         fm_counter_free(c);
         return NULL;
@@ -67,7 +74,7 @@ API counter *fm_counter_new(const tokenizer *t, int mode, uint64_t limit)
 /* Returns the number of the label, which is new. */
 API int64_t fm_counter_label(counter *c, const uint8_t *label, uint64_t size)
 {
-    if (c->labels == UINT32_MAX)
+    if (c->labels == UINT32_MAX || size > LONGEST_DOCUMENT)
         return UNSUPPORTED;
     if (append(&c->label_bytes, label, (size_t)size))
         return NO_MEMORY;
@@ -82,11 +89,12 @@ API int64_t fm_counter_label(counter *c, const uint8_t *label, uint64_t size)
     return c->labels++;
 }
 
-static int count_batch(counter *c)
+static int count_all(counter *c)
 {
     table *t = &c->table;
     int n = c->pending, wide = c->mode != TERMS;
     c->pending = 0;
+    c->counted += (size_t)n;
     for (int i = 0; i < n; i++) {
         const item *it = &c->batch[i];
         slot *s = find(t, it, c->label, wide);
@@ -113,6 +121,33 @@ static int count_batch(counter *c)
     return 0;
 }
 
+/* Counts the batch, or returns FULL; however large keys are, a table takes a few. */
+static int count_batch(counter *c)
+{
+    if (c->pending && c->table.full && c->table.used > FEWEST && c->bits < MOST_BITS) {
+        c->pending = 0;
+        return FULL;
+    }
+    return count_all(c);
+}
+
+/* Takes the first c->counted features of the present document out again; returns FULL when that is done. */
+static int uncount_batch(counter *c)
+{
+    int n = c->pending;
+    c->pending = 0;
+    for (int i = 0; i < n && c->counted; i++, c->counted--) {
+        slot *s = find(&c->table, &c->batch[i], c->label, c->mode != TERMS);
+        s->tf--;
+        if (c->mode != TERMS) {
+            wide_slot *w = (wide_slot *)s;
+            w->df -= w->last == c->document;
+            w->last = w->last == c->document ? 0 : w->last;
+        }
+    }
+    return c->counted ? 0 : FULL;
+}
+
 /* Looks the batch up: appends int32, little-endian. */
 static int look_up_batch(counter *c)
 {
@@ -137,6 +172,8 @@ static inline int emit(counter *c, const uint8_t *key, uint32_t length, batch_fu
 {
     item *it = &c->batch[c->pending];
     make_item(it, key, length, c->label);
+    if ((it->tag & c->pass_mask) != c->pass_tag)
+        return 0;
     PREFETCH(slot_at(&c->table, it->tag & (c->table.capacity - 1)));
     return LIKELY(++c->pending < BATCH) ? 0 : full(c);
 }
@@ -161,61 +198,47 @@ static int emit_prefixed(counter *c, char mark, const uint8_t *rest, uint32_t le
     return error;
 }
 
-static int reserve_edges(counter *c, size_t bytes)
-{
-    size_t need = bytes + 2 + 64;
-    if (need <= c->edges_capacity)
-        return 0;
-    uint32_t *grown = realloc(c->edges, need * 3 / 2 * sizeof *grown);
-    if (!grown)
-        return NO_MEMORY;
-    c->edges = grown;
-    c->edges_capacity = need * 3 / 2;
-    return 0;
-}
-
 static int is_continuation(uint8_t b)
 {
     return (b & 0xC0) == 0x80;
 }
 
-/* Rewrites the words in c->normal as " one two three " in c->clean, so that every n-gram stands there as it is. */
-static int64_t clean_words(counter *c, size_t count)
+/* Words of the next chunk of a document, in c->normal: where they begin and end in turn. *to is good until the next
+ * call. Returns how many numbers there are, or NO_MEMORY. */
+static int64_t next_words(counter *c, const uint8_t *text, size_t size, const uint32_t **to)
 {
-    const tokenizer *t = c->tokenizer;
-    buffer *to = &c->clean;
-    size_t words = 0;
-    to->size = 0;
-    if (reserve(to, 2 * c->normal.size + 2))
+    c->normal.size = 0;
+    if (normalize(c->tokenizer, text, size, &c->normal) || reserve(&c->edges, (c->normal.size + 2 + 64) * 4))
         return NO_MEMORY;
-    uint32_t *from = c->edges, *out = c->edges;
-    if (t->characters) { /* more words than edges: the source of the edges is put at the end */
-        if (reserve_edges(c, 2 * c->normal.size + count))
-            return NO_MEMORY;
-        from = c->edges + c->edges_capacity - count;
-        out = c->edges;
-        memmove(from, c->edges, count * sizeof *from);
-    }
-    to->data[to->size++] = ' ';
+    uint32_t *edge = (uint32_t *)(void *)c->edges.data;
+    *to = edge;
+    return (int64_t)edges(c->normal.data, c->normal.size, edge);
+}
+
+/* Appends words as "one two three " to c->clean, so that every n-gram stands there as it is, and to c->begins where
+ * each of them begins. */
+static int append_words(counter *c, const uint32_t *edge, size_t count)
+{
+    int characters = c->tokenizer->characters;
+    buffer *to = &c->clean;
+    if (reserve(to, 2 * c->normal.size) || reserve(&c->begins, (c->normal.size + 1) * 4))
+        return NO_MEMORY;
+    uint32_t *begin = (uint32_t *)(void *)(c->begins.data + c->begins.size);
     for (size_t i = 0; i < count; i += 2) {
-        uint32_t at = from[i], end = from[i + 1];
+        uint32_t at = edge[i], end = edge[i + 1];
         while (at < end) {
-            uint32_t stop = at + 1;
-            if (t->characters)
-                while (stop < end && is_continuation(c->normal.data[stop]))
-                    stop++;
-            else
-                stop = end;
-            out[2 * words] = (uint32_t)to->size;
+            uint32_t stop = characters ? at + 1 : end;
+            while (stop < end && is_continuation(c->normal.data[stop]))
+                stop++;
+            *begin++ = (uint32_t)to->size;
             memcpy(to->data + to->size, c->normal.data + at, stop - at);
             to->size += stop - at;
-            out[2 * words + 1] = (uint32_t)to->size;
-            words++;
             to->data[to->size++] = ' ';
             at = stop;
         }
     }
-    return (int64_t)words;
+    c->begins.size = (size_t)((uint8_t *)begin - c->begins.data);
+    return 0;
 }
 
 static int emit_characters(counter *c, uint32_t begin, uint32_t end, uint32_t width, batch_function full)
@@ -240,50 +263,6 @@ static int emit_characters(counter *c, uint32_t begin, uint32_t end, uint32_t wi
     return 0;
 }
 
-/* All features of one document, in the order of the Python twin. */
-static int features(counter *c, const uint8_t *text, size_t size, batch_function full)
-{
-    const tokenizer *t = c->tokenizer;
-    int error = 0;
-    c->normal.size = 0;
-    if (size * t->longest > LONGEST_DOCUMENT)
-        return UNSUPPORTED;
-    if (normalize(t, text, size, &c->normal) || reserve_edges(c, c->normal.size))
-        return NO_MEMORY;
-    size_t count = edges(c->normal.data, c->normal.size, c->edges);
-    const uint32_t *e = c->edges;
-    if (t->words_only && !t->characters) {
-        for (size_t i = 0; i < count && !error; i += 2)
-            error = emit(c, c->normal.data + e[i], e[i + 1] - e[i], full);
-        return error ? error : full(c);
-    }
-    int64_t words = clean_words(c, count);
-    if (words < 0)
-        return (int)words;
-    e = c->edges;
-    const uint8_t *data = c->clean.data;
-    c->scratch.size = 0;
-    for (uint32_t k = 0; k < t->ngram_count && !error; k++) {
-        uint32_t width = t->ngrams[k];
-        for (int64_t i = 0; i + width <= words && !error; i++)
-            error = emit(c, data + e[2 * i], e[2 * (i + width - 1) + 1] - e[2 * i], full);
-    }
-    for (uint32_t k = 0; k < t->character_ngram_count && !error; k++)
-        for (int64_t i = 0; i < words && !error; i++)
-            error = emit_characters(c, e[2 * i], e[2 * i + 1], t->character_ngrams[k], full);
-    for (int64_t i = 0; i < words && i < (int64_t)t->head && !error; i++)
-        error = emit_prefixed(c, '^', data + e[2 * i], e[2 * i + 1] - e[2 * i], full);
-    return error ? error : full(c);
-}
-
-static int count_document(counter *c, const uint8_t *text, size_t size)
-{
-    c->document++;
-    int error = features(c, text, size, count_batch);
-    c->documents += !error;
-    return error;
-}
-
 /* Where a chunk from `begin` on ends: behind the last byte that ends a word, or behind the first where the chunk has
  * none. */
 static uint64_t chunk_end(const tokenizer *t, const uint8_t *data, uint64_t begin, uint64_t n)
@@ -299,6 +278,84 @@ static uint64_t chunk_end(const tokenizer *t, const uint8_t *data, uint64_t begi
     return end;
 }
 
+/* All features of one document, in the order of the Python twin. */
+static int features(counter *c, const uint8_t *text, size_t size, batch_function full)
+{
+    const tokenizer *t = c->tokenizer;
+    int error = 0, words_alone = t->words_only && !t->characters;
+    if (size > LONGEST_DOCUMENT / t->longest)
+        return UNSUPPORTED;
+    c->scratch.size = c->begins.size = c->clean.size = 0;
+    if (!words_alone && append(&c->clean, " ", 1))
+        return NO_MEMORY;
+    for (uint64_t taken = 0, end; taken < size && !error; taken = end) { /* in chunks, for the sake of memory */
+        const uint32_t *edge;
+        end = chunk_end(t, text, taken, size);
+        int64_t count = next_words(c, text + taken, (size_t)(end - taken), &edge);
+        if (count < 0 || (!words_alone && append_words(c, edge, (size_t)count)))
+            return NO_MEMORY;
+        for (int64_t i = 0; i < count && words_alone && !error; i += 2)
+            error = emit(c, c->normal.data + edge[i], edge[i + 1] - edge[i], full);
+        if (words_alone && !error)
+            error = full(c);
+    }
+    if (error || words_alone)
+        return error;
+    uint32_t sentinel = (uint32_t)c->clean.size;
+    if (append(&c->begins, &sentinel, sizeof sentinel))
+        return NO_MEMORY;
+    const uint32_t *begin = (const uint32_t *)(const void *)c->begins.data; /* each word ends a byte before the next */
+    int64_t words = (int64_t)(c->begins.size / 4) - 1;
+    const uint8_t *data = c->clean.data;
+    for (uint32_t k = 0; k < t->ngram_count && !error; k++) {
+        uint32_t width = t->ngrams[k];
+        for (int64_t i = 0; i + width <= words && !error; i++)
+            error = emit(c, data + begin[i], begin[i + width] - 1 - begin[i], full);
+    }
+    for (uint32_t k = 0; k < t->character_ngram_count && !error; k++)
+        for (int64_t i = 0; i < words && !error; i++)
+            error = emit_characters(c, begin[i], begin[i + 1] - 1, t->character_ngrams[k], full);
+    for (int64_t i = 0; i < words && i < (int64_t)t->head && !error; i++)
+        error = emit_prefixed(c, '^', data + begin[i], begin[i + 1] - 1 - begin[i], full);
+    return error ? error : full(c);
+}
+
+static void begin_pass(counter *c, uint32_t pass, uint32_t bits)
+{
+    c->pass = pass;
+    c->bits = bits;
+    c->pass_mask = bits ? UINT32_MAX << (32 - bits) : 0;
+    c->pass_tag = bits ? pass << (32 - bits) : 0;
+}
+
+/* Counts a document. Returns FULL where the table is to be drained before it is called with the same one again. */
+static int count_document(counter *c, const uint8_t *text, size_t size)
+{
+    int is_alone = !c->table.used, error;
+    if (c->documents == UINT32_MAX) /* a document frequency has 32 bits */
+        return FULL;
+    for (;;) {
+        c->document++;
+        c->counted = 0;
+        error = features(c, text, size, count_batch);
+        if (error != FULL)
+            break;
+        if (!is_alone)
+            return features(c, text, size, uncount_batch);
+        table_clear(&c->table);
+        begin_pass(c, c->pass * 2, c->bits + 1);
+    }
+    if (error)
+        return error;
+    if ((c->pass + 1) >> c->bits == 0) {
+        begin_pass(c, c->pass + 1, c->bits);
+        return FULL;
+    }
+    begin_pass(c, 0, 0);
+    c->documents++;
+    return 0;
+}
+
 /* Counts the words of n bytes that do not end within a word; returns how many bytes were taken, fewer once the table
  * is full. */
 API int64_t fm_count_block(counter *c, const uint8_t *data, uint64_t n)
@@ -307,17 +364,14 @@ API int64_t fm_count_block(counter *c, const uint8_t *data, uint64_t n)
     uint64_t taken = 0;
     while (taken < n && !c->table.full) {
         uint64_t end = chunk_end(t, data, taken, n);
-        if ((end - taken) * t->longest > LONGEST_DOCUMENT)
+        const uint32_t *edge;
+        if (end - taken > LONGEST_DOCUMENT / t->longest)
             return taken ? (int64_t)taken : UNSUPPORTED;
-        c->normal.size = 0;
-        if (normalize(t, data + taken, (size_t)(end - taken), &c->normal) || reserve_edges(c, c->normal.size))
-            return NO_MEMORY;
-        size_t count = edges(c->normal.data, c->normal.size, c->edges);
-        const uint32_t *e = c->edges;
-        int error = 0;
-        for (size_t i = 0; i < count && !error; i += 2)
-            error = emit(c, c->normal.data + e[i], e[i + 1] - e[i], count_batch);
-        if (error || (error = count_batch(c)))
+        int64_t count = next_words(c, data + taken, (size_t)(end - taken), &edge);
+        int error = count < 0 ? NO_MEMORY : 0;
+        for (int64_t i = 0; i < count && !error; i += 2)
+            error = emit(c, c->normal.data + edge[i], edge[i + 1] - edge[i], count_all);
+        if (error || (error = count_all(c)))
             return error;
         taken = end;
     }
@@ -335,7 +389,7 @@ API int64_t fm_count_lines(counter *c, const uint8_t *data, uint64_t n)
             return (int64_t)n; /* what no line end follows is no document */
         int error = count_document(c, data + taken, (size_t)size);
         if (error)
-            return error == UNSUPPORTED && taken ? (int64_t)taken : error;
+            return error == FULL || (error == UNSUPPORTED && taken) ? (int64_t)taken : error;
         taken += size + (end != NULL);
     }
     return (int64_t)taken;
@@ -350,7 +404,7 @@ API int64_t fm_count_documents(counter *c, const uint8_t *data, const uint64_t *
         c->label = labels[i];
         int error = count_document(c, data, (size_t)sizes[i]);
         if (error)
-            return error == UNSUPPORTED && i ? (int64_t)i : error;
+            return error == FULL || (error == UNSUPPORTED && i) ? (int64_t)i : error;
         data += sizes[i];
     }
     return (int64_t)i;
@@ -431,6 +485,8 @@ API int64_t fm_drain(counter *c, const uint8_t **to)
         const slot *s = slot_at(t, r->index);
         const wide_slot *w = (const wide_slot *)s;
         size_t label = 0, label_size = 0;
+        if (!s->tf)
+            continue; /* counted, and taken out again */
         if (c->mode == LABELLED) {
             label = (size_t)c->label_begin[w->label];
             label_size = (size_t)c->label_begin[w->label + 1] - label;

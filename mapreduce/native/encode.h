@@ -42,7 +42,9 @@ static uint64_t rotate(uint64_t x, int n)
     v[c] += v[d];                        \
     v[b] = rotate(v[b] ^ v[c], 63);
 
-/* BLAKE2b (RFC 7693) with a digest of 8 bytes. */
+enum { LONGEST_SALT = 64 };
+
+/* BLAKE2b (RFC 7693) with a digest of 8 bytes; a key has at most LONGEST_SALT. */
 static uint64_t blake2b_8(const uint8_t *data, size_t size, const uint8_t *key, size_t key_size)
 {
     static const uint64_t iv[8] = {0x6A09E667F3BCC908u, 0xBB67AE8584CAA73Bu, 0x3C6EF372FE94F82Bu, 0xA54FF53A5F1D36F1u,
@@ -109,7 +111,7 @@ static uint64_t blake2b_8(const uint8_t *data, size_t size, const uint8_t *key, 
 }
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-static uint8_t pairs[4096][2]; /* two digits for 12 bits */
+static uint8_t pairs[4096][2]; /* two digits for 12 bits; fm_start fills them */
 
 static void make_pairs(void)
 {
@@ -150,8 +152,8 @@ API int64_t fm_encode(counter *c, const uint8_t *data, const uint64_t *sizes, co
 {
     buffer *out = &c->out;
     out->size = 0;
-    if (!pairs[0][0])
-        make_pairs();
+    if (key_size > LONGEST_SALT)
+        return UNSUPPORTED;
     for (uint64_t i = 0; i < count; i++) {
         size_t size = (size_t)sizes[i], hashed_size = (size_t)hashed_sizes[i], label_size = (size_t)label_sizes[i];
         uint64_t hash = blake2b_8(hashed, hashed_size, key, (size_t)key_size);

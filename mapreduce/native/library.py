@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,14 +24,16 @@ except ImportError as error:  # built without libffi, as some small builds of Py
 log = logging.getLogger(__name__)
 
 PREFIX = "_native"
-VERSION = 1
+VERSION = 2
 NO_MEMORY, UNSUPPORTED = -100001, -100002
 TERMS, DOCUMENTS, LABELLED = range(3)
-AS_IS, ADD, ADD_LABELLED, IN_ORDER = range(4)
+AS_IS, ADD, ADD_LABELLED, IN_ORDER = range(4)  # what becomes of lines of one key
+BY_KEY, BY_LINE, BY_VALUE = range(3)  # what lines are sorted by; BY_VALUE is by key, then by value
 OFF = "MAPREDUCE_NATIVE"  # in the environment: 0 turns the library off
 
 _library: Any = None
 _tried = False
+_trying = threading.Lock()
 _why = ""
 
 
@@ -42,8 +45,10 @@ def load() -> Any:
     """The library, or None; says once at -v why there is none."""
     global _library, _tried
     if not _tried:
-        _tried = True
-        _library = _find()
+        with _trying:
+            if not _tried:
+                _library = _find()
+                _tried = True
     return _library if os.environ.get(OFF) != "0" else None
 
 
@@ -70,6 +75,7 @@ def _find() -> Any:
         try:
             library = ctypes.CDLL(path)
             _declare(library)
+            library.fm_start(os.urandom(32))
             _test(library)
             return library
         except (OSError, AttributeError, ValueError) as error:
@@ -84,6 +90,7 @@ def _declare(library: Any) -> None:
     place = ctypes.POINTER(ctypes.c_void_p)
     functions: dict[str, tuple[Any, list[Any]]] = {
         "version": (flag, []),
+        "start": (None, [text]),
         "scan": (signed, [text, number]),
         "use_simd": (None, [flag]),
         "tokenizer_new": (pointer, [text, pointer, flag, pointer, small, pointer, small, small]),
@@ -260,8 +267,8 @@ class Encoder(_Held):
 class Sorter(_Held):
     """Lines in the library, to be sorted, combined and written as runs (see `mapreduce.shuffle.spill`)."""
 
-    def __init__(self, library: Any, reduces: int, seed: int, kind: int, whole: bool, memory: int) -> None:
-        super().__init__(library, "spill", reduces, seed, kind, whole, memory)
+    def __init__(self, library: Any, reduces: int, seed: int, kind: int, order: int, memory: int) -> None:
+        super().__init__(library, "spill", reduces, seed, kind, order, memory)
         self._reduces = reduces
 
     def write(self, lines: bytes) -> bool:
@@ -277,13 +284,14 @@ class Sorter(_Held):
 
 
 def merged(
-    library: Any, runs: Sequence[str], kind: int, whole: bool = False, minimum: int = -(1 << 63)
+    library: Any, runs: Sequence[str], kind: int, order: int = BY_KEY, minimum: int = -(1 << 63)
 ) -> Iterator[bytes]:
     """The lines of sorted runs in order, in blocks.
 
     Args:
-        kind: AS_IS; ADD, lines of one key added; ADD_LABELLED, of one key and label; IN_ORDER, values sorted.
-        whole: the runs are sorted by whole lines.
+        kind: AS_IS; ADD, lines of one key added; ADD_LABELLED, of one key and label; IN_ORDER, values sorted, as they
+            are in runs that are sorted BY_VALUE.
+        order: what the runs are sorted by: BY_KEY, BY_LINE or BY_VALUE.
         minimum: for ADD_LABELLED, keys are left out whose last columns sum to less.
 
     Raises:
@@ -291,7 +299,7 @@ def merged(
     """
     names = (ctypes.c_char_p * max(len(runs), 1))(*map(os.fsencode, runs))
     error, place = ctypes.c_int64(), ctypes.c_void_p()
-    handle = library.fm_merge_new(names, len(runs), kind, whole, minimum, ctypes.byref(error))
+    handle = library.fm_merge_new(names, len(runs), kind, order, minimum, ctypes.byref(error))
     if not handle:
         _check(error.value)
     try:

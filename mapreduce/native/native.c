@@ -20,6 +20,15 @@ API int fm_version(void)
     return VERSION;
 }
 
+/* Once, before anything else and before there are threads that call it: makes what all of it shares. Of random bytes it
+ * takes 32. */
+API void fm_start(const uint8_t *random)
+{
+    memcpy(secret, random, sizeof secret);
+    secret[3] |= 1; /* a product with 0 mixes nothing */
+    make_pairs();
+}
+
 /* Turns the 16-byte instructions off and on, for tests. */
 API void fm_use_simd(int use)
 {

@@ -1,5 +1,8 @@
 /* The shuffle: lines `key TAB value` to sorted runs, one a partition, and runs to one sorted stream.
  *
+ * Lines are sorted by key; by the whole line; or by key and then value, which is not the same, since a key may hold
+ * bytes below the tab. Memory holds a piece of each run and of the output, however many lines have one key.
+ *
  * Twin of mapreduce/shuffle: sums.py for groups of equal keys, spill.py and merge.py for the rest. It knows integers
  * behind a key, and no other values.
  */
@@ -10,8 +13,11 @@
 #include "bytes.h"
 #include "table.h"
 
+enum { BY_KEY = 0, BY_LINE = 1, BY_VALUE = 2 };
+
 /* ---- groups: what becomes of lines with equal keys ---- */
 
+/* IN_ORDER: as they are, out of runs that are sorted by value. */
 enum { AS_IS = 0, ADD = 1, ADD_LABELLED = 2, IN_ORDER = 3 };
 
 typedef struct {
@@ -19,12 +25,13 @@ typedef struct {
     int64_t minimum; /* ADD_LABELLED: the least sum of the last column */
     buffer *out;
     size_t begin, key_size, count;
+    size_t most; /* ADD_LABELLED: bytes at which the lines so far are added up by label */
     int columns;
     int64_t sums[COLUMNS];
     buffer spare;
 } group;
 
-/* Columns of integers from p to end; how many, or -1 where they are not written as Python would. */
+/* Columns of integers of up to 18 digits from p to end; how many, or -1 where they are not written as Python would. */
 static int parse_columns(const uint8_t *p, const uint8_t *end, int64_t *to)
 {
     int columns = 0;
@@ -32,9 +39,9 @@ static int parse_columns(const uint8_t *p, const uint8_t *end, int64_t *to)
         int negative = p < end && *p == '-';
         int64_t value = 0;
         const uint8_t *first = p += negative;
-        for (; p < end && p - first <= 18 && (uint8_t)(*p - '0') < 10; p++)
+        for (; p < end && p - first < 18 && (uint8_t)(*p - '0') < 10; p++)
             value = value * 10 + (*p - '0');
-        if (p == first || p - first > 18 || columns == COLUMNS)
+        if (p == first || columns == COLUMNS)
             return -1;
         if (*first == '0' && (negative || p - first > 1))
             return -1; /* 007, -0 */
@@ -46,6 +53,7 @@ static int parse_columns(const uint8_t *p, const uint8_t *end, int64_t *to)
     }
 }
 
+/* Neither is beyond 4 * 10^18, so that their sum is no overflow. */
 static int add_columns(int64_t *sums, const int64_t *more, int columns)
 {
     const int64_t most = (int64_t)4000000000000000000;
@@ -69,7 +77,7 @@ static int put_columns(buffer *out, const int64_t *sums, int columns)
 }
 
 typedef struct {
-    const uint8_t *label; /* or the whole value */
+    const uint8_t *label;
     size_t size;
     int64_t sums[COLUMNS];
     int columns;
@@ -81,11 +89,12 @@ static int by_label(const void *a, const void *b)
     return compare_bytes(x->label, x->size, y->label, y->size);
 }
 
-/* The lines of the group, which stand in `out` as they came, sorted by value or added up by label. */
-static int group_members(group *g)
+/* Adds up, by label, the lines of the group that stand in `out`; they stay as they are on failure. At the end of the
+ * group they go where their sums are too small. */
+static int add_members(group *g, int is_end)
 {
     buffer *out = g->out;
-    int error = 0, labelled = g->kind == ADD_LABELLED;
+    int error = 0;
     size_t size = out->size - g->begin, n = 0, kept = 0;
     g->spare.size = 0;
     member *m = malloc(g->count * sizeof *m);
@@ -96,47 +105,38 @@ static int group_members(group *g)
     const uint8_t *p = g->spare.data, *end = p + size;
     for (; p < end && !error; n++) {
         const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
-        if (p + g->key_size == stop && g->count > 1)
-            error = UNSUPPORTED; /* a key without a value; the Python twin knows what that means */
-        else {
-            m[n].label = p + g->key_size + (p + g->key_size < stop);
-            m[n].size = (size_t)(stop - m[n].label);
-            if (labelled) {
-                const uint8_t *tab = memchr(m[n].label, '\t', m[n].size);
-                m[n].size = tab ? (size_t)(tab - m[n].label) : 0;
-                m[n].columns = tab ? parse_columns(tab + 1, stop, m[n].sums) : -1;
-                if (m[n].columns < 0)
-                    error = UNSUPPORTED;
-            }
-        }
+        m[n].label = p + g->key_size + (p + g->key_size < stop);
+        const uint8_t *tab = memchr(m[n].label, '\t', (size_t)(stop - m[n].label));
+        m[n].size = tab ? (size_t)(tab - m[n].label) : 0;
+        m[n].columns = tab ? parse_columns(tab + 1, stop, m[n].sums) : -1;
+        if (m[n].columns < 0)
+            error = UNSUPPORTED;
         p = stop + 1;
     }
     if (!error)
         qsort(m, n, sizeof *m, by_label);
     int64_t total = 0;
-    for (size_t i = 0; i < n && labelled && !error; i++) {
-        if (kept && !by_label(&m[kept - 1], &m[i])) {
-            if (m[kept - 1].columns != m[i].columns || add_columns(m[kept - 1].sums, m[i].sums, m[i].columns))
-                error = UNSUPPORTED;
-        } else {
-            m[kept++] = m[i];
-        }
+    for (size_t i = 0; i < n && !error; i++) {
         int64_t last = m[i].sums[m[i].columns - 1];
+        if (!kept || by_label(&m[kept - 1], &m[i]))
+            m[kept++] = m[i];
+        else if (m[kept - 1].columns != m[i].columns || add_columns(m[kept - 1].sums, m[i].sums, m[i].columns))
+            error = UNSUPPORTED;
         if (add_columns(&total, &last, 1))
             error = UNSUPPORTED;
     }
     if (!error) {
         out->size = g->begin;
-        if (labelled && total < g->minimum)
+        if (is_end && total < g->minimum)
             kept = 0;
-        for (size_t i = 0; i < (labelled ? kept : n) && !error; i++) {
+        for (size_t i = 0; i < kept && !error; i++) {
             error = append(out, g->spare.data, g->key_size);
             error = error ? error : append(out, "\t", 1);
             error = error ? error : append(out, m[i].label, m[i].size);
-            error = error ? error : append(out, labelled ? "\t" : "\n", 1);
-            if (labelled && !error)
-                error = put_columns(out, m[i].sums, m[i].columns);
+            error = error ? error : append(out, "\t", 1);
+            error = error ? error : put_columns(out, m[i].sums, m[i].columns);
         }
+        g->count = kept;
     }
     free(m);
     return error;
@@ -164,8 +164,8 @@ static int group_end(group *g)
         g->out->size = g->begin + g->key_size;
         g->out->data[g->out->size++] = '\t';
         error = put_columns(g->out, g->sums, g->columns);
-    } else if (g->count > 1 && g->kind > ADD) {
-        error = group_members(g);
+    } else if (g->count > 1 && g->kind == ADD_LABELLED) {
+        error = add_members(g, 1);
     } else if (g->count && g->kind == ADD_LABELLED && g->minimum > INT64_MIN) {
         error = group_of_one(g);
     }
@@ -177,7 +177,7 @@ static int group_end(group *g)
 static int group_line(group *g, const uint8_t *line, size_t size, size_t key_size)
 {
     buffer *out = g->out;
-    if (g->kind == AS_IS)
+    if (g->kind == AS_IS || g->kind == IN_ORDER)
         return append(out, line, size);
     if (g->count && g->key_size == key_size && !memcmp(out->data + g->begin, line, key_size)) {
         if (g->kind == ADD) {
@@ -195,6 +195,15 @@ static int group_line(group *g, const uint8_t *line, size_t size, size_t key_siz
             g->count++;
             return 0;
         }
+        if (out->size - g->begin > g->most) {
+            int error = add_members(g, 0);
+            size_t left = out->size - g->begin;
+            g->most = left > PIECE / 2 ? 2 * left : PIECE;
+            if (error) {
+                g->count = 0;
+                return error;
+            }
+        }
         g->count++;
         return append(out, line, size);
     }
@@ -204,6 +213,7 @@ static int group_line(group *g, const uint8_t *line, size_t size, size_t key_siz
     g->begin = out->size;
     g->key_size = key_size;
     g->count = 1;
+    g->most = PIECE;
     return append(out, line, size);
 }
 
@@ -214,7 +224,7 @@ typedef struct {
     reference *sorted;
     size_t count, capacity, limit;
     uint32_t reduces, seed;
-    int kind, whole, ascending;
+    int kind, order, ascending;
 } spill;
 
 API void fm_spill_free(spill *s)
@@ -227,15 +237,15 @@ API void fm_spill_free(spill *s)
     free(s);
 }
 
-/* seed: what the partitioner's hash starts at. kind: how lines of one key are combined. whole: sort whole lines. */
-API spill *fm_spill_new(uint32_t reduces, uint32_t seed, int kind, int whole, uint64_t limit)
+/* seed: what the partitioner's hash starts at. kind: how lines of one key are combined. order: what is sorted by. */
+API spill *fm_spill_new(uint32_t reduces, uint32_t seed, int kind, int order, uint64_t limit)
 {
     spill *s = calloc(1, sizeof *s);
     if (s) {
         s->reduces = reduces;
         s->seed = seed;
         s->kind = kind;
-        s->whole = whole;
+        s->order = order;
         s->ascending = 1;
         s->limit = (size_t)limit;
     }
@@ -252,25 +262,28 @@ static uint32_t partition(const uint8_t *key, size_t size, uint32_t seed, uint32
     return (code & 0x7FFFFFFFu) % reduces;
 }
 
-/* Takes whole lines, each with its LF, or none of them and returns UNSUPPORTED: where one has no tab, and whole lines
- * are not what is sorted. Returns 1 when it is time to spill, else 0. */
-API int64_t fm_spill_write(spill *s, const uint8_t *data, uint64_t n)
+/* Whether a line is to stand after the next one. */
+static int is_out_of_order(const spill *s, const reference *r, const uint8_t *line, const reference *next,
+                           const uint8_t *next_line)
 {
-    size_t at = s->lines.size, end = at + (size_t)n, before = s->count;
-    if (append(&s->lines, data, (size_t)n))
-        return NO_MEMORY;
+    if (r->prefix != next->prefix)
+        return r->prefix > next->prefix;
+    int c = compare_bytes(line, r->length, next_line, next->length);
+    if (!c && s->order == BY_VALUE)
+        c = compare_bytes(line + r->length, r->index - 1 - r->length, next_line + next->length,
+                          next->index - 1 - next->length);
+    return c > 0;
+}
+
+static int take_lines(spill *s, size_t at, size_t end)
+{
     while (at < end) {
         const uint8_t *line = s->lines.data + at;
         const uint8_t *stop = memchr(line, '\n', end - at);
-        size_t size = stop ? (size_t)(stop - line) : UINT32_MAX;
-        if (size >= UINT32_MAX || s->count >= UINT32_MAX)
+        size_t size = stop ? (size_t)(stop - line) : 0;
+        const uint8_t *tab = s->order == BY_LINE ? stop : memchr(line, '\t', size);
+        if (!stop || !tab || size >= INT32_MAX || s->count >= UINT32_MAX)
             return UNSUPPORTED;
-        const uint8_t *tab = s->whole ? NULL : memchr(line, '\t', size);
-        if (!tab && !s->whole) {
-            s->lines.size = end - (size_t)n;
-            s->count = before;
-            return UNSUPPORTED;
-        }
         if (s->count == s->capacity) {
             size_t capacity = s->capacity ? s->capacity * 3 / 2 : 1 << 12;
             reference *grown = realloc(s->sorted, capacity * sizeof *grown);
@@ -281,28 +294,40 @@ API int64_t fm_spill_write(spill *s, const uint8_t *data, uint64_t n)
         }
         reference *r = &s->sorted[s->count];
         r->index = (uint32_t)size + 1;
-        r->length = (uint32_t)(tab ? (size_t)(tab - line) : size);
+        r->length = (uint32_t)(tab - line);
         r->order = (uint32_t)s->count;
         r->prefix = prefix_at(line, r->length, 0);
         r->key = NULL;
-        if (s->ascending && s->count) {
-            const reference *last = r - 1;
-            if (last->prefix > r->prefix ||
-                (last->prefix == r->prefix &&
-                 compare_bytes(line - last->index, last->length, line, r->length) > 0))
-                s->ascending = 0;
-        }
+        if (s->ascending && s->count && is_out_of_order(s, r - 1, line - r[-1].index, r, line))
+            s->ascending = 0;
         s->count++;
         at += size + 1;
     }
-    return s->lines.size + s->count * (sizeof(reference) + 4) > s->limit;
+    return 0;
+}
+
+/* Takes whole lines, each with its LF, or none of them and returns UNSUPPORTED: where one has no tab, and whole lines
+ * are not what is sorted. Returns 1 when it is time to spill, else 0. */
+API int64_t fm_spill_write(spill *s, const uint8_t *data, uint64_t n)
+{
+    size_t before = s->lines.size, count = s->count;
+    int error = append(&s->lines, data, (size_t)n) ? NO_MEMORY : take_lines(s, before, before + (size_t)n);
+    if (error) {
+        s->lines.size = before;
+        s->count = count;
+        return error;
+    }
+    return s->lines.size + s->count * (sizeof(reference) + 8) > s->limit;
 }
 
 static int write_out(FILE *file, buffer *out, size_t size)
 {
-    errno = 0;
-    if (size && fwrite(out->data, 1, size, file) != size)
-        return errno ? -errno : -EIO;
+    for (size_t written = 0; written < size;) {
+        errno = 0;
+        written += fwrite(out->data + written, 1, size - written, file);
+        if (written < size && errno != EINTR)
+            return errno ? -errno : -EIO;
+    }
     memmove(out->data, out->data + size, out->size - size);
     out->size -= size;
     return 0;
@@ -319,13 +344,13 @@ static int write_run(spill *s, const uint32_t *which, size_t n, const char *path
     s->out.size = 0;
     for (size_t i = 0; i < n && !error; i++) {
         const reference *r = &s->sorted[which[i]];
-        error = group_line(&g, r->key, r->index, s->whole ? r->index - 1 : r->length);
+        error = group_line(&g, r->key, r->index, r->length);
         if (error == UNSUPPORTED) { /* a combiner may leave lines as they are */
             error = g.count > 1 ? group_end(&g) : 0;
             g.count = 0;
             error = error ? error : append(&s->out, r->key, r->index);
         }
-        if (!error && s->out.size > PIECE && g.kind != AS_IS && g.begin > 0 && g.count) {
+        if (!error && s->out.size > PIECE && g.begin > 0 && g.count) {
             error = write_out(file, &s->out, g.begin);
             g.begin = 0;
         } else if (!error && s->out.size > PIECE && !g.count) {
@@ -345,6 +370,28 @@ static int write_run(spill *s, const uint32_t *which, size_t n, const char *path
     return error;
 }
 
+/* Sorts lines that are sorted by key by value, too. */
+static void sort_values(reference *r, size_t n)
+{
+    for (size_t i = 0, end; i < n; i = end) {
+        uint32_t key = r[i].length;
+        for (end = i + 1; end < n && !compare_bytes(r[i].key, key, r[end].key, r[end].length);)
+            end++;
+        if (end - i == 1)
+            continue;
+        for (size_t k = i; k < end; k++) {
+            r[k].key += key;
+            r[k].length = r[k].index - 1 - key;
+            r[k].prefix = prefix_at(r[k].key, r[k].length, 0);
+        }
+        radix_sort(r + i, end - i, 0, 56);
+        for (size_t k = i; k < end; k++) {
+            r[k].key -= key;
+            r[k].length = key;
+        }
+    }
+}
+
 /* Sorts, combines and writes what it holds to paths[partition], and is empty again; sizes[partition] is the number
  * of lines there, before combining; without any no file is written. */
 API int64_t fm_spill_flush(spill *s, const char *const *paths, uint64_t *sizes)
@@ -359,10 +406,12 @@ API int64_t fm_spill_flush(spill *s, const char *const *paths, uint64_t *sizes)
     }
     if (!error && !s->ascending)
         radix_sort(s->sorted, n, 0, 56);
+    if (!error && !s->ascending && s->order == BY_VALUE)
+        sort_values(s->sorted, n);
     for (size_t i = 0; i < n && !error; i++) {
         const reference *r = &s->sorted[i];
         size_t key_size = r->length;
-        if (s->whole) {
+        if (s->order == BY_LINE) {
             const uint8_t *tab = memchr(r->key, '\t', key_size);
             key_size = tab ? (size_t)(tab - r->key) : key_size;
         }
@@ -398,7 +447,7 @@ typedef struct {
 typedef struct {
     run *runs;
     uint32_t *heap, count, live;
-    int whole;
+    int order;
     group group;
     buffer out;
     size_t given;
@@ -421,7 +470,7 @@ API void fm_merge_free(merge *m)
 }
 
 /* Moves to the next line of a run. */
-static int advance(run *r, int whole)
+static int advance(run *r, int order)
 {
     r->at += r->size;
     for (size_t searched = 0;;) {
@@ -430,7 +479,7 @@ static int advance(run *r, int whole)
         const uint8_t *stop = there > searched ? memchr(line + searched, '\n', there - searched) : NULL;
         if (stop) {
             r->size = (size_t)(stop - line) + 1;
-            const uint8_t *tab = whole ? NULL : memchr(line, '\t', r->size - 1);
+            const uint8_t *tab = order == BY_LINE ? NULL : memchr(line, '\t', r->size - 1);
             r->key_size = tab ? (size_t)(tab - line) : r->size - 1;
             r->prefix = prefix_at(line, (uint32_t)(r->key_size < 8 ? r->key_size : 8), 0);
             return 0;
@@ -445,7 +494,9 @@ static int advance(run *r, int whole)
         errno = 0;
         size_t got = fread(r->data.data + there, 1, r->data.capacity - PAD - there, r->file);
         r->data.size += got;
-        if (!got) {
+        if (!got && ferror(r->file) && errno == EINTR) {
+            clearerr(r->file);
+        } else if (!got) {
             r->size = 0;
             return ferror(r->file) ? (errno ? -errno : -EIO) : there ? UNSUPPORTED : 0;
         }
@@ -457,7 +508,11 @@ static int comes_before(const merge *m, uint32_t a, uint32_t b)
     const run *x = &m->runs[a], *y = &m->runs[b];
     if (x->prefix != y->prefix)
         return x->prefix < y->prefix;
-    int c = compare_bytes(x->data.data + x->at, x->key_size, y->data.data + y->at, y->key_size);
+    const uint8_t *one = x->data.data + x->at, *other = y->data.data + y->at;
+    int c = compare_bytes(one, x->key_size, other, y->key_size);
+    if (!c && m->order == BY_VALUE)
+        c = compare_bytes(one + x->key_size, x->size - 1 - x->key_size, other + y->key_size,
+                          y->size - 1 - y->key_size);
     return c ? c < 0 : a < b;
 }
 
@@ -475,7 +530,7 @@ static void sift_down(merge *m, uint32_t at)
 }
 
 /* minimum: for labelled sums, the least sum of the last column that is kept. NULL and *error on failure. */
-API merge *fm_merge_new(const char *const *paths, uint32_t count, int kind, int whole, int64_t minimum, int64_t *error)
+API merge *fm_merge_new(const char *const *paths, uint32_t count, int kind, int order, int64_t minimum, int64_t *error)
 {
     merge *m = calloc(1, sizeof *m);
     *error = NO_MEMORY;
@@ -483,7 +538,7 @@ API merge *fm_merge_new(const char *const *paths, uint32_t count, int kind, int 
         return NULL;
     m->runs = calloc((size_t)count + 1, sizeof *m->runs);
     m->heap = calloc((size_t)count + 1, sizeof *m->heap);
-    m->whole = whole;
+    m->order = order;
     if (!m->runs || !m->heap) {
         fm_merge_free(m);
         return NULL;
@@ -498,7 +553,7 @@ API merge *fm_merge_new(const char *const *paths, uint32_t count, int kind, int 
             setvbuf(r->file, NULL, _IONBF, 0);
         if (!*error)
             *error = reserve(&r->data, 1 << 17);
-        if (*error || (*error = advance(r, whole))) {
+        if (*error || (*error = advance(r, order))) {
             fm_merge_free(m);
             return NULL;
         }
@@ -523,8 +578,8 @@ API int64_t fm_merge_next(merge *m, const uint8_t **to)
     int error = 0;
     while (m->live) {
         run *r = &m->runs[m->heap[0]];
-        error = group_line(&m->group, r->data.data + r->at, r->size, m->whole ? r->size - 1 : r->key_size);
-        if (error || (error = advance(r, m->whole)))
+        error = group_line(&m->group, r->data.data + r->at, r->size, r->key_size);
+        if (error || (error = advance(r, m->order)))
             return error;
         if (!r->size)
             m->heap[0] = m->heap[--m->live];

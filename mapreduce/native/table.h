@@ -10,7 +10,7 @@
 
 /* ---- table: keys and what was counted of them ---- */
 
-enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2 };
+enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2, LEAST_MEMORY = 1 << 18 };
 
 typedef struct {
     uint64_t low, high; /* the bytes of a key of up to 16; of a longer one its first 8, and its place in the arena */
@@ -37,48 +37,52 @@ typedef struct {
     uint32_t length, tag;
 } item;
 
-static uint8_t masks[INLINE_KEY + 1][INLINE_KEY];
-static const uint64_t K1 = 0x9E3779B97F4A7C15u, K2 = 0xC2B2AE3D27D4EB4Fu, K3 = 0x165667B19E3779F9u;
+/* The hash is keyed with random bits of the process (fm_start): nobody can write keys that fall on each other. What it
+ * is shows nowhere, since a table is drained in the order of its keys. */
+static uint64_t secret[4] = {0x9E3779B97F4A7C15u, 0xC2B2AE3D27D4EB4Fu, 0x165667B19E3779F9u, 0x27D4EB2F165667C5u};
 
-static void make_masks(void)
+/* The two halves of the product, folded. */
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-    for (int n = 0; n <= INLINE_KEY; n++)
-        memset(masks[n], 255, (size_t)n);
-}
-
-static uint32_t finish(uint64_t low, uint64_t high, uint64_t rest)
-{
-    uint64_t h = (low * K1) ^ ((high * K2) << 32 | (high * K2) >> 32) ^ rest;
-    h = (h ^ h >> 29) * K3;
-    return (uint32_t)(h >> 32) ^ (uint32_t)h;
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 both;
+    both product = (both)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    const uint64_t half = UINT32_MAX;
+    uint64_t low = (a & half) * (b & half), one = (a >> 32) * (b & half), other = (a & half) * (b >> 32);
+    uint64_t middle = (low >> 32) + (one & half) + (other & half);
+    uint64_t high = (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32) + (middle >> 32);
+    return (middle << 32 | (low & half)) ^ high;
+#endif
 }
 
 /* A key with PAD readable bytes behind it. */
 static inline void make_item(item *it, const uint8_t *key, uint32_t length, uint32_t label)
 {
+    static const uint8_t ones[2 * INLINE_KEY] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                                 255, 255, 255, 255, 255, 255, 255, 255};
+    uint64_t rest = secret[2] ^ ((uint64_t)label << 32 | length), low, high;
     it->key = key;
     it->length = length;
-    uint64_t rest = (uint64_t)length * K3 + (uint64_t)label * K1;
     memcpy(&it->low, key, 8);
-    if (LIKELY(length <= INLINE_KEY)) {
-        uint64_t low, high;
+    if (LIKELY(length <= INLINE_KEY)) { /* without what stands behind it */
         memcpy(&it->high, key + 8, 8);
-        memcpy(&low, masks[length], 8);
-        memcpy(&high, masks[length] + 8, 8);
-        it->low &= low;
-        it->high &= high;
-        it->tag = finish(it->low, it->high, rest);
-        return;
+        memcpy(&low, ones + INLINE_KEY - length, 8);
+        memcpy(&high, ones + INLINE_KEY - length + 8, 8);
+        low = it->low &= low;
+        high = it->high &= high;
+    } else {
+        for (uint32_t i = 0; i < length - INLINE_KEY; i += INLINE_KEY) {
+            memcpy(&low, key + i, 8);
+            memcpy(&high, key + i + 8, 8);
+            rest = mix(low ^ secret[3], high ^ rest);
+        }
+        memcpy(&low, key + length - 16, 8);
+        memcpy(&high, key + length - 8, 8);
+        it->high = 0;
     }
-    uint64_t h = rest, word;
-    for (uint32_t i = 8; i + 8 <= length; i += 8) {
-        memcpy(&word, key + i, 8);
-        h = (h ^ word) * K2;
-        h ^= h >> 31;
-    }
-    memcpy(&word, key + length - 8, 8);
-    it->high = 0;
-    it->tag = finish(it->low, word, h);
+    it->tag = (uint32_t)mix(mix(low ^ secret[0], high ^ secret[1]) ^ rest, secret[3]);
 }
 
 static slot *slot_at(const table *t, size_t index)
@@ -106,7 +110,7 @@ static int table_init(table *t, size_t stride, size_t limit)
     memset(t, 0, sizeof *t);
     t->stride = stride;
     t->capacity = 1 << 11;
-    t->limit = limit;
+    t->limit = limit < LEAST_MEMORY ? LEAST_MEMORY : limit;
     t->slots = new_slots(t->capacity, stride);
     return t->slots ? 0 : NO_MEMORY;
 }
@@ -129,7 +133,8 @@ static void table_free(table *t)
 static int table_grow(table *t)
 {
     size_t capacity = t->capacity * 2;
-    if (capacity * (t->stride * 3 / 2 + 20) + t->arena.size > t->limit) {
+    size_t beside = t->stride / 2 > 20 ? t->stride / 2 : 20; /* the old table first, what sorts the new one later */
+    if (capacity * (t->stride + beside) + t->arena.size > t->limit) {
         t->full = 1;
         if (t->used < t->capacity / 8 * 7)
             return 0;
@@ -240,31 +245,26 @@ static void insertion_sort(reference *r, size_t n)
     }
 }
 
-static int by_length_and_order(const void *a, const void *b)
-{
-    const reference *x = a, *y = b;
-    if (x->length != y->length)
-        return x->length > y->length ? 1 : -1;
-    return (x->order > y->order) - (x->order < y->order);
-}
-
-/* Radix sort from the first byte on. The largest bucket is done by the loop, so recursion is at most log2(n) deep
- * whatever the keys are. `depth` is where the prefixes were taken, `shift` the byte of them that is looked at. */
+/* Radix sort from the first byte on, in place. The largest bucket is done by the loop, so recursion is at most log2(n)
+ * deep whatever the keys are. `depth` is where the prefixes were taken, `shift` the byte of them that is looked at.
+ * Keys that are equal but for zeros at their ends are sorted by length and order, which are their prefix then. */
 static void radix_sort(reference *r, size_t n, uint32_t depth, int shift)
 {
+    const uint32_t at_end = UINT32_MAX;
     while (n > 24) {
         if (shift < 0) {
             uint32_t longest = 0;
+            if (depth == at_end)
+                return;
             depth += 8;
             for (size_t i = 0; i < n; i++)
                 if (r[i].length > longest)
                     longest = r[i].length;
-            if (longest <= depth) {
-                qsort(r, n, sizeof *r, by_length_and_order);
-                return;
-            }
+            if (longest <= depth)
+                depth = at_end;
             for (size_t i = 0; i < n; i++)
-                r[i].prefix = prefix_at(r[i].key, r[i].length, depth);
+                r[i].prefix = depth == at_end ? (uint64_t)r[i].length << 32 | r[i].order
+                                              : prefix_at(r[i].key, r[i].length, depth);
             shift = 56;
         }
         size_t begin[257] = {0}, next[256], largest = 0;

@@ -64,7 +64,7 @@ API tokenizer *fm_tokenizer_new(const uint8_t *text, const uint32_t *offsets, in
         return NULL;
     t->ngrams = copy_numbers(ngrams, ngram_count);
     t->character_ngrams = copy_numbers(character_ngrams, character_ngram_count);
-    t->text = malloc(offsets[256] + 1);
+    t->text = malloc((size_t)offsets[256] + 1);
     if (!t->ngrams || !t->character_ngrams || !t->text) {
         fm_tokenizer_free(t);
         return NULL;

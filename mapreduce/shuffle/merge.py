@@ -1,7 +1,7 @@
 """The reduce side of the shuffle: merges the sorted runs of one partition into one sorted stream of lines.
 
 Runs are merged a few at a time, so any number of them takes bounded memory and few open files. The native library
-merges where it is there; `heapq` does else. Lines of equal keys come in the order of the runs.
+merges where it is there; `heapq` does else. Lines that are equal by what is sorted by come in the order of the runs.
 """
 
 from __future__ import annotations
@@ -10,43 +10,48 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from heapq import merge as heap_merge
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import LEAST
 from mapreduce.shuffle.lines import key_of
 
 FILES = 64  # merged at a time; more runs go through runs of runs
+_KEYS: dict[int, Any] = {
+    native.BY_KEY: key_of,
+    native.BY_LINE: None,
+    native.BY_VALUE: lambda line: line.partition(b"\t"),  # they all have a tab
+}
 
 
-def merge(runs: list[str], directory: str, sort_values: bool = False, memory: int = 256 << 20) -> Iterator[bytes]:
-    """Lines of all runs in order of their keys' bytes, without line ends.
+def merge(runs: list[str], directory: str, order: int = native.BY_KEY, memory: int = 256 << 20) -> Iterator[bytes]:
+    """Lines of all runs in their order, without line ends.
 
     Args:
         runs: paths; lines of equal keys come in the order of the paths.
         directory: where runs of runs may be written.
-        sort_values: the runs are sorted by the whole line.
+        order: what the runs are sorted by: BY_KEY, BY_LINE or BY_VALUE of `mapreduce.native.library`.
         memory: runs that fit are sorted in memory where there is no native library, which is faster than a heap.
     """
     if native.load():
-        return _lines_of(merge_blocks(runs, directory, native.AS_IS, sort_values))
-    if sum(map(os.path.getsize, runs)) * 6 <= memory:
-        return _sort(runs, sort_values)
+        return _lines_of(merge_blocks(runs, directory, native.AS_IS, order))
+    if sum(map(os.path.getsize, runs)) * (12 if order == native.BY_VALUE else 6) <= memory:
+        return _sort(runs, order)
     generation = 0
     while len(runs) > FILES:
         groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
         runs = [
-            _write(directory, generation, number, (line + b"\n" for line in _heap(group, sort_values)))
+            _write(directory, generation, number, (line + b"\n" for line in _heap(group, order)))
             for number, group in enumerate(groups)
         ]
         generation += 1
-    return _heap(runs, sort_values)
+    return _heap(runs, order)
 
 
 def merge_blocks(
-    runs: list[str], directory: str, kind: int, sort_values: bool = False, minimum: int = LEAST
+    runs: list[str], directory: str, kind: int, order: int = native.BY_KEY, minimum: int = LEAST
 ) -> Iterator[bytes]:
-    """Blocks of merged lines by the native library, which adds or sorts the lines of one key as `kind` says.
+    """Blocks of merged lines by the native library, which adds the lines of one key as `kind` says.
 
     Raises:
         native.Unsupported: values that the library cannot add; nothing before it was wrong.
@@ -55,11 +60,11 @@ def merge_blocks(
     while len(runs) > FILES:
         groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
         runs = [
-            _write(directory, generation, number, native.merged(library, group, kind, sort_values))
+            _write(directory, generation, number, native.merged(library, group, kind, order))
             for number, group in enumerate(groups)
         ]
         generation += 1
-    yield from native.merged(library, runs, kind, sort_values, minimum)
+    yield from native.merged(library, runs, kind, order, minimum)
 
 
 def _write(directory: str, generation: int, number: int, pieces: Iterable[bytes]) -> str:
@@ -69,21 +74,21 @@ def _write(directory: str, generation: int, number: int, pieces: Iterable[bytes]
     return path
 
 
-def _sort(runs: list[str], sort_values: bool) -> Iterator[bytes]:
+def _sort(runs: list[str], order: int) -> Iterator[bytes]:
     lines: list[bytes] = []
     for path in runs:
         with open(path, "rb") as file:
             lines += file.read().split(b"\n")
             lines.pop()
     if len(runs) > 1:
-        lines.sort(key=None if sort_values else key_of)
+        lines.sort(key=_KEYS[order])
     return iter(lines)
 
 
-def _heap(runs: list[str], sort_values: bool) -> Iterator[bytes]:
+def _heap(runs: list[str], order: int) -> Iterator[bytes]:
     with ExitStack() as stack:
         files = [stack.enter_context(open(path, "rb")) for path in runs]
-        yield from heap_merge(*map(_lines, files), key=None if sort_values else key_of)
+        yield from heap_merge(*map(_lines, files), key=_KEYS[order])
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """The map side of the shuffle: takes a map task's output lines, combines and sorts them, and spills sorted runs.
 
 A run is a file of lines in order of their keys' bytes, one run a partition and spill. Runs are merged in
-`mapreduce.shuffle.merge`. Values of one key keep the order in which they came. The native library sorts where it is
-there and knows the combiner; a Python combiner gets its lines from Python.
+`mapreduce.shuffle.merge`. Values of one key keep the order in which they came, or are sorted too. The native library
+sorts where it is there and knows the combiner; a Python combiner gets its lines from Python.
 """
 
 from __future__ import annotations
@@ -14,19 +14,11 @@ from itertools import chain
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import add_lines
 from mapreduce.shuffle.lines import key_of, with_tabs
+from mapreduce.shuffle.memory import OVERHEAD, task_memory
 from mapreduce.shuffle.partition import seed_of
 
 Combine = Callable[[Iterable[bytes]], Iterator[bytes]]
 Partition = Callable[[bytes, int], int]
-
-# What a line costs in memory beside its bytes: two bytes objects, its place in a list and in the table.
-OVERHEAD = 160
-
-
-def task_memory() -> int:
-    """Bytes that a task may take to count, and again to sort: Hadoop's mapreduce.task.io.sort.mb, which a task finds in
-    its environment (100 MB unless set); the local runner sets it by --sort-memory."""
-    return int(os.environ.get("mapreduce_task_io_sort_mb", "100")) << 20
 
 
 class Spill:
@@ -36,8 +28,8 @@ class Spill:
         directory: where runs go.
         reduces: number of partitions.
         partition: (key, reduces) -> partition.
-        combine: sorted lines to combined lines, or None.
-        sort_values: sort by the whole line instead of the key.
+        combine: sorted lines to combined lines, or None; not with BY_VALUE, whose order it would not keep.
+        order: what lines are sorted by: BY_KEY, BY_LINE or BY_VALUE of `mapreduce.native.library`.
         memory: bytes that lines may take, with what it costs to sort them, before a spill; None is `task_memory`.
         kind: what the native library calls the combiner, or None (see `mapreduce.shuffle.combine.kind`).
 
@@ -51,20 +43,20 @@ class Spill:
         reduces: int,
         partition: Partition,
         combine: Combine | None = None,
-        sort_values: bool = False,
+        order: int = native.BY_KEY,
         memory: int | None = None,
         kind: int | None = None,
     ) -> None:
         self.runs: list[list[str]] = [[] for _ in range(reduces)]
         self._directory, self._partition, self._combine = directory, partition, combine
-        self._sort_values, self._memory = sort_values, memory or task_memory()
+        self._order, self._memory = order, memory or task_memory()
         self._pieces: list[bytes] = []
         self._pending = 0
         self._groups: dict[bytes, bytes | list[bytes]] = {}  # a line that is alone needs no list
         self._used = 0
         self._sorter: native.Sorter | None = None
         if kind is not None and (library := native.load()):
-            self._sorter = native.Sorter(library, reduces, seed_of(partition), kind, sort_values, self._memory)
+            self._sorter = native.Sorter(library, reduces, seed_of(partition), kind, order, self._memory)
 
     def write(self, data: bytes) -> int:
         """Takes output, any number of bytes at a time."""
@@ -98,7 +90,7 @@ class Spill:
             if is_time:
                 self._spill_sorter(self._sorter)
             return
-        data = data if self._sort_values else with_tabs(data)
+        data = data if self._order == native.BY_LINE else with_tabs(data)
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
@@ -116,10 +108,12 @@ class Spill:
             self._spill()
 
     def _sorted_lines(self) -> Iterator[bytes]:
-        keys = self._groups if self._sort_values else sorted(self._groups)
-        groups = map(self._groups.__getitem__, keys)
-        lines = chain.from_iterable([group] if isinstance(group, bytes) else group for group in groups)
-        return iter(sorted(lines)) if self._sort_values else lines
+        keys = self._groups if self._order == native.BY_LINE else sorted(self._groups)
+        groups = ([group] if isinstance(group, bytes) else group for group in map(self._groups.__getitem__, keys))
+        if self._order == native.BY_VALUE:
+            groups = map(sorted, groups)
+        lines = chain.from_iterable(groups)
+        return iter(sorted(lines)) if self._order == native.BY_LINE else lines
 
     def _added(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys in order, each with its one line."""

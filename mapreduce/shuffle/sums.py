@@ -2,7 +2,8 @@
 
 A job says `combiner = add` and `reducer = add`. Addition is associative and commutative, so it does not matter how
 often a combiner runs. A runner knows these functions, and may do their work itself while it sorts and merges (see
-`mapreduce.shuffle.combine`). `in_order` adds nothing and sorts the values of a key. Keys are never sorted here.
+`mapreduce.shuffle.combine`). `in_order` adds nothing and sorts the values of a key. Keys are never sorted here. What
+is held of a key are its sums, never its values.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+from mapreduce.shuffle.memory import sorted_lines
 
 
 def add(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -42,25 +45,31 @@ def add_columns(values: Iterable[bytes]) -> bytes:
 
 def add_labelled(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Like `add` for values `label TAB columns`: yields the key with every label, in order, and its sums."""
-    by_label: dict[bytes, list[bytes]] = {}
+    by_label: dict[bytes, list[int]] = {}
     for value in values:
         label, _, columns = value.partition(b"\t")
-        by_label.setdefault(label, []).append(columns)
+        more = map(int, columns.split(b"\t"))
+        totals = by_label.get(label)
+        by_label[label] = list(more) if totals is None else [a + b for a, b in zip(totals, more)]
     for label in sorted(by_label):
-        yield key, label + b"\t" + add_columns(by_label[label])
+        yield key, label + b"".join([b"\t%d" % total for total in by_label[label]])
 
 
 def add_histograms(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Like `add` for values `documents TAB tokens TAB length:documents length:documents ...`."""
-    columns, lengths = [], Counter[int]()
-    for value in values:
-        sums, _, histogram = value.rpartition(b"\t")
-        columns.append(sums)
-        for entry in histogram.split():
-            length, _, documents = entry.partition(b":")
-            lengths[int(length)] += int(documents)
+    lengths = Counter[int]()
+
+    def columns() -> Iterator[bytes]:
+        for value in values:
+            sums, _, histogram = value.rpartition(b"\t")
+            for entry in histogram.split():
+                length, _, documents = entry.partition(b":")
+                lengths[int(length)] += int(documents)
+            yield sums
+
+    sums = add_columns(columns())
     entries = b" ".join(b"%d:%d" % entry for entry in sorted(lengths.items()))
-    yield key, add_columns(columns) + b"\t" + entries
+    yield key, sums + b"\t" + entries
 
 
 def add_frequent(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -72,5 +81,5 @@ def add_frequent(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tupl
 
 def in_order(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Yields the key with each of its values, sorted."""
-    for value in sorted(values):
+    for value in sorted_lines(values):
         yield key, value

@@ -7,8 +7,8 @@ equal. This module counts nothing and reads no records.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 from mapreduce.tokens.specification import Specification
 
@@ -46,41 +46,39 @@ class Tokenizer:
 
     def features(self, text: bytes) -> list[bytes]:
         """The features of a document: word n-grams by width, character n-grams by width, then the head."""
+        return list(self.each_feature(text))
+
+    def each_feature(self, text: bytes) -> Iterator[bytes]:
+        """The same, one by one: memory holds the words of the document, not its features."""
         words = self.words(text)
         spec = self.specification
-        return list(
-            chain(
-                chain.from_iterable(word_ngrams(words, width) for width in spec.ngrams),
-                chain.from_iterable(character_ngrams(words, width) for width in spec.character_ngrams),
-                (HEAD + word for word in words[: spec.head]),
-            )
+        return chain(
+            chain.from_iterable(word_ngrams(words, width) for width in spec.ngrams),
+            chain.from_iterable(character_ngrams(words, width) for width in spec.character_ngrams),
+            (HEAD + word for word in words[: spec.head]),
         )
 
 
-def word_ngrams(words: list[bytes], width: int) -> list[bytes]:
+def word_ngrams(words: list[bytes], width: int) -> Iterable[bytes]:
     """All runs of `width` words, joined with one space.
 
     Example:
-        >>> word_ngrams([b"a", b"b", b"c"], 2)
+        >>> list(word_ngrams([b"a", b"b", b"c"], 2))
         [b'a b', b'b c']
     """
-    if width == 1:
-        return words
-    return list(map(b" ".join, zip(*(words[i:] for i in range(width)))))
+    return words if width == 1 else map(b" ".join, zip(*(islice(words, i, None) for i in range(width))))
 
 
-def character_ngrams(words: list[bytes], width: int) -> list[bytes]:
+def character_ngrams(words: list[bytes], width: int) -> Iterator[bytes]:
     """All runs of `width` characters within each word, a space before and after the word included.
 
     Example:
-        >>> character_ngrams([b"cat"], 3)
+        >>> list(character_ngrams([b"cat"], 3))
         [b' ~ ca', b' ~cat', b' ~at ']
     """
-    found = []
     for word in words:
         characters = _characters(b" " + word + b" ")
-        found += [CHARACTER_NGRAM + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1)]
-    return found
+        yield from [CHARACTER_NGRAM + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1)]
 
 
 def _normalizer(specification: Specification) -> Callable[[bytes], bytes]:

@@ -140,8 +140,8 @@ def test_a_block_beyond_every_buffer() -> None:
 
 
 def test_a_library_that_fails_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr(native, "VERSION", 2)
-    with pytest.raises(ValueError, match="version 1"):
+    monkeypatch.setattr(native, "VERSION", 3)
+    with pytest.raises(ValueError, match="version 2"):
         native._test(library)
     monkeypatch.setenv(native.OFF, "0")
     assert native.load() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -40,7 +41,13 @@ def back_end(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def shuffle(
-    folder: Path, lines: list[bytes], reduces: int, memory: int, kind: str | None, partition: object = hash_partition
+    folder: Path,
+    lines: list[bytes],
+    reduces: int,
+    memory: int,
+    kind: str | None,
+    partition: object = hash_partition,
+    order: int = native.BY_KEY,
 ) -> list[list[bytes]]:
     """The lines of each partition, through `Spill` and `merge`."""
     for name in os.listdir(folder):
@@ -55,14 +62,14 @@ def shuffle(
                 values = [line.partition(b"\t")[2] for line in group]
                 yield from (b"%s\t%s" % pair for pair in add_labelled(None, key, values))
 
-    spill = Spill(str(folder), reduces, partition, combine, memory=memory, kind=KINDS[kind])  # type: ignore[arg-type]
+    spill = Spill(str(folder), reduces, partition, combine, order, memory, KINDS[kind])  # type: ignore[arg-type]
     for line in lines:
         spill.write(line)
         spill.write(b"\n")
         if memory == 1:
             spill._take()
     spill.close()
-    return [list(merge(runs, str(folder), memory=memory)) for runs in spill.runs]
+    return [list(merge(runs, str(folder), order, memory)) for runs in spill.runs]
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -114,7 +121,7 @@ def test_the_library_reduces_as_its_twin(
     runs, expected = [], []
     for number in range(data.draw(st.integers(1, 3))):
         lines = data.draw(st.lists(st.tuples(keys, values[kind]).map(b"\t".join), max_size=20))
-        lines.sort(key=key_of)
+        lines.sort(key=(lambda line: line.partition(b"\t")) if kind == "in_order" else key_of)
         path = tmp_path / f"run-{number}"
         path.write_bytes(b"".join(line + b"\n" for line in lines))
         runs.append(str(path))
@@ -131,10 +138,11 @@ def test_the_library_reduces_as_its_twin(
                 twin += [b"%s\t%s\n" % pair for pair in sums]
         else:
             twin += [b"%s\t%s\n" % pair for pair in in_order(None, key, rows)]
-    assert b"".join(merge_blocks(runs, str(tmp_path), KINDS[kind], minimum=least)) == b"".join(twin)
+    order = native.BY_VALUE if kind == "in_order" else native.BY_KEY
+    assert b"".join(merge_blocks(runs, str(tmp_path), KINDS[kind], order, least)) == b"".join(twin)
 
 
-@pytest.mark.parametrize("value", [b"x", b"007", b"+1", b"1\t2\t3", b"9" * 19, b"", b" 1"])
+@pytest.mark.parametrize("value", [b"x", b"007", b"+1", b"1\t2\t3", b"9" * 19, b"1" + b"0" * 18, b"", b" 1"])
 def test_what_the_library_cannot_add_is_left_to_python(tmp_path: Path, back_end: str, value: bytes) -> None:
     if back_end == "python":
         return
@@ -142,6 +150,59 @@ def test_what_the_library_cannot_add_is_left_to_python(tmp_path: Path, back_end:
         (tmp_path / str(number)).write_bytes(b"k\t%s\n" % (value if number else b"1"))
     with pytest.raises(native.Unsupported):
         list(merge_blocks([str(tmp_path / "0"), str(tmp_path / "1")], str(tmp_path), native.ADD))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), memory=st.sampled_from([1, 1 << 20]))
+def test_values_come_in_order_behind_their_keys(tmp_path: Path, data: st.DataObject, memory: int) -> None:
+    """A key may hold bytes below the tab, and a value bytes below the line end: neither is the order of whole lines."""
+    values = st.one_of(st.sampled_from([b"", b"\x00", b"a", b"a\x05", b"a\x00", b"a\tb"]), st.binary(max_size=20))
+    lines = st.tuples(keys, values.map(lambda value: value.replace(b"\n", b""))).map(b"\t".join)
+    some = data.draw(st.lists(lines, max_size=60))
+    expected = sorted(some, key=lambda line: line.partition(b"\t"))
+    assert shuffle(tmp_path, some, 1, memory, None, order=native.BY_VALUE)[:1] == [expected]
+
+
+def test_a_key_with_many_values_is_sorted_in_linear_time(tmp_path: Path) -> None:
+    some = [b"k\tv"] * 100_000 + [b"k\t" + b"v" * 1000] * 100 + [b"k\tv%d" % (i % 7) for i in range(100_000)]
+    started = time.process_time()
+    found = shuffle(tmp_path, some, 1, 1 << 30, None, order=native.BY_VALUE)
+    assert found == [sorted(some)]
+    assert time.process_time() - started < 5
+
+
+def test_labelled_lines_of_one_key_are_added_up_on_the_way(tmp_path: Path, back_end: str) -> None:
+    """More lines than are held at once, in the spill and in the merge."""
+    some = [b"k\tl%d\t1\t%d" % (i % 5, i) for i in range(200_000)]
+    labels = [b"k\tl%d\t40000\t%d" % (label, sum(range(label, 200_000, 5))) for label in range(5)]
+    assert shuffle(tmp_path, some, 1, 1 << 30, "add_labelled") == [labels]
+    if back_end == "native":
+        run = tmp_path / "run"
+        run.write_bytes(b"\n".join(some) + b"\nk\tz\tx\n")
+        with pytest.raises(native.Unsupported):
+            list(merge_blocks([str(run)], str(tmp_path), native.ADD_LABELLED))
+        run.write_bytes(b"\n".join(some) + b"\n")
+        assert b"".join(merge_blocks([str(run)], str(tmp_path), native.ADD_LABELLED)).split(b"\n")[:-1] == labels
+
+
+def test_what_cannot_be_added_up_is_left_by_a_combiner(tmp_path: Path, back_end: str) -> None:
+    if back_end == "python":
+        return
+    some = [b"k\tl\t1"] * 100_000 + [b"k\tl\t01"] * 3 + [b"k\tl\t1"] * 100_000 + [b"z\tl\t1"] * 2
+    (found,) = shuffle(tmp_path, some, 1, 1 << 30, "add_labelled")
+    assert totals(found, "add_labelled") == {b"k\tl": [200_003], b"z\tl": [2]}
+
+
+def test_refused_lines_leave_nothing_behind(tmp_path: Path, back_end: str) -> None:
+    if back_end == "python":
+        return
+    sorter = native.Sorter(native.load(), 1, 1, native.AS_IS, native.BY_KEY, 1 << 20)
+    for refused in (b"b\t1\nno tab\n", b"b\t1\nno end\t1"):
+        with pytest.raises(native.Unsupported):
+            sorter.write(refused)
+    sorter.write(b"a\t1\n")
+    assert sorter.spill([str(tmp_path / "run")]) == [True]
+    assert (tmp_path / "run").read_bytes() == b"a\t1\n"
 
 
 def test_more_runs_than_are_merged_at_a_time(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""What a task may keep in memory, and a sort that keeps to it whatever the data: the rest is in temporary files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
+from typing import Any, BinaryIO
+
+OVERHEAD = 160
+"""Bytes that a line costs beside its own: two bytes objects, its place in a list and in a table."""
+_FILES = 64  # open at a time; more are merged into one
+
+
+def task_memory() -> int:
+    """Bytes that a task may take to count, and again to sort: Hadoop's mapreduce.task.io.sort.mb, which a task finds in
+    its environment (100 MB unless set); the local runner sets it by --sort-memory."""
+    return int(os.environ.get("mapreduce_task_io_sort_mb", "100")) << 20
+
+
+def sorted_lines(
+    lines: Iterable[bytes], key: Callable[[bytes], Any] | None = None, reverse: bool = False
+) -> Iterator[bytes]:
+    """Like `sorted`, for lines without their ends, however many: memory holds `task_memory` of them.
+
+    Example:
+        >>> list(sorted_lines([b"b", b"a"]))
+        [b'a', b'b']
+    """
+    room = most = task_memory()
+    held: list[bytes] = []
+    files: list[BinaryIO] = []
+    for line in lines:
+        held.append(line)
+        room -= len(line) + OVERHEAD
+        if room < 0:
+            held.sort(key=key, reverse=reverse)
+            files.append(_written(held))
+            held, room = [], most
+        if len(files) == _FILES:
+            files = [_written(merge(*map(_read, files), key=key, reverse=reverse))]
+    held.sort(key=key, reverse=reverse)
+    return merge(*map(_read, files), held, key=key, reverse=reverse) if files else iter(held)
+
+
+def _written(lines: Iterable[bytes]) -> BinaryIO:
+    file = tempfile.TemporaryFile()
+    file.writelines(line + b"\n" for line in lines)
+    file.seek(0)
+    return file
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        for line in file:
+            yield line[:-1]

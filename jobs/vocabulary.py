@@ -103,7 +103,6 @@ class BuildVocabulary(TextJob):
 
     def select(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """The reducer: takes tokens (token, tf TAB df), rank by rank, until there are enough."""
-        options = self.options
         if not key:
             self._admits = self._admission(sum(int(value.split(b"\t")[1]) for value in values))
             return

@@ -110,9 +110,7 @@ class Spill:
     def _sorted_lines(self) -> Iterator[bytes]:
         keys = self._groups if self._order == native.BY_LINE else sorted(self._groups)
         groups = ([group] if isinstance(group, bytes) else group for group in map(self._groups.__getitem__, keys))
-        if self._order == native.BY_VALUE:
-            groups = map(sorted, groups)
-        lines = chain.from_iterable(groups)
+        lines = chain.from_iterable(map(sorted, groups) if self._order == native.BY_VALUE else groups)
         return iter(sorted(lines)) if self._order == native.BY_LINE else lines
 
     def _added(self) -> Iterator[tuple[bytes, bytes]]:

@@ -226,13 +226,9 @@ class RemoteRunner:
 
     def cat_output(self) -> Iterator[bytes]:
         """The output, part after part."""
-        if os.path.isdir(self._wanted or str(self._output_dir)):
-            folder = self._wanted or str(self._output_dir)
-            for name in sorted(os.listdir(folder)):
-                if name.startswith("part-"):
-                    with open(os.path.join(folder, name), "rb") as file:
-                        while block := file.read(1 << 20):
-                            yield block
+        folder = self._wanted or str(self._output_dir)
+        if os.path.isdir(folder):
+            yield from committer.cat(folder)
         else:
             yield from self._hdfs.cat(f"{self._output_dir}/part-*")
 

@@ -50,17 +50,15 @@ def finish(block: bytes, stream: Any, longest: int | None) -> tuple[bytes, int]:
     if longest is None:
         return block + stream.readline(), 0
     rest = stream.readline(max(0, longest - (len(block) - block.rfind(b"\n") - 1)))
-    return block + rest, 0 if rest.endswith(b"\n") else skip_line(stream)
+    return block + rest, 0 if rest.endswith(b"\n") else sum(map(len, rest_of_line(stream)))
 
 
-def skip_line(stream: Any) -> int:
-    """Reads to the end of the line in bounded memory; returns the number of bytes."""
-    skipped = 0
+def rest_of_line(stream: Any) -> Iterator[bytes]:
+    """Reads to the end of the line in bounded memory."""
     while piece := stream.readline(BLOCK):
-        skipped += len(piece)
+        yield piece
         if piece.endswith(b"\n"):
-            break
-    return skipped
+            return
 
 
 def ended(block: bytes) -> bytes:

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from mapreduce.errors import PathError, UserError
-from mapreduce.input.files import BLOCK, BOM, DAMAGED, blocks, ended, finish, is_whole, open_input, shown, skip_line
+from mapreduce.input.files import (
+    BLOCK,
+    BOM,
+    DAMAGED,
+    blocks,
+    ended,
+    finish,
+    is_whole,
+    open_input,
+    rest_of_line,
+    shown,
+)
 from mapreduce.paths import absolute
 
 
@@ -27,6 +39,8 @@ class Split:
     """Whether a byte order mark at the start of the file is none of its text; in what a job has written it is."""
     report: Callable[[int], None] | None = field(default=None, compare=False)
     """Is told of the bytes that were read."""
+    passed: Callable[[bytes], None] | None = field(default=None, compare=False)
+    """Gets the bytes of the range, in their order, as they pass; not those of a compressed file, nor of lines cut."""
     name: str = ""
     """What the user calls the file."""
 
@@ -55,17 +69,25 @@ class Split:
             position = self.start
             if position:
                 file.seek(position - 1)
-                position += skip_line(file) - 1
+                if file.read(1) != b"\n":  # the line is that of the range before
+                    for piece in rest_of_line(file):
+                        self._pass(piece, end - position)
+                        position += len(piece)
             while position < end:
                 block = file.read(min(BLOCK, end - position))
                 if not block:
                     return  # the file has become shorter
                 block, skipped = finish(block, file, longest)
+                self._pass(block, end - position)
                 drop = len(BOM) if self.marked and position == 0 and block.startswith(BOM) else 0
                 position += len(block) + skipped
                 self._report(len(block) + skipped)
                 if len(block) > drop:
                     yield ended(block[drop:])
+
+    def _pass(self, data: bytes, left: int) -> None:
+        if self.passed is not None and left > 0:
+            self.passed(data if len(data) <= left else data[:left])
 
     def _report(self, amount: int) -> None:
         if self.report is not None:
@@ -131,6 +153,9 @@ class TaskInput(Stream):
         splits: of one file, or of several small ones.
         report: is told of the bytes that were read.
         enter: is told of each split before its first line is read.
+
+    Attributes:
+        sums: of each split how many of its bytes have been read, and their crc32.
     """
 
     def __init__(
@@ -139,7 +164,8 @@ class TaskInput(Stream):
         report: Callable[[int], None] | None = None,
         enter: Callable[[Split], None] | None = None,
     ) -> None:
-        self.splits = [replace(split, report=report) for split in splits]
+        self.sums: list[tuple[int, int]] = []
+        self.splits = [replace(split, report=report, passed=self._add) for split in splits]
         self.current: Split | None = None
         self._enter = enter
         super().__init__(self.blocks())
@@ -150,7 +176,12 @@ class TaskInput(Stream):
             self.current = split
             if self._enter is not None:
                 self._enter(split)
+            self.sums.append((0, 0))
             yield from split.blocks(longest)
+
+    def _add(self, data: bytes) -> None:
+        size, crc = self.sums[-1]
+        self.sums[-1] = size + len(data), zlib.crc32(data, crc)
 
 
 def plan(paths: list[str], maps: int, marked: bool = True) -> list[tuple[Split, ...]]:

@@ -151,11 +151,13 @@ class StepSettings:
 def run_map(
     settings: StepSettings, splits: tuple[Split, ...], number: int, folder: str, report: Report
 ) -> dict[str, Any]:
-    """Runs a map task; returns its counters and, for each partition, the paths of its sorted runs."""
+    """Runs a map task; returns its counters, for each partition the paths of its sorted runs, and what it has read of
+    each split (`TaskInput.sums`)."""
     counters = CounterStream()
     source = TaskInput(splits, report, _enter)
     try:
-        return {"runs": _map(settings, source, number, folder, counters), "counters": counters.counters}
+        runs = _map(settings, source, number, folder, counters)
+        return {"runs": runs, "counters": counters.counters, "sums": source.sums}
     except Exception:
         if len(splits) > 1 and source.current:
             sys.stderr.write(f"the task was at {source.current.name}\n")

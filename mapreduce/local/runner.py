@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from mrjob.compat import jobconf_from_dict
@@ -75,6 +76,7 @@ class InlineRunner(SimMRJobRunner):
         self._reduces = 1
         self._writes_manifest = False
         self._described: list[dict[str, Any]] = []
+        self._read: dict[str, list[tuple[int, int]]] = {}
         self._started = time.perf_counter()
 
     @classmethod
@@ -140,6 +142,7 @@ class InlineRunner(SimMRJobRunner):
                         kept.complete(number, reduces, self._counters[number])
         self._output_dir = wanted or parts
         self.job.check_counters(self.counters())
+        self._describe_inputs()
         description = self._describe(parts) if self._writes_manifest else None
         refuse_changed(self._inputs, self._states)
         if description:
@@ -190,10 +193,24 @@ class InlineRunner(SimMRJobRunner):
         return description
 
     def _describe_inputs(self) -> None:
-        """Reads the inputs for their checksums, while the last tasks run, which seldom need all cores."""
-        if not self._writes_manifest:
-            return
-        self._described = describe_inputs(self._inputs, shown, sha256=self.job.options.sha256)
+        """Takes the checksums of the inputs as the map tasks have read them; reads what they have not, while the last
+        tasks run, which seldom need all cores."""
+        if self._writes_manifest and not self._described:
+            sha256 = self.job.options.sha256
+            self._described = describe_inputs(self._inputs, shown, sha256=sha256, read=self._read)
+
+    def _note_read(self, planned: list[tuple[Split, ...]], results: list[Any]) -> None:
+        """Keeps what the map tasks of the first step have read of each file, where it was all of it."""
+        pieces: dict[str, list[tuple[int, int]]] = {}
+        whole = dict.fromkeys(map(absolute, self._inputs), True)
+        for splits, result in zip(planned, results):
+            sums = [*result["sums"], *[(-1, 0)] * len(splits)]
+            for split, (size, crc) in zip(splits, sums):
+                if split.start == 0:  # once more, for a file that is named twice
+                    pieces[split.path] = []
+                pieces[split.path].append((size, crc))
+                whole[split.path] &= size == split.length
+        self._read = {path: pieces[absolute(path)] for path in self._inputs if whole[absolute(path)]}
 
     def _run_streaming_step(self, step: dict[str, Any], step_num: int) -> None:
         output = self._output_dir_for_step(step_num)
@@ -205,6 +222,8 @@ class InlineRunner(SimMRJobRunner):
         names = [f"map task {i} over {_named(splits)}" for i, splits in enumerate(planned)]
         size = sum(split.length for splits in planned for split in splits)
         maps = self._run_tasks("mapper", settings, dict(zip(names, planned)), size)
+        if step_num == 0:
+            self._note_read(planned, maps)
         if settings.has_reducer:
             runs = [[run for m in maps for run in m["runs"][p]] for p in range(settings.reduces)]
             size = sum(os.path.getsize(run) for paths in runs for run in paths)
@@ -266,9 +285,8 @@ class InlineRunner(SimMRJobRunner):
         last = settings.step == self._num_steps() - 1 and (kind == "reducer" or not settings.has_reducer)
         label = f"{self._label()} {'map' if kind == 'mapper' else 'reduce'}"
         with Progress(label, size, quiet=self.job.options.quiet) as progress:
-            results = self._executor()(
-                tasks, attempts, progress.update, self._describe_inputs if last else lambda: None
-            )
+            meanwhile = self._describe_inputs if last and kind == "reducer" else lambda: None
+            results = self._executor()(tasks, attempts, progress.update, meanwhile)
         for result in results:
             for group, names in result["counters"].items():
                 self._counters[settings.step].setdefault(group, Counter()).update(names)
@@ -295,6 +313,10 @@ class InlineRunner(SimMRJobRunner):
             known = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = os.pathsep.join([*added, *filter(None, [known])])
         return folder, (self._attempt_folder, environment, [self._attempt_folder, *added])
+
+    def cat_output(self) -> Iterator[bytes]:
+        """The output in blocks, part after part."""
+        return committer.cat(self.get_output_dir())
 
     def _task_working_dir(self, task_type: str, step_num: int, task_num: int) -> str:
         return self._attempt_folder

@@ -7,6 +7,7 @@ there; until it is renamed nothing that looks like an output exists.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from mapreduce.errors import PathError
@@ -38,6 +39,15 @@ def commit_job(parts: str, directory: str, description: dict[str, Any], beside: 
     if parts != directory:
         refuse_existing(directory)
         atomic.publish(parts, directory)
+
+
+def cat(directory: str) -> Iterator[bytes]:
+    """What the parts in a folder hold, in blocks."""
+    for name in sorted(os.listdir(directory)):
+        if name.startswith("part-"):
+            with open(os.path.join(directory, name), "rb") as file:
+                while block := file.read(1 << 20):
+                    yield block
 
 
 def copy_manifest(parts: str, path: str) -> None:

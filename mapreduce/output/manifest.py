@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,58 @@ def describe_input(path: str | os.PathLike[str], *, crc32: bool = True, sha256: 
 
 
 def describe_inputs(
-    paths: Iterable[str], called: Callable[[str], str], *, sha256: bool = False
+    paths: Iterable[str],
+    called: Callable[[str], str],
+    *,
+    sha256: bool = False,
+    read: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> list[dict[str, Any]]:
-    """`describe_input` of every file, under the name that `called` gives it."""
-    return [{**describe_input(path, sha256=sha256), "path": called(path)} for path in paths]
+    """`describe_input` of every file, under the name that `called` gives it.
+
+    Args:
+        read: size and crc32 of the pieces, in their order, of files that have been read to their end already.
+    """
+    found = []
+    for path in paths:
+        if not sha256 and (pieces := (read or {}).get(path)):
+            size, crc = joined_crc32(pieces)
+            found.append({"path": path, "size": size, "crc32": f"{crc:08x}"})
+        else:
+            found.append(describe_input(path, sha256=sha256))
+    return [{**one, "path": called(str(one["path"]))} for one in found]
+
+
+def joined_crc32(pieces: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Size and crc32 of pieces that stand one behind the other, from those of each.
+
+    A crc32 is a polynomial over GF(2) modulo another: bytes behind a piece multiply that of the piece by x**8 each.
+
+    Example:
+        >>> joined_crc32([(3, zlib.crc32(b"abc")), (2, zlib.crc32(b"de"))]) == (5, zlib.crc32(b"abcde"))
+        True
+    """
+    total, joined = 0, 0
+    for size, crc in pieces:
+        power, factor, left = _ONE, _ONE >> 8, size if total else 0
+        while left:  # x ** (8 * size) by squaring
+            if left & 1:
+                power = _product(power, factor)
+            factor, left = _product(factor, factor), left >> 1
+        joined, total = _product(power, joined) ^ crc, total + size
+    return total, joined
+
+
+_ONE, _MODULUS = 1 << 31, 0xEDB88320  # the highest bit is that of x ** 0
+
+
+def _product(one: int, other: int) -> int:
+    product = 0
+    while one:
+        if one & _ONE:
+            product ^= other
+        one = (one << 1) & 0xFFFFFFFF
+        other = other >> 1 ^ (_MODULUS if other & 1 else 0)
+    return product
 
 
 def describe_parts(directory: str | os.PathLike[str]) -> tuple[list[dict[str, Any]], int]:

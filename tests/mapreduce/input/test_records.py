@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mapreduce.input.files import Source, blocks, expand, open_input
 from mapreduce.input.formats import FORMATS, Layout, detect
 from mapreduce.input.records import RecordReader, SplitRule, record_hash
 from mapreduce.input.splits import Split, TaskInput, plan
+from mapreduce.output.manifest import joined_crc32
 
 
 @pytest.mark.parametrize(
@@ -167,3 +169,27 @@ def test_invalid_utf8_is_used_and_counted() -> None:
     reader = RecordReader("tsv")
     reader.read(b"x\ta\xff\nx\t\xc3\xa9\nx\tb\n")
     assert (reader.used, reader.invalid_utf8) == (3, 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"a\nbb\n\nccc" * 300_000, b"\n" * 3_000_000, b"x" * 5_000_000 + b"\ny"])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 7])
+def test_the_sums_of_what_has_passed_are_those_of_the_file(data: bytes, pieces: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(data)
+    edges = [len(data) * i // pieces for i in range(pieces + 1)]
+    sums = []
+    for begin, end in zip(edges, edges[1:]):
+        source = TaskInput([Split(str(path), begin, end - begin)])
+        for _ in source.blocks():
+            pass
+        sums += source.sums
+    assert [size for size, _ in sums] == [b - a for a, b in zip(edges, edges[1:])]
+    assert joined_crc32(sums) == (len(data), zlib.crc32(data))
+
+
+def test_what_has_not_passed_whole_is_not_summed(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"a" * 3_000_000 + b"\nb\n")
+    source = TaskInput([Split(str(path), 0, path.stat().st_size)])
+    assert [len(block) for block in source.blocks(2_000_000)] == [2_000_000 + 1, 2]
+    assert source.sums[0][0] < path.stat().st_size

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mapreduce.features.counting import count_labelled
+from mapreduce.flag_values import whole
 from mapreduce.shuffle.sums import add_frequent, add_labelled
 from mapreduce.textjob import TextJob
 
@@ -25,7 +26,7 @@ class FeatureCount(TextJob):
 
     def configure_args(self) -> None:
         super().configure_args()
-        self.add_passthru_arg("--min-df", type=int, default=1, help="leave out features of fewer documents")
+        self.add_passthru_arg("--min-df", type=whole(0), default=1, help="leave out features of fewer documents")
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         return count_labelled(self.documents(blocks), self.tokenizer)

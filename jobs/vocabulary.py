@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from mapreduce.errors import UserError
 from mapreduce.features import ranking
 from mapreduce.features.counting import count_documents
-from mapreduce.flag_values import count_or_share
+from mapreduce.flag_values import LARGEST, count_or_share, whole
 from mapreduce.job import MRStep, in_blocks
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.manifest import Counters
@@ -40,9 +39,9 @@ class BuildVocabulary(TextJob):
     def configure_args(self) -> None:
         super().configure_args()
         add = self.add_passthru_arg
-        add("--top-k", type=int, help="at most so many tokens")
+        add("--top-k", type=whole(1), help="at most so many tokens")
         add("--rank-by", choices=("tf", "df"), default="tf", help="the count that orders the tokens (default: tf)")
-        add("--min-count", type=int, default=1, help="leave out tokens of a lower term frequency")
+        add("--min-count", type=whole(0), default=1, help="leave out tokens of a lower term frequency")
         add("--min-df", type=count_or_share, default=1, help="leave out tokens of fewer documents; 2, or 0.01 of them")
         add("--max-df", type=count_or_share, default=1.0, help="leave out tokens of more documents; 100, or 0.5")
         self.add_driver_arg("--stop-list", file=True, metavar="FILE", help="leave out these tokens, one a line")
@@ -52,8 +51,6 @@ class BuildVocabulary(TextJob):
 
     def settle(self) -> None:
         super().settle()
-        if self.options.top_k is not None and self.options.top_k < 1:
-            raise UserError(f"--top-k must be at least 1. Received: {self.options.top_k}")
         for path in (self.options.stop_list, self.options.keep_list):
             ranking.read_list(path)
 
@@ -89,14 +86,14 @@ class BuildVocabulary(TextJob):
         options = self.options
         fewest, most = (b * documents if isinstance(b, float) else b for b in (options.min_df, options.max_df))
         if isinstance(options.max_df, float) and options.max_df == 1:
-            most = ranking.LARGEST
-        if options.min_count <= 1 and fewest <= 1 and most == ranking.LARGEST:
+            most = LARGEST
+        if options.min_count <= 1 and fewest <= 1 and most == LARGEST:
             return None
         return lambda tf, df: int(tf) >= options.min_count and fewest <= int(df) <= most
 
     def select_init(self) -> None:
         """Starts with nothing taken."""
-        self._left = self.options.top_k if self.options.top_k is not None else ranking.LARGEST
+        self._left = self.options.top_k if self.options.top_k is not None else LARGEST
         self._kept: deque[Row] = deque()
         self._admits: ranking.Admits | None = None
         self._fingerprint = vocabularies.Fingerprint()

@@ -3,6 +3,35 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Callable
+
+LARGEST = 10**18
+"""Counts that are given or summed up lie below, so that they fit 64 bits."""
+WIDEST = 100
+"""The largest width of n-grams: features, and what they take, grow with it."""
+
+
+def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
+    """A parser of whole numbers.
+
+    Example:
+        >>> whole(1)("20")
+        20
+
+    Raises:
+        ArgumentTypeError, as the parser: it is none, or outside the bounds.
+    """
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise ArgumentTypeError(f"a whole number from {least} to {most}. Received: {text:.60}")
+        return value
+
+    return parse
 
 
 def count_or_share(text: str) -> float | int:
@@ -19,13 +48,13 @@ def count_or_share(text: str) -> float | int:
         value = float(text) if "." in text else int(text)
     except ValueError:
         value = -1
-    if value < 0 or (isinstance(value, float) and value > 1):
-        raise ArgumentTypeError(f"a count, or a share from 0.0 to 1.0. Received: {text}")
+    if not 0 <= value <= (1 if isinstance(value, float) else LARGEST):
+        raise ArgumentTypeError(f"a count, or a share from 0.0 to 1.0. Received: {text:.60}")
     return value
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """Parses ranges and lists of numbers.
+    """Parses ranges and lists of numbers from 1 to `WIDEST`.
 
     Example:
         >>> widths("3-5"), widths("1,3"), widths("2")
@@ -36,14 +65,20 @@ def widths(text: str) -> tuple[int, ...]:
     """
     first, dash, last = text.partition("-")
     try:
-        return tuple(range(int(first), int(last) + 1)) if dash else tuple(map(int, text.split(",")))
+        bounds = [int(first), int(last)] if dash else list(map(int, text.split(",")))
     except ValueError:
-        raise ArgumentTypeError(f"a number, a range as 3-5, or a list as 1,3. Received: {text}") from None
+        bounds = []
+    if not bounds or bounds != sorted({*bounds} if not dash else bounds) or bounds[0] < 1 or bounds[-1] > WIDEST:
+        raise ArgumentTypeError(
+            f"a number, a range as 3-5, or a list as 1,3, of widths from 1 to {WIDEST}. Received: {text:.60}"
+        )
+    return tuple(range(bounds[0], bounds[1] + 1)) if dash else tuple(bounds)
 
 
 def up_to_or_widths(text: str) -> int | tuple[int, ...]:
     """Parses "3" as 3, which means widths 1 to 3, and "3-3" or "1,3" as `widths` does."""
-    return int(text) if text.isdigit() else widths(text)
+    found = widths(text)
+    return found[0] if text.isdigit() else found
 
 
 def memory_size(text: str) -> int:
@@ -54,11 +89,14 @@ def memory_size(text: str) -> int:
         True
 
     Raises:
-        ArgumentTypeError: it is neither.
+        ArgumentTypeError: it is neither, below 1 or beyond what any machine has.
     """
     units = {"K": 10, "M": 20, "G": 30}
     unit = units.get(text[-1:].upper())
     try:
-        return int(text[:-1]) << unit if unit else int(text)
+        size = int(text[:-1]) << unit if unit else int(text)
     except ValueError:
-        raise ArgumentTypeError(f"a number of bytes, as 512M or 4G. Received: {text}") from None
+        size = 0
+    if not 0 < size <= 1 << 50:
+        raise ArgumentTypeError(f"a number of bytes, as 512M or 4G, up to 1048576G. Received: {text:.60}")
+    return size

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from mapreduce.errors import UserError
+from mapreduce.flag_values import LARGEST
 
-LARGEST = 10**18
 Admits = Callable[[bytes, bytes], bool]
 Row = tuple[int, bytes, bytes, bytes]  # the count that ranks, token, term frequency, document frequency
 

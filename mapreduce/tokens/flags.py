@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.flag_values import up_to_or_widths, widths
-from mapreduce.tokens.specification import CASE_RULES, PRESETS, PUNCTUATION_RULES, Specification, override, preset
+from mapreduce.flag_values import up_to_or_widths, whole, widths
+from mapreduce.tokens.specification import (
+    CASE_RULES,
+    MOST_HEAD,
+    PRESETS,
+    PUNCTUATION_RULES,
+    Specification,
+    override,
+    preset,
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ FLAGS = (
     Flag(
         "head",
         "count the first n words once more, as features of their own",
-        int,
+        whole(0, MOST_HEAD),
         apply=lambda found, value: override(found, head=value),
     ),
 )

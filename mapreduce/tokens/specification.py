@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from mapreduce.errors import UserError
+from mapreduce.flag_values import WIDEST
 from mapreduce.tokens import unicode
 
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -26,6 +27,9 @@ ALONE = " {} "
 """In a packed table: each unit of a run becomes a word of its own."""
 UNITS = 1 << 18
 """At most in a packed table; Unicode has 155 thousand characters so far."""
+LONGEST = 64
+"""Characters of a replacement: a document grows by so much at most. The longest of a preset has 18."""
+MOST_HEAD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,12 @@ class Specification:
             )
         for name in ("ngrams", "character_ngrams"):
             widths = getattr(self, name)
-            if list(widths) != sorted(set(widths)) or not all(_is_count(n) and n > 0 for n in widths):
-                raise UserError(f"specification: {name} are ascending widths of at least 1. Received: {widths!r:.60}")
-        if not _is_count(self.head) or self.head < 0:
-            raise UserError(f"specification: head must be 0 or more. Received: {self.head!r:.60}")
+            if list(widths) != sorted(set(widths)) or not all(_is_count(n) and 0 < n <= WIDEST for n in widths):
+                raise UserError(
+                    f"specification: {name} are ascending widths from 1 to {WIDEST}. Received: {widths!r:.60}"
+                )
+        if not _is_count(self.head) or not 0 <= self.head <= MOST_HEAD:
+            raise UserError(f"specification: head is a number from 0 to {MOST_HEAD}. Received: {self.head!r:.60}")
         if not (self.ngrams or self.character_ngrams or self.head):
             raise UserError("specification: no features: give ngrams, character_ngrams or head")
         _check_table(self.level, self.table)
@@ -119,6 +125,10 @@ def _check_table(level: str, table: tuple[tuple[int, str], ...]) -> None:
     for unit, text in table:
         if not isinstance(text, str) or text == chr(unit):
             raise UserError(f"specification: unit {unit} needs a replacement other than itself")
+        if len(text) > LONGEST:
+            raise UserError(
+                f"specification: a replacement has at most {LONGEST} characters; that of unit {unit} has {len(text)}"
+            )
         if any(ord(c) >= limit or 0xD800 <= ord(c) < 0xE000 for c in text):
             raise UserError(f"specification: the replacement of unit {unit} is outside the {level} level")
         if (unit == 10) and text != " ":
@@ -259,8 +269,8 @@ def override(
 ) -> Specification:
     """The same characters and words with other features; None leaves a field as it is."""
     if isinstance(ngrams, int):
-        if ngrams < 1:
-            raise UserError(f"specification: ngrams must be at least 1. Received: {ngrams}")
+        if not 1 <= ngrams <= WIDEST:
+            raise UserError(f"specification: ngrams is a width from 1 to {WIDEST}. Received: {ngrams!r:.60}")
         ngrams = tuple(range(1, ngrams + 1))
     changes = {"ngrams": ngrams, "character_ngrams": character_ngrams, "head": head}
     return replace(specification, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

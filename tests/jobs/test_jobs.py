@@ -172,7 +172,7 @@ def test_an_empty_input(tmp_path: Path, run_job: Run) -> None:
     [
         ("wordcount", ["none.txt"], b"", 2, "none.txt: no such input file"),
         ("wordcount", ["hdfs://host/x"], b"", 2, "use -r hadoop"),
-        ("wordcount", ["--ngrams", "0"], b"x", 2, "at least 1"),
+        ("wordcount", ["--ngrams", "0"], b"x", 2, "from 1 to 100"),
         ("wordcount", ["--jobconf", "mapreduce.job.reduces=x"], b"x", 2, "mapreduce.job.reduces"),
         ("featurecount", [], b"x", 2, "needs labelled records"),
         ("featurecount", ["--format", "tsv"], b"no label\n", 3, "no label (1)"),

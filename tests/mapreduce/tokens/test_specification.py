@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.errors import UserError
+from mapreduce.tokens import specification
 from mapreduce.tokens.specification import PRESETS, PUNCTUATION, Specification, preset
+from tests.conftest import ROOT
 
 
 def test_punctuation_is_ascii_punctuation() -> None:
@@ -76,3 +78,38 @@ def test_refused(fields: dict) -> None:  # type: ignore[type-arg]
 def test_json_that_is_no_specification(data: object) -> None:
     with pytest.raises(UserError):
         Specification.from_json(data)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"table": ((65, "x" * 65),)},
+        {"table": ((65, "x" * 1_000_000),)},
+        {"level": "codepoint", "table": ((0x4E00, "é" * 65),)},
+        {"ngrams": (101,)},
+        {"ngrams": (1, 10**20)},
+        {"character_ngrams": (10**400,)},
+        {"head": 1_000_001},
+        {"head": 2**32},
+    ],
+)
+def test_what_makes_much_of_little_is_refused_in_a_line(fields: dict[str, object]) -> None:
+    with pytest.raises(UserError) as caught:
+        Specification(**fields)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)
+    data = json.loads(json.dumps(preset("keras").to_json()))
+    data |= {name: value for name, value in fields.items() if name != "table"}
+    if "table" in fields:
+        data["table"] = {str(unit): text for unit, text in fields["table"]}  # type: ignore[attr-defined]
+    with pytest.raises(UserError):
+        Specification.from_json(data)
+
+
+def test_the_limits_are_on_the_page_and_above_the_presets() -> None:
+    longest = max(len(text) for name in PRESETS for _, text in preset(name).table)
+    assert 3 * longest < specification.LONGEST == 64
+    page = (ROOT / "mapreduce" / "tokens" / "SPECIFICATION.md").read_text()
+    assert f"at most {specification.LONGEST} characters" in page
+    assert f"from 1 to {specification.WIDEST}" in page and f"{specification.MOST_HEAD:,}" in page
+    with pytest.raises(UserError, match="from 1 to 100"):
+        preset("keras", ngrams=10**20)

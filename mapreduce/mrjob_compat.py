@@ -1,8 +1,8 @@
 """Stand-ins for what mrjob 0.7.4 imports: `distutils` and `pipes`, which Python 3.12 and 3.13 no longer have.
 
 mrjob needs three names of them. Where the real modules exist the stand-ins still serve while mrjob is imported,
-because `distutils` costs 0.16 s through setuptools. `yaml` and `urllib.request`, 0.03 s together, are imported when
-mrjob first needs them. Import this module before mrjob; it changes nothing else.
+because `distutils` costs 0.16 s through setuptools. What else mrjob imports and a local run does not use, 0.04 s
+together, is imported when mrjob first needs it. Import this module before mrjob; it changes nothing else.
 """
 
 from __future__ import annotations
@@ -57,6 +57,16 @@ class _Later(ModuleType):
         return lambda *args, **kwargs: self.__getattr__(name)(*args, **kwargs)
 
 
+_LATER: dict[str, dict[str, Any]] = {
+    "multiprocessing": {"cpu_count": None, "current_process": ""},  # which logging asks for, and goes without
+    "tarfile": {},
+    "urllib.request": {"pathname2url": None, "urlopen": None},
+    "yaml": {},
+    "zipfile": {"ZIP_STORED": 0, "ZIP_DEFLATED": 8, "ZipFile": None, "is_zipfile": None},
+}
+"""Modules that mrjob imports and seldom uses, with the names that it takes out of them: constants, or functions."""
+
+
 def _stand_ins() -> dict[str, ModuleType]:
     modules = {name: ModuleType(name) for name in ("distutils", "distutils.spawn", "distutils.version", "pipes")}
     modules["distutils.spawn"].find_executable = shutil.which  # type: ignore[attr-defined]
@@ -65,12 +75,11 @@ def _stand_ins() -> dict[str, ModuleType]:
     for name in ("spawn", "version"):
         setattr(modules["distutils"], name, modules[f"distutils.{name}"])
     modules["distutils"].__path__ = []
-    if "urllib.request" not in sys.modules:
-        modules["urllib.request"] = request = _Later("urllib.request")
-        for name in ("pathname2url", "urlopen"):
-            setattr(request, name, request.later(name))
-    if "yaml" not in sys.modules and find_spec("yaml"):
-        modules["yaml"] = _Later("yaml")
+    for module, names in _LATER.items():
+        if module not in sys.modules and find_spec(module.partition(".")[0]):
+            modules[module] = later = _Later(module)
+            for name, value in names.items():
+                setattr(later, name, later.later(name) if value is None else value)
     return modules
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from collections.abc import Iterator
 
 import mrjob
@@ -46,6 +45,8 @@ def write_archive(path: str, script: str | None) -> None:
         path: the .zip file to write.
         script: the job's script.
     """
+    import zipfile  # every job imports this module, and few write an archive
+
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for folder in (os.path.join(ROOT, "mapreduce"), os.path.dirname(os.path.abspath(mrjob.__file__))):
             for file in _files(folder):

@@ -1,8 +1,9 @@
-"""What a task may keep in memory, and a sort that keeps to it whatever the data: the rest is in temporary files."""
+"""What a task may keep in memory and open, and a sort that keeps to it whatever the data: the rest is in temporary files."""
 
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
@@ -10,7 +11,14 @@ from typing import Any, BinaryIO
 
 OVERHEAD = 160
 """Bytes that a line costs beside its own: two bytes objects, its place in a list and in a table."""
-_FILES = 64  # open at a time; more are merged into one
+FILES = 64
+"""Runs that are merged at a time, and files that are open for it, where the system lets so many be open."""
+
+
+def files_at_once() -> int:
+    """How many files a merge may have open: `FILES`, and no more than half of what the process may open at all."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return FILES if most < 0 else max(2, min(FILES, most // 2))
 
 
 def task_memory() -> int:
@@ -28,7 +36,7 @@ def sorted_lines(
         >>> list(sorted_lines([b"b", b"a"]))
         [b'a', b'b']
     """
-    room = most = task_memory()
+    room, most, most_files = task_memory(), task_memory(), files_at_once()
     held: list[bytes] = []
     files: list[BinaryIO] = []
     for line in lines:
@@ -38,7 +46,7 @@ def sorted_lines(
             held.sort(key=key, reverse=reverse)
             files.append(_written(held))
             held, room = [], most
-        if len(files) == _FILES:
+        if len(files) >= most_files:
             files = [_written(merge(*map(_read, files), key=key, reverse=reverse))]
     held.sort(key=key, reverse=reverse)
     return merge(*map(_read, files), held, key=key, reverse=reverse) if files else iter(held)

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import LEAST
 from mapreduce.shuffle.lines import key_of
+from mapreduce.shuffle.memory import files_at_once
 
-FILES = 64  # merged at a time; more runs go through runs of runs
 _KEYS: dict[int, Any] = {
     native.BY_KEY: key_of,
     native.BY_LINE: None,
@@ -37,9 +37,9 @@ def merge(runs: list[str], directory: str, order: int = native.BY_KEY, memory: i
         return _lines_of(merge_blocks(runs, directory, native.AS_IS, order))
     if sum(map(os.path.getsize, runs)) * (12 if order == native.BY_VALUE else 6) <= memory:
         return _sort(runs, order)
-    generation = 0
-    while len(runs) > FILES:
-        groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
+    generation, most = 0, files_at_once()
+    while len(runs) > most:
+        groups = [runs[i : i + most] for i in range(0, len(runs), most)]
         runs = [
             _write(directory, generation, number, (line + b"\n" for line in _heap(group, order)))
             for number, group in enumerate(groups)
@@ -56,9 +56,9 @@ def merge_blocks(
     Raises:
         native.Unsupported: values that the library cannot add; nothing before it was wrong.
     """
-    library, generation = native.load(), 0
-    while len(runs) > FILES:
-        groups = [runs[i : i + FILES] for i in range(0, len(runs), FILES)]
+    library, generation, most = native.load(), 0, files_at_once()
+    while len(runs) > most:
+        groups = [runs[i : i + most] for i in range(0, len(runs), most)]
         runs = [
             _write(directory, generation, number, native.merged(library, group, kind, order))
             for number, group in enumerate(groups)

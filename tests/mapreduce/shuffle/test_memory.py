@@ -63,7 +63,7 @@ def test_lines_beyond_the_memory_are_sorted_through_files(monkeypatch: pytest.Mo
     draw = random.Random(0)
     lines = [draw.randbytes(draw.randrange(4)).replace(b"\n", b"") for _ in range(1000)]
     monkeypatch.setattr(memory, "task_memory", lambda: 500)
-    monkeypatch.setattr(memory, "_FILES", 4)
+    monkeypatch.setattr(memory, "FILES", 4)
     assert list(memory.sorted_lines(lines, reverse=reverse)) == sorted(lines, reverse=reverse)
     assert list(memory.sorted_lines(lines, len)) == sorted(lines, key=len)  # equal ones as they came
     assert list(memory.sorted_lines(iter(()))) == []
@@ -98,3 +98,9 @@ def test_what_is_added_up_is_not_held() -> None:
 
     assert list(add_labelled(None, b"k", values(b"x\t1\t2"))) == [(b"k", b"x\t100\t200")]
     assert list(add_histograms(None, b"k", values(b"1\t2\t2:1"))) == [(b"k", b"100\t200\t2:100")]
+
+
+@pytest.mark.parametrize(("most", "files"), [(20, 10), (64, 32), (1 << 20, memory.FILES)])
+def test_a_merge_opens_half_of_what_may_be_open(most: int, files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.resource, "getrlimit", lambda what: (most, most))
+    assert memory.files_at_once() == files

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import add_lines
 from mapreduce.shuffle.lines import key_of, with_tabs
-from mapreduce.shuffle.merge import FILES, merge, merge_blocks
+from mapreduce.shuffle.memory import FILES
+from mapreduce.shuffle.merge import merge, merge_blocks
 from mapreduce.shuffle.partition import hash_partition, key_field_partition
 from mapreduce.shuffle.spill import Spill
 from mapreduce.shuffle.sums import add_columns, add_labelled, in_order

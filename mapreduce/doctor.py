@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from mapreduce import ROOT, command, mrjob_compat
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
+from mapreduce.local import machine
 
 Finding = tuple[bool, str, str]  # whether it is well, what was looked at, what was found
 
@@ -40,8 +41,8 @@ def python() -> Iterator[Finding]:
 
     words = native.missing()
     yield True, "native library", f"{words}; install a C compiler and featuremill again" if words else "built"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield True, "cores", str(cores)
+    yield True, "cores", str(machine.cores())
+    yield True, "memory", f"{machine.memory() >> 20} MiB"
     free = shutil.disk_usage(tempfile.gettempdir()).free / 1e9
     yield free > 1, "temporary files", f"{tempfile.gettempdir()}, {free:.0f} GB free"
 

@@ -44,9 +44,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._use_remote(
-            kwargs.get("output_dir"), posixpath.join(self._opts["hadoop_tmp_dir"], f"mapreduce.{self._job_key}")
-        )
+        self._use_remote(kwargs.get("output_dir"), posixpath.join(self._opts["hadoop_tmp_dir"], self._name_there()))
         self._upload_mgr = None  # Hadoop's client sends side files by itself
         self._client: Client | None = None
         self._counted: list[Counters] = []

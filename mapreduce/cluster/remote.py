@@ -23,6 +23,7 @@ from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.errors import UserError
 from mapreduce.input import rejections
 from mapreduce.input.files import OPENERS, expand, shown
+from mapreduce.local.folder import PrivateFolder
 from mapreduce.output import atomic, committer, manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
@@ -53,19 +54,17 @@ def importing_mrjob() -> Iterator[None]:
             sys.modules["pyspark"] = known
 
 
-class RemoteRunner:
+class RemoteRunner(PrivateFolder):
     """The part of a runner that knows files. It is mixed into a runner of mrjob's, whose attributes it uses.
 
     Attributes:
         job: the job, set by Job.make_runner.
     """
 
-    _opts: dict[str, Any]
     _job_key: str
     _output_dir: str | None
     _ran_job: bool
     _get_input_paths: Callable[[], list[str]]
-    _get_local_tmp_dir: Callable[[], str]
     _label: Callable[[], str]
     _step_output_uri: Callable[[int], str]
     counters: Callable[[], list[Counters]]
@@ -87,6 +86,10 @@ class RemoteRunner:
         self._uploaded: dict[str, str] = {}
         self._tmp_used = self._output_begun = False
         self._started = time.perf_counter()
+
+    def _name_there(self) -> str:
+        """What the job's temporary folder on the cluster is called: no other has the name, nor can it be guessed."""
+        return f"mapreduce.{self._job_key}.{os.urandom(8).hex()}"
 
     def _remote(self, name: str) -> str:
         return posixpath.join(self._tmp_dir, name)

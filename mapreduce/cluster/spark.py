@@ -47,7 +47,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         super().__init__(**kwargs)
         here = self._spark_master().startswith("local")
         tmp_dir = self._opts["spark_tmp_dir"] or ("" if here else "/tmp")
-        name = f"mapreduce.{self._job_key}"
+        name = self._name_there()
         self._use_remote(
             kwargs.get("output_dir"),
             posixpath.join(tmp_dir, name) if tmp_dir else os.path.join(self._get_local_tmp_dir(), name),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 _LEAST, _SHARE = 128 << 20, 32
-_GROUPS = "/sys/fs/cgroup"
+_GROUPS, _OURS = "/sys/fs/cgroup", "/proc/self/cgroup"
 
 
 def cores() -> int:
@@ -46,7 +46,7 @@ def task_memory() -> int:
 def _groups(controller: str) -> Iterator[str]:
     """The folders of this process's control groups that limit something, from its own up to the root."""
     try:
-        with open("/proc/self/cgroup", encoding="utf-8") as file:
+        with open(_OURS, encoding="utf-8") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
     except OSError:
         return

@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,13 +20,14 @@ from mrjob.compat import jobconf_from_dict
 from mrjob.sim import SimMRJobRunner
 
 from mapreduce import ROOT
-from mapreduce.command import limit, unusable
+from mapreduce.command import limit
 from mapreduce.errors import PathError, UserError
 from mapreduce.input.files import expand, shown
 from mapreduce.input.splits import Split, plan, refuse_changed, states
 from mapreduce.local import attempt, executor, machine
+from mapreduce.local.folder import PrivateFolder
 from mapreduce.native import library as native
-from mapreduce.output import atomic, committer
+from mapreduce.output import committer
 from mapreduce.output.kept_steps import KeptSteps, LocalFolder
 from mapreduce.output.manifest import describe_input, describe_inputs
 from mapreduce.paths import absolute, is_remote
@@ -57,19 +57,16 @@ REFUSED = (
 SWITCHES = {"mapreduce.output.fileoutputformat.compress": "false", "stream.non.zero.exit.is.failure": "true"}
 
 
-class InlineRunner(SimMRJobRunner):
+class InlineRunner(PrivateFolder, SimMRJobRunner):
     """Runs all tasks in this process, one after the other: the runner for debugging."""
 
     alias = "inline"
-    _local_tmp_dir: str | None
     _output_dir: Any
-
     # Of mrjob's options those that are its own local runner's, to be refused by name.
     OPT_NAMES = SimMRJobRunner.OPT_NAMES | {"sort_bin", "task_python_bin"}
 
     def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
-        self._output_dir, self._local_tmp_dir = kwargs.get("output_dir"), None  # mrjob asks for a folder early
-        self._lock = -1
+        self._beside = kwargs.get("output_dir")
         super().__init__(**kwargs)
         self.job: Any = None  # set by Job.make_runner
         self._inputs: list[str] = []
@@ -89,25 +86,6 @@ class InlineRunner(SimMRJobRunner):
     def _check_input_paths(self) -> None:
         self._inputs = expand(self._get_input_paths())
         self._states = states(self._inputs)
-
-    def _get_local_tmp_dir(self) -> str:
-        """The folder beside the output, or in the system's folder for temporary files where output goes to stdout."""
-        if not self._local_tmp_dir:
-            beside = self._output_dir or os.path.join(
-                absolute(self._opts["local_tmp_dir"] or tempfile.gettempdir()), "mapreduce"
-            )
-            try:
-                os.makedirs(os.path.dirname(beside) or ".", exist_ok=True)
-                self._local_tmp_dir, self._lock = atomic.temporary_folder(beside)
-            except OSError as error:
-                raise unusable(error) from None
-        return self._local_tmp_dir
-
-    def _cleanup_local_tmp(self) -> None:
-        if self._local_tmp_dir:
-            atomic.remove(self._local_tmp_dir)
-            os.close(self._lock)
-        self._local_tmp_dir = None
 
     def _run(self) -> None:
         wanted = self._output_dir

@@ -162,6 +162,8 @@ def describe_parts(directory: str | os.PathLike[str]) -> tuple[list[dict[str, An
     parts, lines = [], 0
     for path in sorted(_visible(folder), key=lambda path: path.relative_to(folder).as_posix()):
         digest = hashlib.sha256()
+        if not path.is_file():  # to open a pipe would block
+            raise UserError(f"{path}: neither a file nor a folder, and no part of an output; remove it")
         with open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)

@@ -1,4 +1,4 @@
-"""What a task may keep in memory and open, and a sort that keeps to it whatever the data: the rest is in temporary files."""
+"""What a task may keep in memory and open, and a sort that keeps to it whatever the data: the rest is in files."""
 
 from __future__ import annotations
 

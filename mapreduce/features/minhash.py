@@ -12,11 +12,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from itertools import combinations
+from itertools import groupby
 from zlib import crc32
 
 from mapreduce.errors import UserError
 from mapreduce.input.records import record_hash
+from mapreduce.shuffle.memory import sorted_lines
 
 ROWS = 3
 RECALL = 0.99
@@ -32,7 +33,8 @@ class MinHash:
     """The bands of a set: two sets whose Jaccard index is `threshold` share one with a probability of 99 %.
 
     A band is a hash of `ROWS` minima under different permutations; so many bands are taken as that needs,
-    1 - (1 - threshold ** ROWS) ** bands; 7 for 0.8.
+    1 - (1 - threshold ** ROWS) ** bands; 7 for 0.8. All numbers are fixed, since every task has to make the same bands.
+    Documents that are written to share them make pairs, at most `BUCKET` for each document and band, and no answers.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -64,12 +66,11 @@ def jaccard(one: set[bytes], other: set[bytes]) -> float:
 
 def pair_up(ids: Iterable[bytes]) -> Iterator[Pair]:
     """The candidate pairs (smaller id, larger id) of a bucket."""
-    members = sorted(set(ids))
-    if len(members) <= BUCKET:
-        yield from combinations(members, 2)
-    else:
-        for i, first in enumerate(members[:BUCKET]):
-            yield from ((first, second) for second in members[i + 1 :])
+    first: list[bytes] = []
+    for second, _ in groupby(sorted_lines(ids)):
+        yield from ((one, second) for one in first)
+        if len(first) < BUCKET:
+            first.append(second)
 
 
 def propose(
@@ -124,23 +125,21 @@ def verify(
     sources, _, text = document.partition(b"\t")
     if sum(json.loads(sources).values()) > 1:
         yield key, b"%s\t1.0000\t%s\t%s" % (key, sources, sources), _names("equal", sources, sources)
-    own = shingles(text) if others else set()
+    own: set[bytes] = set()
     for other in others:
         name, other_sources, other_text = other.split(b"\t", 2)
+        own = own or shingles(text)
         similarity = jaccard(own, shingles(other_text))
         if similarity >= threshold:
             line = b"%s\t%.4f\t%s\t%s" % (name, similarity, sources, other_sources)
             yield key, line, _names("similar", sources, other_sources)
 
 
-def _split(values: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
-    document, others = b"", set()
-    for value in values:
-        if value.startswith(b"t"):
-            document = value[1:]
-        else:
-            others.add(value[1:])
-    return document, sorted(others)
+def _split(values: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The document of an id, and the others that it is paired with, each once, in order."""
+    ordered = sorted_lines(values, lambda value: (not value.startswith(b"t"), value))
+    document = next(ordered)
+    return document[1:], (other[1:] for other, _ in groupby(ordered))
 
 
 def _names(kind: str, one: bytes, other: bytes) -> list[str]:

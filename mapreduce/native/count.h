@@ -76,8 +76,6 @@ API int64_t fm_counter_label(counter *c, const uint8_t *label, uint64_t size)
 {
     if (c->labels == UINT32_MAX || size > LONGEST_DOCUMENT)
         return UNSUPPORTED;
-    if (append(&c->label_bytes, label, (size_t)size))
-        return NO_MEMORY;
     if (!(c->labels & (c->labels + 1))) { /* 0, 1, 3, 7, ...: space for twice as many */
         uint64_t *grown = realloc(c->label_begin, ((size_t)c->labels + 1) * 2 * sizeof *grown + sizeof *grown);
         if (!grown)
@@ -85,6 +83,8 @@ API int64_t fm_counter_label(counter *c, const uint8_t *label, uint64_t size)
         grown[0] = 0;
         c->label_begin = grown;
     }
+    if (append(&c->label_bytes, label, (size_t)size))
+        return NO_MEMORY;
     c->label_begin[c->labels + 1] = c->label_bytes.size;
     return c->labels++;
 }

@@ -41,6 +41,15 @@ typedef struct {
  * is shows nowhere, since a table is drained in the order of its keys. */
 static uint64_t secret[4] = {0x9E3779B97F4A7C15u, 0xC2B2AE3D27D4EB4Fu, 0x165667B19E3779F9u, 0x27D4EB2F165667C5u};
 
+static inline uint64_t mix_halves(uint64_t a, uint64_t b)
+{
+    const uint64_t half = UINT32_MAX;
+    uint64_t low = (a & half) * (b & half), one = (a >> 32) * (b & half), other = (a & half) * (b >> 32);
+    uint64_t middle = (low >> 32) + (one & half) + (other & half);
+    uint64_t high = (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32) + (middle >> 32);
+    return (middle << 32 | (low & half)) ^ high;
+}
+
 /* The two halves of the product, folded. */
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -49,11 +58,7 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     both product = (both)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 #else
-    const uint64_t half = UINT32_MAX;
-    uint64_t low = (a & half) * (b & half), one = (a >> 32) * (b & half), other = (a & half) * (b >> 32);
-    uint64_t middle = (low >> 32) + (one & half) + (other & half);
-    uint64_t high = (a >> 32) * (b >> 32) + (one >> 32) + (other >> 32) + (middle >> 32);
-    return (middle << 32 | (low & half)) ^ high;
+    return mix_halves(a, b);
 #endif
 }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 
 KEY = (0x0706050403020100, 0x0F0E0D0C0B0A0908)
-"""The key of the paper's test vectors; fixed, so that ids are the same everywhere."""
+"""The key of the paper's test vectors; fixed, so that ids are the same on every node and in every model. Words that are
+written to share an id spoil that id and cost no more than others."""
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 

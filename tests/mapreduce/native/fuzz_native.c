@@ -2,7 +2,8 @@
  *
  * It is one file with the library, so sanitizers see both. With clang: -fsanitize=fuzzer,address,undefined. Without
  * libFuzzer (-DSTANDALONE) it makes its own inputs: `fuzz_native SECONDS SEED FOLDER`. What it checks itself: the terms
- * of a document sum to the same in every mode, a small table to the same as a large one, and merges come out sorted.
+ * of a document sum to the same in every mode; a table that documents fill, so that they are counted in passes, says what
+ * a large one says; a refusal leaves nothing behind; merges come out sorted, with every line or its share of the sums.
  */
 
 #include "../../../mapreduce/native/native.c"
@@ -58,53 +59,86 @@ static tokenizer *any_tokenizer(source *s)
     return fm_tokenizer_new(text, offsets, take(s) % 4 == 0, ngrams, n, characters, m, take(s) % 4u);
 }
 
-/* The sum of the first number behind the first tab of each line. */
-static uint64_t drained(counter *c)
+typedef struct {
+    uint64_t terms, tf, df; /* how many terms; what all lines say, whatever their order and however they are cut */
+} sums;
+
+static uint64_t hash_of(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *p;
-    uint64_t total = 0;
+    uint64_t h = 14695981039346656037u;
+    for (; p < end; p++)
+        h = (h ^ *p) * 1099511628211u;
+    return h;
+}
+
+/* Adds what the lines of a table say; within it they ascend. */
+static void add_drained(counter *c, sums *to)
+{
+    const uint8_t *p, *before = NULL;
+    size_t before_size = 0;
     int64_t size;
     while ((size = fm_drain(c, &p)) > 0) {
         check(p[size - 1] == '\n', "a piece ends within a line");
+        before = NULL; /* its bytes are gone */
         for (const uint8_t *end = p + size; p < end;) {
-            const uint8_t *tab = memchr(p, '\t', (size_t)(end - p));
+            const uint8_t *stop = memchr(p, '\n', (size_t)(end - p)), *tab = memchr(p, '\t', (size_t)(stop - p));
             check(tab != NULL, "a line without a tab");
+            size_t key_size = (size_t)(tab - p);
+            check(!before || compare_bytes(before, before_size, p, key_size) <= (c->mode == LABELLED ? 0 : -1),
+                  "a table is out of order");
+            before = p;
+            before_size = key_size;
             if (c->mode == LABELLED)
-                tab = memchr(tab + 1, '\t', (size_t)(end - tab - 1));
-            if (tab != p) /* the number of documents is no term */
-                total += strtoull((const char *)tab + 1, NULL, 10);
-            p = (const uint8_t *)memchr(tab, '\n', (size_t)(end - tab)) + 1;
+                tab = memchr(tab + 1, '\t', (size_t)(stop - tab - 1));
+            uint64_t h = hash_of(p, tab), tf = strtoull((const char *)tab + 1, NULL, 10);
+            check(tf > 0 || tab == p, "a term that is not there");
+            to->terms += tab != p ? tf : 0; /* the number of documents is no term */
+            to->tf += h * tf;
+            if (c->mode != TERMS)
+                to->df += h * strtoull((const char *)memchr(tab + 1, '\t', (size_t)(stop - tab - 1)) + 1, NULL, 10);
+            p = stop + 1;
         }
     }
     check(size == 0, "drain failed");
+}
+
+static sums counted(const tokenizer *t, int mode, uint64_t limit, const uint8_t *data, size_t size)
+{
+    counter *c = fm_counter_new(t, mode, limit);
+    sums total = {0};
+    uint64_t sizes[6], left = size;
+    uint32_t labels[6], first = 0;
+    c->table.limit = (size_t)limit; /* less than it would take for itself */
+    fm_counter_label(c, (const uint8_t *)"b", 1);
+    fm_counter_label(c, (const uint8_t *)"a", 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        sizes[i] = i < 5 ? left / 3 : left;
+        labels[i] = i % 2;
+        left -= sizes[i];
+    }
+    for (size_t at = 0; mode == LABELLED ? first < 6 : at < size;) {
+        int64_t taken;
+        if (mode == LABELLED) {
+            taken = fm_count_documents(c, data + at, sizes + first, labels + first, 6 - first);
+            check(taken >= 0, "counting failed");
+            for (; taken > 0; taken--)
+                at += sizes[first++];
+        } else {
+            taken = fm_count_lines(c, data + at, size - at);
+            check(taken >= 0, "counting failed");
+            at += (size_t)taken;
+        }
+        add_drained(c, &total);
+    }
+    check(!c->pass && !c->bits, "a pass was left over");
+    add_drained(c, &total);
+    fm_counter_free(c);
     return total;
 }
 
-static uint64_t counted(const tokenizer *t, int mode, uint64_t limit, const uint8_t *data, size_t size)
+static int are_equal(sums a, sums b)
 {
-    counter *c = fm_counter_new(t, mode, limit);
-    uint64_t total = 0;
-    if (mode == LABELLED) {
-        fm_counter_label(c, (const uint8_t *)"b", 1);
-        fm_counter_label(c, (const uint8_t *)"a", 1);
-    }
-    for (size_t at = 0; at < size;) {
-        int64_t taken;
-        if (mode == LABELLED) {
-            uint64_t sizes[2] = {(size - at) / 2, size - at - (size - at) / 2};
-            uint32_t labels[2] = {1, 0};
-            taken = fm_count_documents(c, data + at, sizes, labels, 2);
-            taken = taken == 2 ? (int64_t)(size - at) : taken == 1 ? (int64_t)sizes[0] : taken;
-        } else {
-            taken = fm_count_lines(c, data + at, size - at);
-        }
-        check(taken >= 0, "counting failed");
-        at += (size_t)taken;
-        total += drained(c);
-    }
-    total += drained(c);
-    fm_counter_free(c);
-    return total;
+    return a.terms == b.terms && a.tf == b.tf && a.df == b.df;
 }
 
 static void fuzz_counting(source *s)
@@ -114,20 +148,22 @@ static void fuzz_counting(source *s)
     memcpy(copy, s->data, s->left);
     copy[s->left] = '\n';
     size_t size = s->left + 1;
-    uint64_t terms = counted(t, TERMS, 1 << 20, copy, size);
-    check(terms == counted(t, TERMS, 1, copy, size), "a small table counts something else");
-    check(terms == counted(t, DOCUMENTS, 1 << 20, copy, size), "documents count something else");
-    counted(t, LABELLED, 1 << 20, copy, size);
+    sums terms = counted(t, TERMS, 1 << 28, copy, size), documents = counted(t, DOCUMENTS, 1 << 28, copy, size);
+    check(are_equal(terms, counted(t, TERMS, 1, copy, size)), "a small table counts something else");
+    check(terms.terms == documents.terms, "documents count something else");
+    check(are_equal(documents, counted(t, DOCUMENTS, 1, copy, size)), "passes count other documents");
+    sums labelled = counted(t, LABELLED, 1 << 28, copy, size);
+    check(are_equal(labelled, counted(t, LABELLED, 1 << 18, copy, size)), "passes count other labels");
     if (t->words_only && !t->characters) {
         counter *c = fm_counter_new(t, TERMS, 1 << 20);
-        uint64_t total = 0;
+        sums total = {0};
         for (size_t at = 0; at < size;) {
             int64_t taken = fm_count_block(c, copy + at, size - at);
             check(taken > 0, "a block was not taken");
             at += (size_t)taken;
-            total += drained(c);
+            add_drained(c, &total);
         }
-        check(terms == total, "a block counts something else than its lines");
+        check(are_equal(terms, total), "a block counts something else than its lines");
         fm_counter_free(c);
     }
     counter *c = fm_counter_new(t, TERMS, 1 << 20);
@@ -138,27 +174,66 @@ static void fuzz_counting(source *s)
     int64_t encoded = fm_encode(c, copy, sizes, copy, sizes, (const uint8_t *)"L", label_sizes, 2, copy,
                                 size < 64 ? size : 64, &p);
     check(encoded > 0 && p[encoded - 1] == '\n', "encode failed");
+    check(size <= 64 || fm_encode(c, copy, sizes, copy, sizes, copy, label_sizes, 2, copy, 65, &p) == UNSUPPORTED,
+          "a salt that is too long");
     fm_counter_free(c);
     fm_tokenizer_free(t);
     free(copy);
 }
 
+/* Takes lines, or none of them; what they are goes into *sum. */
+static void write_lines(spill *sp, const uint8_t *lines, size_t size, uint64_t *sum)
+{
+    size_t count = sp->count, held = sp->lines.size;
+    int64_t result = fm_spill_write(sp, lines, size);
+    if (result < 0) {
+        check(result == UNSUPPORTED && sp->count == count && sp->lines.size == held, "a refusal leaves something behind");
+        return;
+    }
+    for (const uint8_t *end = lines + size; lines < end;) {
+        const uint8_t *stop = memchr(lines, '\n', (size_t)(end - lines));
+        *sum += hash_of(lines, stop);
+        lines = stop + 1;
+    }
+}
+
+/* Whether a line, without its end, may stand before another. */
+static int may_precede(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, int order)
+{
+    const uint8_t *one = order == BY_LINE ? NULL : memchr(a, '\t', a_size);
+    const uint8_t *other = order == BY_LINE ? NULL : memchr(b, '\t', b_size);
+    size_t a_key = one ? (size_t)(one - a) : a_size, b_key = other ? (size_t)(other - b) : b_size;
+    int c = compare_bytes(a, a_key, b, b_key);
+    if (!c && order == BY_VALUE)
+        c = compare_bytes(a + a_key, a_size - a_key, b + b_key, b_size - b_key);
+    return c <= 0;
+}
+
 static void fuzz_shuffle(source *s)
 {
-    int kind = take(s) % 4, whole = kind == AS_IS && take(s) % 2, runs = 1 + take(s) % 3;
+    int kind = take(s) % 4, order = kind == IN_ORDER ? BY_VALUE : kind == AS_IS ? take(s) % 3 : BY_KEY;
+    int runs = 1 + take(s) % 3, are_many = take(s) % 16 == 0, keeps = kind == AS_IS || kind == IN_ORDER;
     uint32_t reduces = 1 + take(s) % 3u, written = 0;
+    uint64_t in = 0, out = 0, many = 0;
     char names[16][256];
     const char *paths[16];
-    spill *sp = fm_spill_new(reduces, take(s) % 2, kind == IN_ORDER ? AS_IS : kind, whole, 1 << 16);
+    spill *sp = fm_spill_new(reduces, take(s) % 2, kind == IN_ORDER ? AS_IS : kind, order, 1 << 16);
     size_t each = s->left / (size_t)runs;
     for (int r = 0; r < runs; r++) {
         buffer lines = {0};
         uint64_t sizes[4];
         append(&lines, s->data + each * (size_t)r, each);
         append(&lines, "\n", 1);
-        fm_spill_write(sp, lines.data, lines.size); /* refuses lines without a tab, and has taken none then */
-        int64_t result = fm_spill_write(sp, (const uint8_t *)"k\t1\nk\t2\nj\tL\t3\n", 14);
-        check(result >= 0, "spill refuses lines");
+        write_lines(sp, lines.data, lines.size, &in);
+        write_lines(sp, lines.data, lines.size - 1, &in); /* the end of a line is not there */
+        write_lines(sp, (const uint8_t *)"k\t1\nk\t2\nj\tL\t3\n", 14, &in);
+        lines.size = 0;
+        for (int i = 0; are_many && i < 90000; i++) { /* of one key, more than are held */
+            char line[64];
+            append(&lines, line, (size_t)snprintf(line, sizeof line, "many\tlabel%d\t1\n", i % 7));
+        }
+        if (are_many)
+            write_lines(sp, lines.data, lines.size, &in);
         free(lines.data);
         for (uint32_t p = 0; p < reduces; p++) {
             snprintf(names[written + p], sizeof names[0], "%s/fuzz-%u", folder, written + p);
@@ -168,31 +243,38 @@ static void fuzz_shuffle(source *s)
         uint32_t kept = written;
         for (uint32_t p = 0; p < reduces; p++)
             if (sizes[p]) {
-                memmove(names[kept], names[written + p], sizeof names[0]);
-                paths[kept] = names[kept];
+                if (kept != written + p)
+                    check(rename(names[written + p], names[kept]) == 0, "a run is gone");
                 kept++;
             }
         written = kept;
     }
     fm_spill_free(sp);
     int64_t error = 0, size = 0;
-    merge *m = fm_merge_new(paths, written, kind, whole, take(s) % 2 ? 1 : INT64_MIN, &error);
+    merge *m = fm_merge_new(paths, written, kind, order, take(s) % 2 ? 1 : INT64_MIN, &error);
     check(m != NULL && error == 0, "merge failed to open");
-    const uint8_t *p, *before = NULL;
-    size_t before_size = 0;
+    const uint8_t *p;
+    buffer before = {0};
+    int is_first = 1;
     while ((size = fm_merge_next(m, &p)) > 0) {
-        before = NULL;
+        check(m->out.capacity < 8 * PIECE, "a merge holds more than it needs");
         for (const uint8_t *end = p + size; p < end;) {
             const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
-            const uint8_t *tab = whole ? NULL : memchr(p, '\t', (size_t)(stop - p));
-            size_t key = (size_t)((tab ? tab : stop) - p);
-            check(!before || compare_bytes(before, before_size, p, key) <= 0, "a merge is out of order");
-            before = p;
-            before_size = key;
+            size_t length = (size_t)(stop - p);
+            check(is_first || may_precede(before.data, before.size, p, length, order), "a merge is out of order");
+            is_first = 0;
+            before.size = 0;
+            append(&before, p, length);
+            out += hash_of(p, stop);
+            if (length > 12 && !memcmp(p, "many\tlabel", 10) && memchr(p + 10, '\t', length - 10))
+                many += strtoull((const char *)memchr(p + 10, '\t', length - 10) + 1, NULL, 10);
             p = stop + 1;
         }
     }
-    check(size == 0 || size == UNSUPPORTED, "merge failed");
+    check(size == 0 || (size == UNSUPPORTED && !keeps), "merge failed");
+    check(!keeps || in == out, "lines were lost or changed");
+    check(!are_many || size || kind == ADD || many == 90000u * (unsigned)runs, "sums of labels are wrong");
+    free(before.data);
     fm_merge_free(m);
     for (uint32_t i = 0; i < written; i++)
         remove(paths[i]);
@@ -201,6 +283,10 @@ static void fuzz_shuffle(source *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     source s = {data, size};
+    uint8_t random[32] = {0};
+    memcpy(random, data, size < 32 ? size : 32);
+    fm_start(random);
+    check(mix(secret[0], secret[1]) == mix_halves(secret[0], secret[1]), "a product without 128 bits is another");
     int64_t lines = fm_scan(data, size);
     check((lines < 0 ? ~lines : lines) <= (int64_t)size, "more lines than bytes");
     use_simd = take(&s) % 2;
@@ -223,6 +309,9 @@ static uint32_t draw(uint32_t below)
 int main(int count, char **arguments)
 {
     static const char usual[] = "aab \t\n\n1 2\t7\r!A\xc3\xa9\x80\0";
+    static const char *const pieces[] = {"\t999999999999999999\n",  "\t1000000000000000000\n", "k\t-999999999999999999\n",
+                                         "k\tL\t9223372036854775807\n", "k\tL\t00\n", "a\t\x05\n", "a\x05\t\n",
+                                         "a word of more than sixteen bytes: 0123456789012345678901234567890123456789 "};
     time_t until = time(NULL) + (count > 1 ? atoi(arguments[1]) : 10);
     state = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
     folder = count > 3 ? arguments[3] : folder;
@@ -233,6 +322,10 @@ int main(int count, char **arguments)
         uint32_t odd = draw(3) ? 9 : 2;
         for (size_t i = 0; i < size; i++)
             data[i] = i < 40 || !draw(odd) ? (uint8_t)draw(256) : (uint8_t)usual[draw(sizeof usual)];
+        for (uint32_t n = draw(3) ? 0 : draw(40); n > 0 && size > 200; n--) {
+            const char *piece = pieces[draw(sizeof pieces / sizeof *pieces)];
+            memcpy(data + 40 + draw((uint32_t)size - 140), piece, strlen(piece));
+        }
         LLVMFuzzerTestOneInput(data, size);
     }
     free(data);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,29 +11,10 @@ import pytest
 from mapreduce.native import library as native
 from mapreduce.shuffle import memory
 from mapreduce.shuffle.sums import add_histograms, add_labelled, in_order
-from tests.conftest import ROOT
-
-# A child's ru_maxrss counts what its parent had before it: the peak is that of the program since it began.
-PROGRAM = """
-import atexit, runpy, sys
-def say():
-    with open("/proc/self/status") as file:
-        print([line for line in file if line.startswith("VmHWM")][0].split()[1], file=sys.stderr)
-atexit.register(say)
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+from tests.benchmarks.bench_memory import bound, peak
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
 needs_library = pytest.mark.skipif(native.load() is None, reason="Python's own objects take more")
-
-
-def peak(job: str, *arguments: str | Path) -> float:
-    """MiB that a job took at most, all in one process."""
-    command = [sys.executable, "-c", PROGRAM, str(ROOT / "jobs" / f"{job}.py"), "-q", "-r", "inline"]
-    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr.decode()
-    return int(done.stderr.split()[-1]) / 1024
 
 
 @needs_proc
@@ -42,7 +22,7 @@ def peak(job: str, *arguments: str | Path) -> float:
 def test_many_equal_documents_take_no_more(tmp_path: Path) -> None:
     (tmp_path / "equal.tsv").write_bytes(b"pos\tthe cat\n" * 600_000)
     flags = ("--sort-memory", "16M", "--hash-buckets", "9", "--output-dir", tmp_path / "out")
-    assert peak("encode", *flags, tmp_path / "equal.tsv") < 2 * 16 + 60
+    assert peak("encode", *flags, tmp_path / "equal.tsv") < bound(16)
     assert len({*(tmp_path / "out" / "part-00000").read_bytes().split(b"\n")}) == 2
 
 
@@ -55,7 +35,7 @@ def test_one_long_document_takes_no_more(tmp_path: Path, job: str, widths: tuple
     words = (draw.randbytes(draw.randint(1, 4)).hex() for _ in range(200_000))
     (tmp_path / "long.tsv").write_text("pos\t" + " ".join(words) + "\n")
     flags = ("--sort-memory", "16M", *widths, "--format", "tsv", "--output-dir", tmp_path / "out")
-    assert peak(job, *flags, tmp_path / "long.tsv") < 2 * 16 + 60
+    assert peak(job, *flags, tmp_path / "long.tsv") < bound(16)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

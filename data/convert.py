@@ -202,8 +202,8 @@ def _write(options: argparse.Namespace) -> None:
         with tempfile.TemporaryFile() as stream:
             labels, counts = convert(options, stream)
             stream.seek(0)
-            shutil.copyfileobj(stream, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            with command.printing():
+                shutil.copyfileobj(stream, sys.stdout.buffer)
     else:
         if options.output.exists():
             raise UserError(f"{options.output}: exists; remove it or give another --output")

@@ -12,7 +12,8 @@ import io
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mapreduce.errors import UserError
@@ -124,7 +125,8 @@ def run(
         _use_streams()
         _need_current_folder()
         code = work() or 0
-        _flush()
+        with printing():
+            pass
         return code
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -186,25 +188,22 @@ def _need_current_folder() -> None:
         raise UserError("the current folder is no longer there; change to another one") from None
 
 
-def _flush() -> None:
-    """Has what was printed written while an error can still be told.
+@contextmanager
+def printing() -> Iterator[None]:
+    """While the block prints results, and for what was printed before it: all of it is written when the block ends.
 
     Raises:
-        UserError: it cannot be.
+        UserError: standard output takes nothing; what is still to be written there is let go.
     """
     try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise lost_output(error) from None
-
-
-def lost_output(error: OSError) -> UserError:
-    """The user's error where standard output takes nothing; what is still to be written there is let go."""
-    _let_go_of_stdout()
-    why = "it is closed" if 1 in closed else (error.strerror or str(error)).lower()
-    return UserError(f"standard output: {why}; the result was not written there")
+        _let_go_of_stdout()
+        why = "it is closed" if 1 in closed else (error.strerror or str(error)).lower()
+        raise UserError(f"standard output: {why}; the result was not written there") from None
 
 
 def _let_go_of_stdout() -> None:

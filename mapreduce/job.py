@@ -210,17 +210,10 @@ class Job(MRJob):
         with self.make_runner() as runner:
             runner.run()
             if self._should_cat_output():
-                self._print(runner.cat_output())
-
-    def _print(self, blocks: Iterable[bytes]) -> None:
-        try:
-            for block in blocks:
-                self.stdout.write(block)
-            self.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise command.lost_output(error) from None
+                with command.printing():
+                    for block in runner.cat_output():
+                        self.stdout.write(block)
+                    self.stdout.flush()
 
     @classmethod
     def run(cls) -> None:

@@ -135,7 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = evaluate(model, texts, [label.decode() for label, _ in pairs])
         if result.unknown:
             print(f"evaluate: {result.unknown_labels()}", file=sys.stderr)
-        sys.stdout.buffer.write(result.report().encode())
+        with command.printing():
+            sys.stdout.buffer.write(result.report().encode())
 
     return command.run("evaluate", work)
 

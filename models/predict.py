@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = models.load(options.model)
         if not model.labels:
             raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")
-        predict(model, found, sys.stdout.buffer, every=options.all)
+        with command.printing():
+            predict(model, found, sys.stdout.buffer, every=options.all)
 
     return command.run("predict", work)
 

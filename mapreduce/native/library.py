@@ -275,12 +275,12 @@ class Sorter(_Held):
         """Takes whole lines; returns whether it is time to spill."""
         return bool(_check(self._library.fm_spill_write(self.handle, lines, len(lines))))
 
-    def spill(self, paths: Sequence[str]) -> list[bool]:
-        """Writes a run for each partition that has lines, and is empty again; returns which have."""
+    def spill(self, paths: Sequence[str]) -> tuple[list[bool], int]:
+        """Writes a run for each partition that has lines, and is empty again; returns which have, and the longest line."""
         names = (ctypes.c_char_p * self._reduces)(*map(os.fsencode, paths))
         sizes = array("Q", bytes(8 * self._reduces))
-        _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
-        return [size > 0 for size in sizes]
+        longest = _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
+        return [size > 0 for size in sizes], longest
 
 
 def merged(

@@ -393,16 +393,17 @@ static void sort_values(reference *r, size_t n)
 }
 
 /* Sorts, combines and writes what it holds to paths[partition], and is empty again; sizes[partition] is the number
- * of lines there, before combining; without any no file is written. */
+ * of lines there, before combining; without any no file is written. Returns the size of the longest line. */
 API int64_t fm_spill_flush(spill *s, const char *const *paths, uint64_t *sizes)
 {
     size_t at = 0, n = s->count;
-    uint32_t *part = malloc((n + 1) * sizeof *part), *which = malloc((n + 1) * sizeof *which);
+    uint32_t longest = 0, *part = malloc((n + 1) * sizeof *part), *which = malloc((n + 1) * sizeof *which);
     size_t *begin = calloc((size_t)s->reduces + 2, sizeof *begin);
     int error = part && which && begin ? 0 : NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
         s->sorted[i].key = s->lines.data + at;
         at += s->sorted[i].index;
+        longest = s->sorted[i].index > longest ? s->sorted[i].index : longest;
     }
     if (!error && !s->ascending)
         radix_sort(s->sorted, n, 0, 56);
@@ -432,7 +433,7 @@ API int64_t fm_spill_flush(spill *s, const char *const *paths, uint64_t *sizes)
     free(begin);
     s->count = s->lines.size = 0;
     s->ascending = 1;
-    return error;
+    return error ? error : (int64_t)longest;
 }
 
 /* ---- merge: sorted runs to one sorted stream ---- */

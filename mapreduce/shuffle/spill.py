@@ -13,7 +13,7 @@ from itertools import chain
 
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import add_lines
-from mapreduce.shuffle.lines import key_of, with_tabs
+from mapreduce.shuffle.lines import key_of, long_run, with_tabs
 from mapreduce.shuffle.memory import OVERHEAD, task_memory
 from mapreduce.shuffle.partition import seed_of
 
@@ -135,7 +135,7 @@ class Spill:
                 target.append(line)
         for number, run in enumerate(partitions):
             if run:
-                path = self._path(number)
+                path = long_run(self._path(number), max(map(len, run)))
                 with open(path, "wb") as file:
                     run.append(b"")
                     file.write(b"\n".join(run))
@@ -144,9 +144,12 @@ class Spill:
 
     def _spill_sorter(self, sorter: native.Sorter) -> None:
         paths = [self._path(number) for number in range(len(self.runs))]
-        for number, written in enumerate(sorter.spill(paths)):
-            if written:
-                self.runs[number].append(paths[number])
+        written, longest = sorter.spill(paths)
+        for number in filter(written.__getitem__, range(len(paths))):
+            path = long_run(paths[number], longest)
+            if path != paths[number]:
+                os.rename(paths[number], path)
+            self.runs[number].append(path)
 
     def _path(self, partition: int) -> str:
         return os.path.join(self._directory, f"spill-{len(self.runs[partition]):05d}-{partition:05d}")

@@ -239,7 +239,7 @@ static void fuzz_shuffle(source *s)
             snprintf(names[written + p], sizeof names[0], "%s/fuzz-%u", folder, written + p);
             paths[written + p] = names[written + p];
         }
-        check(fm_spill_flush(sp, paths + written, sizes) == 0, "flush failed");
+        check(fm_spill_flush(sp, paths + written, sizes) > 0, "flush failed");
         uint32_t kept = written;
         for (uint32_t p = 0; p < reduces; p++)
             if (sizes[p]) {

@@ -276,7 +276,11 @@ class Sorter(_Held):
         return bool(_check(self._library.fm_spill_write(self.handle, lines, len(lines))))
 
     def spill(self, paths: Sequence[str]) -> tuple[list[bool], int]:
-        """Writes a run for each partition that has lines, and is empty again; returns which have, and the longest line."""
+        """Writes a run for each partition that has lines, and is empty again.
+
+        Returns:
+            Which partitions have lines, and the bytes of the longest line.
+        """
         names = (ctypes.c_char_p * self._reduces)(*map(os.fsencode, paths))
         sizes = array("Q", bytes(8 * self._reduces))
         longest = _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))

@@ -1,21 +1,22 @@
 """The reduce side of the shuffle: merges the sorted runs of one partition into one sorted stream of lines.
 
-Runs are merged a few at a time, so any number of them takes bounded memory and few open files. The native library
+Runs are merged a few at a time, so any number of them takes bounded memory and few open files; the next line of each is
+in memory, so where lines are long they are fewer. The native library
 merges where it is there; `heapq` does else. Lines that are equal by what is sorted by come in the order of the runs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from heapq import merge as heap_merge
 from typing import Any, BinaryIO
 
 from mapreduce.native import library as native
 from mapreduce.shuffle.combine import LEAST
-from mapreduce.shuffle.lines import key_of
-from mapreduce.shuffle.memory import files_at_once
+from mapreduce.shuffle.lines import key_of, longest_line
+from mapreduce.shuffle.memory import files_at_once, task_memory
 
 _KEYS: dict[int, Any] = {
     native.BY_KEY: key_of,
@@ -37,14 +38,7 @@ def merge(runs: list[str], directory: str, order: int = native.BY_KEY, memory: i
         return _lines_of(merge_blocks(runs, directory, native.AS_IS, order))
     if sum(map(os.path.getsize, runs)) * (12 if order == native.BY_VALUE else 6) <= memory:
         return _sort(runs, order)
-    generation, most = 0, files_at_once()
-    while len(runs) > most:
-        groups = [runs[i : i + most] for i in range(0, len(runs), most)]
-        runs = [
-            _write(directory, generation, number, (line + b"\n" for line in _heap(group, order)))
-            for number, group in enumerate(groups)
-        ]
-        generation += 1
+    runs = _few(runs, directory, lambda group: (line + b"\n" for line in _heap(group, order)))
     return _heap(runs, order)
 
 
@@ -56,22 +50,22 @@ def merge_blocks(
     Raises:
         native.Unsupported: values that the library cannot add; nothing before it was wrong.
     """
-    library, generation, most = native.load(), 0, files_at_once()
-    while len(runs) > most:
-        groups = [runs[i : i + most] for i in range(0, len(runs), most)]
-        runs = [
-            _write(directory, generation, number, native.merged(library, group, kind, order))
-            for number, group in enumerate(groups)
-        ]
-        generation += 1
+    library = native.load()
+    runs = _few(runs, directory, lambda group: native.merged(library, group, kind, order))
     yield from native.merged(library, runs, kind, order, minimum)
 
 
-def _write(directory: str, generation: int, number: int, pieces: Iterable[bytes]) -> str:
-    path = os.path.join(directory, f"merge-{generation:02d}-{number:05d}")
-    with open(path, "wb") as file:
-        file.writelines(pieces)
-    return path
+def _few(runs: list[str], directory: str, merged: Callable[[list[str]], Iterable[bytes]]) -> list[str]:
+    """Runs that can be merged at a time: the same, or runs of runs."""
+    most, generation = max(2, min(files_at_once(), 2 * task_memory() // longest_line(runs))), 0
+    while len(runs) > most:
+        groups = [runs[i : i + most] for i in range(0, len(runs), most)]
+        runs = [os.path.join(directory, f"merge-{generation:02d}-{number:05d}") for number in range(len(groups))]
+        for path, group in zip(runs, groups):
+            with open(path, "wb") as file:
+                file.writelines(merged(group))
+        generation += 1
+    return runs
 
 
 def _sort(runs: list[str], order: int) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mapreduce.native import library as native
+from mapreduce.shuffle import merge as merging
 from mapreduce.shuffle.combine import add_lines
 from mapreduce.shuffle.lines import key_of, with_tabs
 from mapreduce.shuffle.memory import FILES
@@ -214,6 +215,18 @@ def test_more_runs_than_are_merged_at_a_time(tmp_path: Path) -> None:
     lines = list(merge(runs, str(tmp_path), memory=1))
     assert lines[: len(runs)] == sorted(lines[: len(runs)])
     assert lines[len(runs) :] == [b"z\t%d" % number for number in range(len(runs))]
+
+
+def test_fewer_runs_are_merged_where_lines_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run has a line in memory."""
+    lines = [b"%03d\t" % (i * 7 % 40) + b"v" * 300_000 for i in range(40)]
+    seen: list[int] = []
+    merged, heap = native.merged, merging._heap
+    monkeypatch.setattr(native, "merged", lambda lib, runs, *rest: seen.append(len(runs)) or merged(lib, runs, *rest))
+    monkeypatch.setattr(merging, "_heap", lambda runs, order: seen.append(len(runs)) or heap(runs, order))
+    monkeypatch.setattr(merging, "task_memory", lambda: 1 << 20)
+    assert shuffle(tmp_path, lines, 1, 1, None) == [sorted(lines)]
+    assert max(seen) * 300_000 <= 2 << 20 and len(seen) > 5
 
 
 def test_a_line_beyond_every_buffer(tmp_path: Path) -> None:

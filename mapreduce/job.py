@@ -99,6 +99,8 @@ class Job(MRJob):
         for name in ("output_dir", "step_output_dir", "manifest"):
             if path := getattr(self.options, name):
                 setattr(self.options, name, absolute(path))
+        if is_remote(self.options.manifest):
+            raise PathError(f"{self.options.manifest}: --manifest is a file of this machine")
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Maps blocks of whole input lines to blocks of whole output lines, `key TAB value`; each ends with LF.

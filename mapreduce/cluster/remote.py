@@ -124,6 +124,8 @@ class RemoteRunner(PrivateFolder):
 
     def _find_inputs(self) -> None:
         """Finds the files behind the input's paths; refuses what cannot be read and an output that is there."""
+        if not self._opts["check_input_paths"]:
+            raise UserError("--no-check-input-paths: the input's size says how many reducers there are; leave it out")
         if self._wanted and not is_remote(self._wanted):
             committer.refuse_existing(self._wanted)
         paths = self._get_input_paths()

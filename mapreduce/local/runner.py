@@ -89,7 +89,7 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
 
     def _run(self) -> None:
         wanted = self._output_dir
-        for path in (wanted, self._step_output_dir, self.job.options.manifest):
+        for path in (wanted, self._step_output_dir):
             if is_remote(path):
                 raise PathError(f"{path}: this runner writes to this machine; use -r hadoop for other file systems")
         if wanted:

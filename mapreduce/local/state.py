@@ -31,7 +31,8 @@ from mapreduce.paths import absolute
 MAIN = "__main__"
 SCRIPT = "__mapreduce_main__"  # the name of the main module in a fresh interpreter
 Values = dict[tuple[str, str], Any]
-"""By class, "" for globals, and name."""
+"""By owner (a class or an object, "" for globals) and name."""
+_DEEPEST = 4  # objects in objects that are looked into
 _NOT_THE_USERS = ("mapreduce", "mrjob")
 _INSTALLED = ("site-packages", "dist-packages")
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
@@ -71,10 +72,12 @@ def dump(job_class: Any) -> bytes:
     )
 
 
-def _is_users(name: str, module: Any) -> bool:
-    """Whether a module is neither installed nor Python's own nor ours."""
+def _is_users(name: str, module: Any, main: bool = False) -> bool:
+    """Whether a module is neither installed nor Python's own nor ours; what the main one is the caller says."""
+    if name == MAIN:
+        return main
     file = getattr(module, "__file__", None)
-    if not file or not isinstance(module, ModuleType) or name == MAIN or module.__name__ != name:
+    if not file or not isinstance(module, ModuleType) or module.__name__ != name:
         return False
     path = os.path.abspath(file)
     is_installed = path.startswith(_STANDARD) or any(f"{os.sep}{part}{os.sep}" in path for part in _INSTALLED)
@@ -109,7 +112,24 @@ def _pickled(values: Values) -> bytes:
     try:
         return _dumps(values)
     except Exception:  # whatever the objects' own code raises
-        return _dumps({place: value for place, value in values.items() if _can_be_sent(value)})
+        return _dumps(dict(part for place, value in values.items() for part in _parts(place, value)))
+
+
+def _parts(place: tuple[str, str], value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, str], Any]]:
+    """A value, or where it cannot be sent what can be of its attributes or items."""
+    owner, key = place
+    if _can_be_sent(value):
+        yield place, value
+    elif isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        yield place, _Items({index: item for index, item in items if _can_be_sent(item)})
+    elif depth < _DEEPEST and _is_users(type(value).__module__, sys.modules.get(type(value).__module__), main=True):
+        for name, attribute in list(getattr(value, "__dict__", {}).items()):
+            yield from _parts((f"{owner}.{key}" if owner else key, name), attribute, depth + 1)
+
+
+class _Items(dict[Any, Any]):
+    """Items of a dictionary or a list that cannot be sent as a whole."""
 
 
 def _can_be_sent(value: Any) -> bool:
@@ -135,7 +155,7 @@ class _Pickler(pickle.Pickler):
         if not isinstance(value, FunctionType):
             return NotImplemented
         name = value.__module__
-        if name != MAIN and not _is_users(name, sys.modules.get(name)):
+        if not _is_users(name, sys.modules.get(name), main=True):
             return NotImplemented
         cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
         code = marshal.dumps(value.__code__)
@@ -239,6 +259,12 @@ def _restore(modules: dict[str, tuple[bytes, bytes]], late: CodeType | None) -> 
 
 def _set(module: str, pickled: bytes) -> None:
     for (owner, key), value in _Unpickler(io.BytesIO(pickled)).load().items():
-        target = attrgetter(owner)(sys.modules[module]) if owner else sys.modules[module]
-        with suppress(AttributeError, TypeError):  # of an enumeration, say, nothing can be set, or was
-            setattr(target, key, value)
+        # What the import has not made, or of an enumeration, is not there to be set.
+        with suppress(AttributeError, TypeError, KeyError, IndexError):
+            target = attrgetter(owner)(sys.modules[module]) if owner else sys.modules[module]
+            if isinstance(value, _Items):
+                there = getattr(target, key)
+                for index, item in value.items():
+                    there[index] = item
+            else:
+                setattr(target, key, value)

@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
@@ -24,6 +25,7 @@ MARK = "._temporary."
 _KEY = re.compile(r"[0-9a-f]{16}")
 _LOCK = ".mapreduce-lock"
 _NEW, _OLD = "output", "old"
+_LONGEST = 200  # bytes of a name; systems allow 255
 _until_exit = ExitStack()
 atexit.register(_until_exit.close)
 
@@ -131,10 +133,19 @@ def temporary_folder(path: str) -> tuple[str, int]:
     """
     _remove_dead(path)
     while True:
-        folder = path + MARK + os.urandom(8).hex()
+        folder = _start(path) + os.urandom(8).hex()
         os.mkdir(folder, 0o700)
         if (lock := _take(folder)) is not None:
             return folder, lock
+
+
+def _start(path: str) -> str:
+    """What the names of temporary folders for a path begin with; a long name is cut, so that there is room for more."""
+    parent, name = os.path.split(path)
+    known = os.fsencode(name)
+    if len(known) > _LONGEST:
+        name = os.fsdecode(known[:_LONGEST]) + f".{zlib.crc32(known):08x}"
+    return os.path.join(parent, name) + MARK
 
 
 def _take(folder: str) -> int | None:
@@ -174,7 +185,7 @@ def remove(folder: str) -> None:
 
 def _remove_dead(path: str) -> None:
     """Removes what writers to a path that are no more have left beside it."""
-    parent, prefix = os.path.dirname(path) or ".", os.path.basename(path) + MARK
+    parent, prefix = os.path.dirname(path) or ".", os.path.basename(_start(path))
     for name in sorted(os.listdir(parent)):
         if name.startswith(prefix) and _KEY.fullmatch(name[len(prefix) :]):
             folder = os.path.join(parent, name)

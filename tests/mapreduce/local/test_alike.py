@@ -17,6 +17,12 @@ WAYS = ["inline", "forked", "fresh"]
 SET_UNDER_GUARD = """
     SCALE, TABLE, MARK = 1, {}, None
 
+    class Held:
+        def __init__(self):
+            self.lock, self.scale, self.table = threading.Lock(), 1, {"lock": threading.Lock(), "scale": 1}
+
+    HELD, LISTED = Held(), [1, threading.Lock(), Held()]
+
     def weight(word):
         return 1
 
@@ -30,7 +36,7 @@ SET_UNDER_GUARD = """
             for word in line.split():
                 found = [SCALE, self.FACTOR, Base.FACTOR, self.OPTIONS, TABLE, weight(word), sys.argv[-1:], MARK(2)]
                 found += [helpers.LEVEL, helpers.double(3), ALIAS is TABLE, json.dumps(LATE), os.getcwd() != HERE]
-                yield word, found
+                yield word, found + [HELD.scale, HELD.table["scale"], LISTED[0], HELD.lock.locked()]
 
         def reducer(self, key, values):
             yield key, next(values)
@@ -53,6 +59,7 @@ SET_UNDER_GUARD = """
         helpers.LEVEL = "deep"
         helpers.double = lambda x: 20 * x
         LOCK, FILE = threading.Lock(), open(__file__)
+        HELD.scale = HELD.table["scale"] = LISTED[0] = 50
         Scaled.run()
 """
 NO_GUARD = """
@@ -127,7 +134,7 @@ def alike(script: str, folder: Path, *arguments: object, code: int = 0, **more: 
 
 def test_what_the_main_guard_has_set(tmp_path: Path) -> None:
     lines = alike(SET_UNDER_GUARD, tmp_path, "input").decode().splitlines()
-    value = '[10, 3, 3, ["o"], {"a": 2}, 108, ["input"], 20, "deep", 60, true, "\\"x/y\\"", true]'
+    value = '[10, 3, 3, ["o"], {"a": 2}, 108, ["input"], 20, "deep", 60, true, "\\"x/y\\"", true, 50, 50, 50, false]'
     assert lines == [f'"{word}"\t{value}' for word in "abc"]
 
 

@@ -131,6 +131,15 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
     assert names(tmp_path / "folder") == ["theirs"] and names(tmp_path) == ["folder"]
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "\u00e9" * 127, "a\nb", " ", "*", "-", "\udcff", "~", "{a,b}"])
+def test_any_name_can_be_written(name: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        with atomic.whole_folder(tmp_path / "folders" / name) as folder:
+            (Path(folder) / "file").touch()
+        atomic.write(tmp_path / name, b"x")
+    assert names(tmp_path) == sorted([name, "folders"]) and names(tmp_path / "folders") == [name]
+
+
 RACE = """
 import sys
 from mapreduce.output import atomic
@@ -161,4 +170,5 @@ def test_nothing_else_writes_and_renames() -> None:
         "mapreduce/cluster/spark.py",  # the parts that Spark has written
         "mapreduce/output/atomic.py",
         "mapreduce/output/committer.py",  # a part, within the folder of its job
+        "mapreduce/shuffle/spill.py",  # a run, within the folder of its attempt
     ]

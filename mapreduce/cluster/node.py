@@ -57,6 +57,10 @@ class Watched:
         self._pieces.append(data)
         return data
 
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        """As of a stream: all lines that are left."""
+        return list(self)
+
     @property
     def lines(self) -> list[bytes]:
         """The line, or the lines of the block, read last."""

@@ -21,7 +21,7 @@ from typing import Any
 from mapreduce import ROOT
 from mapreduce.cluster import archive, failures
 from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
-from mapreduce.errors import TaskError, UserError
+from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 
@@ -69,6 +69,10 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         if self.job.options.resume or self.job.options.step_output_dir:
             raise UserError("--resume and --step-output-dir are not for Spark, which keeps no steps; use -r hadoop")
         self._find_inputs()
+        if is_remote(self._wanted) and not self._files:  # else it was looked at with the input
+            _, missing = self._hdfs.list([str(self._wanted)])
+            if self._wanted not in missing:
+                raise PathError(f"{self._wanted}: output already exists; remove it or give another --output-dir")
 
     def _add_input_files_for_upload(self) -> None:
         """They go to the cluster in `_run`; on this machine Spark reads them where they are."""

@@ -214,7 +214,7 @@ def test_other_file_systems_are_refused(job: Job, path: str) -> None:
 @pytest.mark.parametrize("flag", ["--output-dir", "--step-output-dir", "--manifest"])
 def test_outputs_on_other_file_systems_are_refused(job: Job, flag: str, tmp_path: Path) -> None:
     done = job(COUNT, b"x\n", flag, "hdfs:///there", code=2)
-    assert done.stderr.count(b"\n") == 1 and b"hdfs:///there: this runner writes to this machine" in done.stderr
+    assert done.stderr.count(b"\n") == 1 and b"hdfs:///there: " in done.stderr and b"this machine" in done.stderr
 
 
 def test_an_output_may_be_named_by_its_uri(job: Job, tmp_path: Path) -> None:

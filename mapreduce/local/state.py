@@ -58,6 +58,9 @@ def dump(job_class: Any) -> bytes:
         for name, module in list(sys.modules.items())
         if (name == MAIN and is_needed) or _is_users(name, module)
     }
+    for owner in job_class.__mro__[:-1]:  # what the user has set in a class of ours, or of mrjob's
+        if owner.__module__ not in modules and owner.__module__ in sys.modules:
+            modules[owner.__module__] = _pickled({}), _pickled(dict(_attributes(sys.modules[owner.__module__])))
     return pickle.dumps(
         {
             "argv": sys.argv,

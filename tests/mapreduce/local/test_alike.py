@@ -161,6 +161,20 @@ def test_classes_under_the_main_guard(tmp_path: Path) -> None:
     assert alike(CLASS_UNDER_GUARD, tmp_path, "input") == b'"a b"\t[4, [4, 4]]\n"c"\t[4, [4, 4]]\n'
 
 
+def test_an_attribute_of_a_class_that_is_not_the_users(tmp_path: Path) -> None:
+    script = """
+        class Plain(Job):
+            def mapper(self, _, line):
+                yield line, self.NOTE
+        if __name__ == "__main__":
+            from mrjob.job import MRJob
+            from mrjob.protocol import RawValueProtocol
+            MRJob.NOTE, Job.OUTPUT_PROTOCOL = "note", RawValueProtocol
+            Plain.run()
+    """
+    assert alike(script, tmp_path, "input") == b"note\t\nnote\t\n"
+
+
 def test_two_runs_of_one_program(tmp_path: Path) -> None:
     found = alike(DRIVER, tmp_path, "input")
     assert found.decode() == "[[2, []], [2, []], [3, [[2, []], [2, []]]], [3, [[2, []], [2, []]]]]\n"

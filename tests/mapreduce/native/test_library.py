@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import string
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -145,3 +147,21 @@ def test_a_library_that_fails_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_p
         native._test(library)
     monkeypatch.setenv(native.OFF, "0")
     assert native.load() is None
+
+
+def test_threads_that_come_while_it_loads_get_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find() -> object:
+        time.sleep(0.1)
+        return library
+
+    monkeypatch.setattr(native, "_find", find)
+    monkeypatch.setattr(native, "_library", None)
+    monkeypatch.setattr(native, "_tried", False)
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: native.load(), range(4))) == [library] * 4
+
+
+def test_a_salt_beyond_what_the_hash_takes_is_refused() -> None:
+    encoder = native.Encoder(library, preset("keras"), {}, b"x" * 65)
+    with pytest.raises(native.Unsupported):
+        encoder.lines([b"l"], [b"text"], [b"text"])

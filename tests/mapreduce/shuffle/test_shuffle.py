@@ -12,15 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mapreduce.job import Job
 from mapreduce.native import library as native
 from mapreduce.shuffle import merge as merging
-from mapreduce.shuffle.combine import add_lines
+from mapreduce.shuffle.combine import LEAST, add_lines
+from mapreduce.shuffle.combine import kind as kind_of
 from mapreduce.shuffle.lines import key_of, with_tabs
 from mapreduce.shuffle.memory import FILES
 from mapreduce.shuffle.merge import merge, merge_blocks
 from mapreduce.shuffle.partition import hash_partition, key_field_partition
 from mapreduce.shuffle.spill import Spill
-from mapreduce.shuffle.sums import add_columns, add_labelled, in_order
+from mapreduce.shuffle.sums import add, add_columns, add_labelled, in_order
+from mapreduce.textjob import TextJob
 
 keys = st.one_of(
     st.sampled_from([b"", b"a", b"b", b"a\x00", b"a" * 8, b"a" * 9, b"a" * 17, b"\xff", b"\x01"]),
@@ -243,3 +246,15 @@ def test_key_field_partition_spills_as_it_says(tmp_path: Path) -> None:
     lines = [b"%d\tv" % number for number in range(50)]
     for number, part in enumerate(shuffle(tmp_path, lines, 3, 1 << 20, None, key_field_partition)):
         assert part == sorted(line for line in lines if key_field_partition(key_of(line), 3) == number)
+
+
+def test_values_are_sorted_in_the_runs_where_no_combiner_changes_them() -> None:
+    class Sorted(Job):
+        INTERNAL_PROTOCOL = OUTPUT_PROTOCOL = TextJob.INTERNAL_PROTOCOL
+        reducer = in_order
+
+    class Combined(Sorted):
+        combiner = add
+
+    assert kind_of(Sorted([]), 0, "reducer") == (native.IN_ORDER, LEAST)
+    assert kind_of(Combined([]), 0, "reducer") is None

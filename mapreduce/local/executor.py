@@ -308,6 +308,9 @@ def attend(run: Callable[[Report], Result], pipe: int, lifeline: int) -> None:
         except RuntimeError as error:
             raise no_process(error) from None
         os.dup2(2, 1)  # whatever the job prints is words, not data
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)  # and the driver's standard input is not a task's
+        os.close(nothing)
         result = run(lambda amount: _send(pipe, b"+%d\n" % amount))
     except UserError as error:
         result = {"error": str(error), "code": error.exit_code}

@@ -335,6 +335,19 @@ def test_what_commands_print_is_words(tmp_path: Path) -> None:
         assert done.stdout == b'"a b"\t1\n"c"\t1\n' and done.stderr.count(b"said") == 4
 
 
+@pytest.mark.parametrize("way", ["forked", "fresh"])
+def test_the_drivers_standard_input_is_not_a_tasks(way: str, tmp_path: Path) -> None:
+    script = """
+        import subprocess
+        class Reads(Job):
+            def mapper(self, _, line):
+                yield line, subprocess.run(["cat"], stdout=-1).stdout.decode() + sys.stdin.read()
+        if __name__ == "__main__":
+            Reads.run()
+    """
+    assert run(way, script, tmp_path, "input", stdin=b"the driver's").stdout == b'"a b"\t""\n"c"\t""\n'
+
+
 def test_exceptions_are_those_that_mrjobs_drivers_catch(tmp_path: Path) -> None:
     script = """
         from mrjob.step import StepFailedException

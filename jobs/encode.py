@@ -17,6 +17,7 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import Encoder, ImageEncoder
+from mapreduce.flag_values import whole
 from mapreduce.input.files import Source
 from mapreduce.input.formats import detect, images, is_ambiguous
 from mapreduce.input.formats.format import IMAGES, TEXTS
@@ -38,8 +39,9 @@ class Encode(TextJob):
     def configure_args(self) -> None:
         super().configure_args()
         self.add_driver_arg("--vocabulary", file=True, help="output of jobs/vocabulary.py, or a file of its lines")
-        self.add_passthru_arg("--hash-buckets", type=int, help="hash features to so many ids; needs no vocabulary")
-        self.add_passthru_arg("--shards", type=int, default=1, help="number of parts (default: 1)")
+        ids = whole(1, 2**31 - FIRST - 1)
+        self.add_passthru_arg("--hash-buckets", type=ids, help="hash features to so many ids; needs no vocabulary")
+        self.add_passthru_arg("--shards", type=whole(1, 10_000), default=1, help="number of parts (default: 1)")
 
     def load_args(self, args: list[str]) -> None:
         """A folder stands for the files in it, which can be sent to the nodes."""
@@ -91,10 +93,10 @@ class Encode(TextJob):
         path, buckets = self.options.vocabulary, self.options.hash_buckets
         if not self.reads_texts:
             return
-        if (path is None) == (buckets is None) or (buckets is not None and not 0 < buckets < 2**31 - FIRST):
+        if (path is None) == (buckets is None):
             raise UserError(
-                "name a vocabulary (the job vocabulary makes one) with --vocabulary, or give --hash-buckets, at least "
-                f"1; images (--format images) need neither. Received: {path or 'none'}, {buckets or 'none'}"
+                "name a vocabulary (the job vocabulary makes one) with --vocabulary, or give --hash-buckets; "
+                f"images (--format images) need neither. Received: {path or 'none'}, {buckets or 'none'}"
             )
 
     def manifest_fields(self, parts: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
-from mapreduce.flag_values import count_or_share
+from mapreduce.flag_values import count_or_share, whole
 from mapreduce.input import records, rejections
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, Layout, detect
@@ -29,6 +29,9 @@ from mapreduce.tokens.tokenizer import Tokenizer
 with mrjob_compat.stand_ins():
     from mrjob.compat import jobconf_from_env
     from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+
+LONGEST_LINE, MOST_KEPT = 1 << 30, 1_000_000  # bytes; samples of rejected lines
 
 
 class TextJob(Job):
@@ -59,8 +62,9 @@ class TextJob(Job):
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
         add("--strict", action="store_true", help="reject every line that is not UTF-8")
-        add("--max-line", type=int, default=records.MAX_LINE, help="reject longer lines (default: 10000000 bytes)")
-        add("--keep-rejected", type=int, default=20, help="samples of rejected lines in _rejected (default: 20)")
+        length, kept = whole(1, LONGEST_LINE), whole(0, MOST_KEPT)
+        add("--max-line", type=length, default=records.MAX_LINE, help="reject longer lines (default: 10000000 bytes)")
+        add("--keep-rejected", type=kept, default=20, help="samples of rejected lines in _rejected (default: 20)")
         self.arg_parser.add_argument(
             "--max-rejected", type=count_or_share, default=0.01, help="fail at more: 100, or a share (default: 0.01)"
         )
@@ -187,11 +191,6 @@ class TextJob(Job):
             raise UserError(
                 "--salt has at most 64 bytes, --validation is a share from 0 to 1. "
                 f"Received: {options.salt[:65]!r} and {options.validation}"
-            )
-        if options.max_line < 1 or options.keep_rejected < 0:
-            raise UserError(
-                "--max-line is at least 1 and --keep-rejected at least 0. "
-                f"Received: {options.max_line} and {options.keep_rejected}"
             )
         named = options.args
         options.format = options.format or self._detect(named)

@@ -19,6 +19,7 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
+from mapreduce.flag_values import whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
@@ -145,7 +146,7 @@ def parser() -> Parser:
     add("--output", type=written_here, required=True, metavar="DIR", help=where)
     add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
-    add("--seed", type=int, default=0, help="of weights, dropout and order (default: 0)")
+    add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")
     add("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard's logs")

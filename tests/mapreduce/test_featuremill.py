@@ -68,7 +68,7 @@ def test_every_command_has_help_that_ends_in_a_line_to_paste(name: str, tmp_path
         (["predict", "--all", "none", "--format", "text", "/dev/null"], "predict: none: no such model output"),
         (["predict", "none", "--all", "/dev/null"], "predict: none: no such model output"),
         (["predict", "/etc/passwd"], "predict: /etc/passwd: a file, and model output is a folder"),
-        (["wordcount", "--output-dir", "x" * 240, "/dev/null"], "wordcount: "),
+        (["wordcount", "--output-dir", "x" * 300, "/dev/null"], "wordcount: "),
         (["tfrecord", "none", "/proc/x"], "tfrecord: none: no such encode output"),
         (
             ["convert", "/etc", "--output", "/proc/x/y"],

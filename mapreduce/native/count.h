@@ -17,7 +17,7 @@
 
 /* ---- counting ---- */
 
-enum { FULL = 1, MOST_BITS = 16, FEWEST = 8 };
+enum { FULL = 1, MOST_BITS = 16, FEWEST = 8, FEW = 1 << 13, BUCKETS = 1 << 16 };
 
 typedef struct counter {
     const tokenizer *tokenizer;
@@ -422,11 +422,27 @@ static void rank_labels(const counter *c, uint32_t *rank, reference *r)
         r[i].key = c->label_bytes.data + c->label_begin[i];
         r[i].length = (uint32_t)(c->label_begin[i + 1] - c->label_begin[i]);
         r[i].prefix = prefix_at(r[i].key, r[i].length, 0);
+        r[i].second = prefix_at(r[i].key, r[i].length, 8);
         r[i].order = r[i].index = i;
     }
     radix_sort(r, c->labels, 0, 56);
     for (uint32_t i = 0; i < c->labels; i++)
         rank[r[i].index] = i;
+}
+
+/* Where each bucket of keys begins, by their first two bytes; or NULL where they are few. */
+static uint32_t *first_buckets(const table *t)
+{
+    uint32_t *begin = t->used > FEW ? calloc(BUCKETS, sizeof *begin) : NULL, sum = 0;
+    for (size_t i = 0; begin && i < t->capacity; i++)
+        if (slot_at(t, i)->length)
+            begin[number_of((const uint8_t *)&slot_at(t, i)->low) >> 48]++;
+    for (size_t b = 0; begin && b < BUCKETS; b++) {
+        uint32_t n = begin[b];
+        begin[b] = sum;
+        sum += n;
+    }
+    return begin;
 }
 
 static int sort_table(counter *c)
@@ -441,20 +457,28 @@ static int sort_table(counter *c)
         return NO_MEMORY;
     }
     rank_labels(c, rank, c->sorted);
-    size_t n = 0;
+    uint32_t *bucket = first_buckets(t), n = 0;
     for (size_t i = 0; i < t->capacity; i++) {
         const slot *s = slot_at(t, i);
         if (!s->length)
             continue;
-        reference *r = &c->sorted[n++];
+        uint64_t prefix = number_of((const uint8_t *)&s->low);
+        reference *r = &c->sorted[bucket ? bucket[prefix >> 48]++ : n++];
         r->key = key_bytes(t, s);
         r->length = s->length - 1;
-        r->prefix = prefix_at(r->key, r->length, 0);
+        r->prefix = prefix;
+        r->second = r->length <= INLINE_KEY ? number_of((const uint8_t *)&s->high) : prefix_at(r->key, r->length, 8);
         r->order = c->mode == LABELLED ? rank[((const wide_slot *)s)->label] : 0;
         r->index = (uint32_t)i;
     }
     free(rank);
-    radix_sort(c->sorted, n, 0, 56);
+    if (!bucket)
+        radix_sort(c->sorted, n, 0, 56);
+    for (size_t b = 0; bucket && b < BUCKETS; b++) { /* where one begins the next began before it was filled */
+        radix_sort(c->sorted + n, bucket[b] - n, 0, 40);
+        n = bucket[b];
+    }
+    free(bucket);
     return 0;
 }
 

@@ -383,6 +383,7 @@ static void sort_values(reference *r, size_t n)
             r[k].key += key;
             r[k].length = r[k].index - 1 - key;
             r[k].prefix = prefix_at(r[k].key, r[k].length, 0);
+            r[k].second = prefix_at(r[k].key, r[k].length, 8);
         }
         radix_sort(r + i, end - i, 0, 56);
         for (size_t k = i; k < end; k++) {
@@ -402,6 +403,8 @@ API int64_t fm_spill_flush(spill *s, const char *const *paths, uint64_t *sizes)
     int error = part && which && begin ? 0 : NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
         s->sorted[i].key = s->lines.data + at;
+        if (!s->ascending)
+            s->sorted[i].second = prefix_at(s->sorted[i].key, s->sorted[i].length, 8);
         at += s->sorted[i].index;
         longest = s->sorted[i].index > longest ? s->sorted[i].index : longest;
     }

@@ -10,7 +10,7 @@
 
 /* ---- table: keys and what was counted of them ---- */
 
-enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2, LEAST_MEMORY = 1 << 18 };
+enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2, LEAST_MEMORY = 1 << 18, SORT = 25 };
 
 typedef struct {
     uint64_t low, high; /* the bytes of a key of up to 16; of a longer one its first 8, and its place in the arena */
@@ -138,7 +138,7 @@ static void table_free(table *t)
 static int table_grow(table *t)
 {
     size_t capacity = t->capacity * 2;
-    size_t beside = t->stride / 2 > 20 ? t->stride / 2 : 20; /* the old table first, what sorts the new one later */
+    size_t beside = t->stride / 2 > SORT ? t->stride / 2 : SORT; /* the old table first, what sorts the new one later */
     if (capacity * (t->stride + beside) + t->arena.size > t->limit) {
         t->full = 1;
         if (t->used < t->capacity / 8 * 7)
@@ -193,7 +193,7 @@ static int insert(table *t, slot *s, const item *it)
             s->length = 0;
             return NO_MEMORY;
         }
-        if (t->capacity * (t->stride + 20) + t->arena.size > t->limit)
+        if (t->capacity * (t->stride + SORT) + t->arena.size > t->limit)
             t->full = 1;
     }
     if (++t->used > t->capacity / 8 * 5)
@@ -209,16 +209,26 @@ static const uint8_t *key_bytes(const table *t, const slot *s)
 /* ---- sorting: keys by their bytes, in place ---- */
 
 typedef struct {
-    uint64_t prefix; /* 8 bytes of the key from some depth on, as a number, zeros behind its end */
+    uint64_t prefix, second; /* 8 bytes of the key from some depth on, as a number, zeros behind its end; the 8 next */
     const uint8_t *key;
     uint32_t length, order; /* order: what decides between equal keys */
-    uint32_t index, unused;
+    uint32_t index;
 } reference;
+
+static uint64_t number_of(const uint8_t *eight)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++) /* compilers make a load of it */
+        number = number << 8 | eight[i];
+    return number;
+}
 
 static uint64_t prefix_at(const uint8_t *key, uint32_t length, uint32_t depth)
 {
     uint64_t prefix = 0;
     uint32_t n = length > depth ? length - depth : 0;
+    if (n >= 8)
+        return number_of(key + depth);
     for (uint32_t i = 0; i < 8; i++)
         prefix = prefix << 8 | (i < n ? key[depth + i] : 0);
     return prefix;
@@ -235,7 +245,11 @@ static int is_after(const reference *a, const reference *b)
 {
     if (a->prefix != b->prefix)
         return a->prefix > b->prefix;
-    int c = compare_bytes(a->key, a->length, b->key, b->length);
+    if (a->second != b->second)
+        return a->second > b->second;
+    if (a->length <= INLINE_KEY && b->length <= INLINE_KEY && a->length != b->length)
+        return a->length > b->length; /* the keys themselves need not be looked at: they may be far away */
+    int c = a->length <= INLINE_KEY && b->length <= INLINE_KEY ? 0 : compare_bytes(a->key, a->length, b->key, b->length);
     return c ? c > 0 : a->order > b->order;
 }
 
@@ -256,7 +270,7 @@ static void insertion_sort(reference *r, size_t n)
 static void radix_sort(reference *r, size_t n, uint32_t depth, int shift)
 {
     const uint32_t at_end = UINT32_MAX;
-    while (n > 24) {
+    while (n > 32) {
         if (shift < 0) {
             uint32_t longest = 0;
             if (depth == at_end)
@@ -267,39 +281,55 @@ static void radix_sort(reference *r, size_t n, uint32_t depth, int shift)
                     longest = r[i].length;
             if (longest <= depth)
                 depth = at_end;
-            for (size_t i = 0; i < n; i++)
-                r[i].prefix = depth == at_end ? (uint64_t)r[i].length << 32 | r[i].order
-                                              : prefix_at(r[i].key, r[i].length, depth);
+            for (size_t i = 0; i < n; i++) {
+                r[i].prefix = depth == at_end ? (uint64_t)r[i].length << 32 | r[i].order : r[i].second;
+                r[i].second = r[i].length > depth + 8 && depth != at_end ? prefix_at(r[i].key, r[i].length, depth + 8) : 0;
+            }
             shift = 56;
         }
-        size_t begin[257] = {0}, next[256], largest = 0;
-        for (size_t i = 0; i < n; i++)
-            begin[(r[i].prefix >> shift & 255) + 1]++;
-        for (int b = 0; b < 256; b++) {
-            if (begin[b + 1] > begin[largest + 1] - (largest ? begin[largest] : 0))
-                largest = (size_t)b;
-            begin[b + 1] += begin[b];
-            next[b] = begin[b];
+        unsigned least = 255, most = 0; /* of the bytes that are there: few of the 256 in most texts */
+        for (size_t i = 0; i < n; i++) {
+            unsigned byte = r[i].prefix >> shift & 255;
+            least = byte < least ? byte : least;
+            most = byte > most ? byte : most;
         }
-        if (begin[largest + 1] - begin[largest] < n)
-            for (int b = 0; b < 256; b++)
-                while (next[b] < begin[b + 1]) {
-                    reference x = r[next[b]];
-                    for (;;) {
-                        unsigned to = x.prefix >> shift & 255;
-                        if (to == (unsigned)b)
-                            break;
-                        reference y = r[next[to]];
-                        r[next[to]++] = x;
-                        x = y;
-                    }
-                    r[next[b]++] = x;
+        if (least == most) {
+            shift -= 8;
+            continue;
+        }
+        size_t begin[257], next[256], sum = 0;
+        unsigned largest = least;
+        for (unsigned b = least; b <= most; b++)
+            next[b] = 0;
+        for (size_t i = 0; i < n; i++)
+            next[r[i].prefix >> shift & 255]++;
+        for (unsigned b = least; b <= most; b++) {
+            largest = next[b] > next[largest] ? b : largest;
+            begin[b] = sum;
+            sum += next[b];
+        }
+        begin[most + 1] = sum;
+        size_t left = next[largest];
+        for (unsigned b = least; b <= most; b++)
+            next[b] = begin[b];
+        for (unsigned b = least; b <= most; b++)
+            while (next[b] < begin[b + 1]) {
+                reference x = r[next[b]];
+                for (;;) {
+                    unsigned to = x.prefix >> shift & 255;
+                    if (to == b)
+                        break;
+                    reference y = r[next[to]];
+                    r[next[to]++] = x;
+                    x = y;
                 }
-        for (size_t b = 0; b < 256; b++)
+                r[next[b]++] = x;
+            }
+        for (unsigned b = least; b <= most; b++)
             if (b != largest && begin[b + 1] - begin[b] > 1)
                 radix_sort(r + begin[b], begin[b + 1] - begin[b], depth, shift - 8);
         r += begin[largest];
-        n = begin[largest + 1] - begin[largest];
+        n = left;
         shift -= 8;
     }
     insertion_sort(r, n);

@@ -10,7 +10,7 @@
 
 /* ---- table: keys and what was counted of them ---- */
 
-enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2, LEAST_MEMORY = 1 << 18, SORT = 25 };
+enum { TERMS = 0, DOCUMENTS = 1, LABELLED = 2, LEAST_MEMORY = 1 << 18, SORT = 30 };
 
 typedef struct {
     uint64_t low, high; /* the bytes of a key of up to 16; of a longer one its first 8, and its place in the arena */
@@ -196,7 +196,7 @@ static int insert(table *t, slot *s, const item *it)
         if (t->capacity * (t->stride + SORT) + t->arena.size > t->limit)
             t->full = 1;
     }
-    if (++t->used > t->capacity / 8 * 5)
+    if (++t->used > t->capacity / 4 * 3)
         return table_grow(t);
     return 0;
 }

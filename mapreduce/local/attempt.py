@@ -7,22 +7,18 @@ directory are there already. Which attempts run, and where, is the executor's bu
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from mapreduce.input.splits import Split, Stream, TaskInput
 from mapreduce.local.executor import Report
+from mapreduce.local.streams import CounterStream, in_task
 from mapreduce.native import library as native
 from mapreduce.output.committer import commit_part
-from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.combine import PairCombiner, add_lines
 from mapreduce.shuffle.lines import with_tabs
 from mapreduce.shuffle.memory import task_memory
@@ -33,80 +29,7 @@ from mapreduce.shuffle.spill import Spill
 ATTEMPTS = 4
 """How often a task is tried in all, unless mapreduce.map.maxattempts or its twin for reduce says otherwise."""
 LINES = 1000  # of a reducer's input in a block
-_COUNTER = re.compile(rb"reporter:counter:([^,\n]*),([^,\n]*),(-?\d+)\r?\n?")
 _PLACE = {name: (f"mapreduce_map_input_{name}", f"map_input_{name}") for name in ("file", "start", "length")}
-
-
-class CounterStream:
-    """A task's stderr: counter and status lines are taken out, all else passes on, as Hadoop streaming has it."""
-
-    def __init__(self) -> None:
-        self.counters: Counters = {}
-        self._words = sys.stderr
-        self._begun = b""
-
-    def write(self, data: bytes) -> int:
-        """Takes bytes; a line may come in several pieces."""
-        *lines, self._begun = (self._begun + data).split(b"\n")
-        for line in lines:
-            self._take(line + b"\n")
-        return len(data)
-
-    def flush(self) -> None:
-        """Passes on what has been begun and can be no counter's line."""
-        if not b"reporter:".startswith(self._begun[:9]):
-            self.close()
-
-    def close(self) -> None:
-        """Takes what no line end follows."""
-        begun, self._begun = self._begun, b""
-        self._take(begun)
-
-    def _take(self, line: bytes) -> None:
-        if found := _COUNTER.fullmatch(line):
-            group, name = (text.decode("utf-8", "replace") for text in found.groups()[:2])
-            names = self.counters.setdefault(group, {})
-            names[name] = names.get(name, 0) + int(found[3])
-        elif not line.startswith(b"reporter:status:"):
-            self._words.write(line.decode("utf-8", "replace"))
-
-
-class _Words(io.TextIOBase):
-    """`sys.stderr` in a task: text for its `CounterStream`."""
-
-    encoding = "utf-8"
-
-    def __init__(self, buffer: CounterStream) -> None:
-        self.buffer = buffer
-
-    def write(self, text: str) -> int:
-        self.buffer.write(text.encode("utf-8", "replace"))
-        return len(text)
-
-    def flush(self) -> None:
-        self.buffer.flush()
-
-    def fileno(self) -> int:
-        return self.buffer._words.fileno()
-
-
-class _Diverted(io.TextIOBase):
-    """`sys.stdout` while a thread runs a task: what that prints is words, and what other threads print is theirs."""
-
-    def __init__(self, before: Any) -> None:
-        self._before, self._thread = before, threading.get_ident()
-
-    def _target(self) -> Any:
-        return sys.stderr if threading.get_ident() == self._thread else self._before
-
-    def write(self, text: str) -> int:
-        return int(self._target().write(text))
-
-    def flush(self) -> None:
-        self._target().flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._target(), name)
 
 
 @dataclass(frozen=True)
@@ -177,7 +100,7 @@ def _map(
     if combine and settings.combiner_kind is None:
         pairs = PairCombiner.of(settings.job("mapper"), settings.job("combiner"), settings.step)
     if pairs:
-        with _in_task(counters):
+        with in_task(counters):
             pairs.run(source, spill, counters, task_memory())
     else:
         _run(settings, "mapper", source, spill, counters)
@@ -185,14 +108,15 @@ def _map(
     return spill.runs
 
 
+def place(split: Split) -> dict[str, str]:
+    """What the environment says of the file that the next records are of, as Hadoop streaming has it."""
+    file = split.name if split.name == "-" else f"file://{split.name}"
+    found = {"file": file, "start": str(split.start), "length": str(split.length)}
+    return {name: found[which] for which, names in _PLACE.items() for name in names}
+
+
 def _enter(split: Split) -> None:
-    """Says in the environment which file the next records are of, as Hadoop streaming does."""
-    place = {
-        "file": split.name if split.name == "-" else f"file://{split.name}",
-        "start": split.start,
-        "length": split.length,
-    }
-    os.environ.update({name: str(place[which]) for which, names in _PLACE.items() for name in names})
+    os.environ.update(place(split))
 
 
 def run_reduce(settings: StepSettings, runs: list[str], number: int, folder: str, report: Report) -> dict[str, Any]:
@@ -298,22 +222,8 @@ def _run(settings: StepSettings, task: str, source: Stream, output: Any, counter
 def _run_job(settings: StepSettings, task: str, source: Stream, output: Any, counters: CounterStream) -> None:
     job = settings.job(task)
     job.sandbox(stdin=source, stdout=output, stderr=counters)
-    with _in_task(counters):
+    with in_task(counters):
         getattr(job, f"run_{task}")(settings.step)
-
-
-@contextmanager
-def _in_task(counters: CounterStream) -> Iterator[None]:
-    """While the block runs the job's code: what it prints is words, and sys.exit(0) ends the task as it would end a
-    process of its own, with what it has written by then."""
-    with redirect_stderr(_Words(counters)), redirect_stdout(_Diverted(sys.stdout)):  # type: ignore[type-var]
-        try:
-            yield
-        except SystemExit as end:
-            if end.code:
-                raise
-        finally:
-            counters.close()
 
 
 def _combine(settings: StepSettings, counters: CounterStream) -> Callable[[Iterable[bytes]], Iterator[bytes]] | None:

@@ -93,12 +93,12 @@ one_task = threading.RLock()
 def as_task(folder: str, environment: dict[str, str], path: list[str]) -> Iterator[None]:
     """While the block runs, this process is a task's: current folder, environment and `sys.path`, one thread at a time.
 
-    What commands print that the task starts is words too, where this process has one thread; where it has more, the
+    What commands print that the task starts is words too, where this program has one thread; where it has more, the
     others may be printing data.
     """
     with one_task:
         before, path_before = dict(os.environ), list(sys.path)
-        stdout = os.dup(1) if threads() == 1 else None
+        stdout = os.dup(1) if threading.active_count() == 1 else None
         try:
             if stdout is not None:
                 _divert(2)

@@ -66,7 +66,7 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
     OPT_NAMES = SimMRJobRunner.OPT_NAMES | {"sort_bin", "task_python_bin"}
 
     def __init__(self, mrjob_cls: Any = None, **kwargs: Any) -> None:
-        self._beside = kwargs.get("output_dir")
+        self._beside = None if is_remote(kwargs.get("output_dir")) else kwargs.get("output_dir")
         super().__init__(**kwargs)
         self.job: Any = None  # set by Job.make_runner
         self._inputs: list[str] = []
@@ -275,13 +275,13 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
     ) -> tuple[str, tuple[str, dict[str, str], list[str]]]:
         """Makes the folder of an attempt, and in it the working folder with the job's side files; returns it and what
         `executor.as_task` needs."""
-        first = what[0] if kind == "mapper" else None
-        source = {"file": first.name, "start": first.start, "length": first.length} if first else None
         folder = os.path.join(self._task_dir(kind, step_num, number), f"attempt-{attempt_number}")
         self._attempt_folder = os.path.join(folder, "wd")
+        shutil.rmtree(folder, ignore_errors=True)  # that of an attempt that could not begin
         os.makedirs(folder)
         self._setup_working_dir(kind, step_num, number)
-        environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number, source).items()}
+        environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number).items()}
+        environment.update(attempt.place(what[0]) if kind == "mapper" else {})
         environment["mapreduce_task_io_sort_mb"] = str(self._sort_memory() >> 20)
         for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
             if name in environment:

@@ -317,8 +317,10 @@ def test_sys_exit_1_fails_the_job(tmp_path: Path) -> None:
         assert "map task 0 over " in last and "3" in last.rpartition("attempts")[2]
 
 
-def test_what_commands_print_is_words(tmp_path: Path) -> None:
-    script = """
+@pytest.mark.parametrize("package", ["os", "numpy"])
+def test_what_commands_print_is_words(package: str, tmp_path: Path) -> None:
+    script = f"""
+        import {package}
         class Says(Job):
             def mapper(self, _, line):
                 os.system("echo said")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from mapreduce.errors import UserError
 from mapreduce.input.splits import Split, Stream, TaskInput
 from mapreduce.local.executor import Report
 from mapreduce.local.streams import CounterStream, in_task
@@ -81,8 +82,8 @@ def run_map(
     try:
         runs = _map(settings, source, number, folder, counters)
         return {"runs": runs, "counters": counters.counters, "sums": source.sums}
-    except Exception:
-        if len(splits) > 1 and source.current:
+    except Exception as error:
+        if len(splits) > 1 and source.current and not isinstance(error, UserError):
             sys.stderr.write(f"the task was at {source.current.name}\n")
         raise
 

@@ -152,6 +152,15 @@ def run(
         return 130
 
 
+def _started() -> tuple[list[str], str]:
+    try:
+        return list(sys.argv), os.getcwd()
+    except FileNotFoundError:  # which is said later
+        return list(sys.argv), os.sep
+
+
+STARTED = _started()
+"""The arguments and the folder that the program began with, for a script that is imported once more."""
 replays = False
 """Whether the script is imported once more, for a task: where it would run its job, that is over."""
 

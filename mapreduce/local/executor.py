@@ -1,7 +1,7 @@
 """Executors: run a list of tasks in this process, or each attempt in a child process, and collect their results.
 
-A forked child inherits all that the driver has imported; a driver with more than one thread, which must not fork,
-starts fresh interpreters instead (`mapreduce.local.interpreter`). A child sends its progress and its result through a
+A forked child inherits all that the driver has imported; a driver with several threads, which must not fork, starts
+fresh interpreters instead (`mapreduce.local.interpreter`). A child sends its progress and its result through a
 pipe, and is done with its result, whoever else holds the pipe. A task that fails or whose child is killed is tried
 again, as often as it is told; an error of the user's input is not. Children die with the driver, and with them whatever
 they have started.
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,12 +78,25 @@ def no_process(error: Exception) -> UserError:
     return UserError(f"{error}: no more processes may begin; allow more (ulimit -u), or give fewer --num-cores")
 
 
-def threads() -> int:
-    """Number of threads of this process, those that are not Python's included."""
+FORKABLE = {"numpy", "scipy", "pandas", "sklearn", "yaml", "PIL", "regex", "ujson", "simplejson", "rapidjson"}
+"""Packages with native code that may be forked: the threads of their linear algebra are stopped before a fork."""
+
+
+def can_fork() -> bool:
+    """Whether this process can be forked: it has one thread of Python's, and no others but of `FORKABLE` packages."""
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return False
     try:
-        return len(os.listdir("/proc/self/task"))
+        if len(os.listdir("/proc/self/task")) == 1:
+            return True
     except OSError:
-        return threading.active_count()
+        pass
+    files = {
+        name.partition(".")[0]: str(getattr(module, "__file__", ""))
+        for name, module in list(sys.modules.items())
+        if str(getattr(module, "__file__", "")).endswith(".so")
+    }
+    return all("site-packages" not in file or name.lstrip("_") in FORKABLE for name, file in files.items())
 
 
 one_task = threading.RLock()
@@ -139,7 +153,7 @@ class _Children:
         self._waiting = [(number, 0) for number in reversed(range(len(tasks)))]
         self._children: dict[int, _Child] = {}  # by the read end of its pipe
         self._selector = selectors.DefaultSelector()
-        self._fork = hasattr(os, "fork") and threads() == 1
+        self._fork = can_fork()
         # The driver alone holds the write end: its death is the end of file that children wait for.
         self._lifeline, self._held = os.pipe()
 
@@ -179,10 +193,12 @@ class _Children:
         read_end, write_end = os.pipe()
         process = None
         try:
-            for stream in filter(None, (sys.stdout, sys.stderr)):
+            for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             if self._fork:
-                pid = os.fork()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # of other threads; see can_fork
+                    pid = os.fork()
                 if pid == 0:
                     os.close(self._held)
                     attend(lambda report: self._tasks[number].run(attempt, report), write_end, self._lifeline)

@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from operator import attrgetter
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -29,7 +30,6 @@ from mapreduce.errors import UserError
 from mapreduce.paths import absolute
 
 MAIN = "__main__"
-SCRIPT = "__mapreduce_main__"  # the name of the main module in a fresh interpreter
 Values = dict[tuple[str, str], Any]
 """By owner (a class or an object, "" for globals) and name."""
 _DEEPEST = 4  # objects in objects that are looked into
@@ -53,21 +53,22 @@ def dump(job_class: Any) -> bytes:
     if job_class.__module__ == MAIN and not file:
         raise UserError(f"{name}: {why}, and this program is in no file; write the job into one")
     is_needed = file and (job_class.__module__ == MAIN or not os.path.abspath(file).startswith(sys.prefix + os.sep))
-    modules = {
-        name: (_pickled(dict(_globals(module))), _pickled(dict(_attributes(module))))
+    modules: dict[str, tuple[_Sent | None, _Sent]] = {
+        name: (_Sent.of(dict(_globals(module))), _Sent.of(dict(_attributes(module))))
         for name, module in list(sys.modules.items())
         if (name == MAIN and is_needed) or _is_users(name, module)
     }
     for owner in job_class.__mro__[:-1]:  # what the user has set in a class of ours, or of mrjob's
         if owner.__module__ not in modules and owner.__module__ in sys.modules:
-            modules[owner.__module__] = _pickled({}), _pickled(dict(_attributes(sys.modules[owner.__module__])))
+            modules[owner.__module__] = None, _Sent.of(dict(_attributes(sys.modules[owner.__module__])))
     return pickle.dumps(
         {
             "argv": sys.argv,
+            "started": command.STARTED,
             "path": list(map(absolute, sys.path)),
             "folder": absolute("."),
             "environment": dict(os.environ),
-            "main": spec.name if spec is not None and spec.name.rpartition(".")[2] != MAIN else None,
+            "main": spec.name if spec is not None and spec.name != MAIN else None,
             "file": os.path.abspath(file) if is_needed and file else None,
             "modules": modules,
             "class": (job_class.__module__, name),
@@ -96,26 +97,38 @@ def _globals(module: ModuleType) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def _attributes(module: ModuleType) -> Iterator[tuple[tuple[str, str], Any]]:
-    """The attributes of the classes that a module defines, save their own methods and classes."""
+    """The attributes of the classes that a module defines, save their own classes."""
     waiting = [value for value in vars(module).values() if isinstance(value, type)]
     while waiting:
         owner = waiting.pop()
         if owner.__module__ != module.__name__ or "<locals>" in owner.__qualname__:
             continue
         for key, value in list(vars(owner).items()):
-            is_own = getattr(value, "__qualname__", None) == f"{owner.__qualname__}.{key}"
-            if is_own and isinstance(value, type):
+            if isinstance(value, type) and value.__qualname__ == f"{owner.__qualname__}.{key}":
                 waiting.append(value)
-            elif not is_own and not (key.startswith("__") and key.endswith("__")):
+            elif not (key.startswith("__") and key.endswith("__")):
                 yield (owner.__qualname__, key), value
 
 
-def _pickled(values: Values) -> bytes:
-    """Those of the values that can be sent, in one pickle, so that what is one object stays one."""
-    try:
-        return _dumps(values)
-    except Exception:  # whatever the objects' own code raises
-        return _dumps(dict(part for place, value in values.items() for part in _parts(place, value)))
+@dataclass(frozen=True)
+class _Sent:
+    """Values of a module.
+
+    Attributes:
+        names: of all of them, those that cannot be sent, too.
+        apart: each that can be sent, in a pickle of its own, to see whether it is what the import has made.
+        together: the same in one pickle, so that what is one object stays one.
+    """
+
+    names: frozenset[tuple[str, str]]
+    apart: dict[tuple[str, str], bytes]
+    together: bytes
+
+    @classmethod
+    def of(cls, values: Values) -> _Sent:
+        parts = {part: value for place, found in values.items() for part, value in _parts(place, found)}
+        apart = {place: _dumps(value) for place, value in parts.items()}
+        return cls(frozenset(values), apart, _dumps(parts))
 
 
 def _parts(place: tuple[str, str], value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -137,8 +150,9 @@ class _Items(dict[Any, Any]):
 
 def _can_be_sent(value: Any) -> bool:
     try:
-        return bool(_dumps(value))
-    except Exception:
+        _Unpickler(io.BytesIO(_dumps(value))).load()
+        return True
+    except Exception:  # whatever the objects' own code raises
         return False
 
 
@@ -155,6 +169,10 @@ class _Pickler(pickle.Pickler):
         return value.__name__ if isinstance(value, ModuleType) else None
 
     def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, (staticmethod, classmethod)):
+            return type(value), (value.__func__,)
+        if isinstance(value, property):
+            return property, (value.fget, value.fset, value.fdel)
         if not isinstance(value, FunctionType):
             return NotImplemented
         name = value.__module__
@@ -172,8 +190,11 @@ class _Unpickler(pickle.Unpickler):
 
 def _function(module: str, name: str, code: bytes, defaults: Any, keywords: Any, cells: tuple[Any, ...]) -> Any:
     """The function that the import has made, if it is the same; else one made of the code."""
-    space = vars(importlib.import_module(module))
-    found, wanted = space.get(name), marshal.loads(code)
+    space, wanted = vars(importlib.import_module(module)), marshal.loads(code)
+    try:
+        found = attrgetter(name)(sys.modules[module])
+    except AttributeError:
+        found = None
     if not cells and isinstance(found, FunctionType) and found.__code__ == wanted:
         return found
     made = FunctionType(wanted, space, wanted.co_name, defaults, tuple(map(CellType, cells)))
@@ -191,19 +212,20 @@ def load(data: bytes) -> Any:
         UserError: it cannot be restored.
     """
     state = pickle.loads(data)
-    sys.argv[:], sys.path[:] = state["argv"], state["path"]
+    (sys.argv[:], folder), sys.path[:] = state["started"], state["path"]
     os.environ.clear()
     os.environ.update(state["environment"])
-    os.chdir(state["folder"])
+    os.chdir(folder)
     command.replays = True
     try:
         late = _import_main(state["main"], state["file"]) if state["file"] else None
         module, name = state["class"]
         importlib.import_module(module)
+        sys.argv[:] = state["argv"]
+        os.chdir(state["folder"])
         _restore(state["modules"], late)
         return attrgetter(name)(sys.modules[module])
     except Exception as error:
-        traceback.print_exc()
         last = traceback.format_exception_only(type(error), error)[-1].strip()
         raise UserError(
             f"this process has several threads, and what it has set cannot be had in a task's interpreter: {last}"
@@ -215,18 +237,19 @@ def load(data: bytes) -> Any:
 def _import_main(name: str | None, file: str) -> CodeType:
     """Imports the driver's main module as it was run, by name or by file; returns the classes under its main guard."""
     spec = importlib.util.find_spec(name) if name else None
-    module = importlib.util.module_from_spec(spec) if spec else ModuleType(SCRIPT)
-    module.__file__, module.__name__ = file, SCRIPT
-    sys.modules[MAIN] = sys.modules[SCRIPT] = module
+    module = importlib.util.module_from_spec(spec) if spec else ModuleType(MAIN)
+    module.__file__, module.__name__ = file, MAIN
+    sys.modules[MAIN] = module
     with open(file, "rb") as source:
         tree = ast.parse(source.read(), file)
+    guards = [block for block in tree.body if isinstance(block, ast.If) and _is_guard(block)]
+    tree.body = [block for block in tree.body if block not in guards]
     code = compile(tree, file, "exec", dont_inherit=True)
     try:
         exec(code, vars(module))
     except command.Replayed:
         pass  # the script has no main guard
-    guarded = [node for block in tree.body if isinstance(block, ast.If) and _is_guard(block) for node in block.body]
-    classes: list[ast.stmt] = [node for node in guarded if isinstance(node, ast.ClassDef)]
+    classes: list[ast.stmt] = [node for block in guards for node in block.body if isinstance(node, ast.ClassDef)]
     flags = code.co_flags & _FLAGS
     late: CodeType = compile(ast.Module(classes, []), file, "exec", flags, dont_inherit=True)
     return late
@@ -236,7 +259,7 @@ def _is_guard(block: ast.If) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(block.test))
 
 
-def _restore(modules: dict[str, tuple[bytes, bytes]], late: CodeType | None) -> None:
+def _restore(modules: dict[str, tuple[_Sent | None, _Sent]], late: CodeType | None) -> None:
     """Sets what was sent of each module that is imported by now, or by what is set.
 
     Args:
@@ -247,21 +270,28 @@ def _restore(modules: dict[str, tuple[bytes, bytes]], late: CodeType | None) -> 
         for name in found:
             done.add(name)
             own = late if name == MAIN else None
+            values, attributes = modules[name]
             try:
-                _set(name, modules[name][0])
+                _set(name, values, dict(_globals(sys.modules[name])))
             except AttributeError:
                 if own is None:
                     raise
                 exec(own, vars(sys.modules[MAIN]))
-                _set(name, modules[name][0])
+                _set(name, values, dict(_globals(sys.modules[name])))
             else:
                 if own is not None:
                     exec(own, vars(sys.modules[MAIN]))
-            _set(name, modules[name][1])
+            _set(name, attributes, dict(_attributes(sys.modules[name])))
 
 
-def _set(module: str, pickled: bytes) -> None:
-    for (owner, key), value in _Unpickler(io.BytesIO(pickled)).load().items():
+def _set(module: str, sent: _Sent | None, here: Values) -> None:
+    """Sets what is not what the import has made, and deletes what the driver has deleted."""
+    if sent is None:
+        return
+    for place, value in _Unpickler(io.BytesIO(sent.together)).load().items():
+        if place in here and _is_as_sent(here[place], sent.apart[place]):
+            continue
+        owner, key = place
         # What the import has not made, or of an enumeration, is not there to be set.
         with suppress(AttributeError, TypeError, KeyError, IndexError):
             target = attrgetter(owner)(sys.modules[module]) if owner else sys.modules[module]
@@ -271,3 +301,13 @@ def _set(module: str, pickled: bytes) -> None:
                     there[index] = item
             else:
                 setattr(target, key, value)
+    for owner, key in here.keys() - sent.names:
+        with suppress(AttributeError, TypeError):
+            delattr(attrgetter(owner)(sys.modules[module]) if owner else sys.modules[module], key)
+
+
+def _is_as_sent(value: Any, pickled: bytes) -> bool:
+    try:
+        return _dumps(value) == pickled
+    except Exception:  # whatever the objects' own code raises
+        return False

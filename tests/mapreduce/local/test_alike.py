@@ -175,6 +175,76 @@ def test_an_attribute_of_a_class_that_is_not_the_users(tmp_path: Path) -> None:
     assert alike(script, tmp_path, "input") == b"note\t\nnote\t\n"
 
 
+IDENTITY = """
+    import functools, multiprocessing
+    M = object()
+    C = {}
+    def look(d, k, default=M):
+        return "none" if default is M else "given"
+    def twice(function):
+        @functools.wraps(function)
+        def wrapped(self, *args):
+            for key, value in function(self, *args):
+                yield key, [value] * 2
+        return wrapped
+    def double(x):
+        return 2 * x
+    class P:
+        pass
+    class Kept(Job):
+        table, GONE = C, 1
+        def kept(x):
+            return x
+        kept = staticmethod(kept)
+        size = property(lambda self: 1)
+        def mapper(self, _, line):
+            C[line] = 1
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                doubled = pool.map(double, [1, 2])
+            found = [look({}, line), len(self.table), self.kept(1), self.size, hasattr(self, "GONE"), "LEFT" in globals()]
+            yield line, found + [__name__, P.__module__, doubled]
+        def mapper_final(self):
+            yield "final", 1
+    LEFT = 1
+    if __name__ == "__main__":
+        Kept.mapper = twice(Kept.mapper)
+        Kept.kept = staticmethod(lambda x: x + 40)
+        Kept.size = property(lambda self: 7)
+        del Kept.mapper_final, Kept.GONE, LEFT
+        Kept.run()
+    else:
+        LEFT = 2
+"""
+
+
+def test_what_is_one_object_replaced_or_deleted(tmp_path: Path) -> None:
+    lines = alike(IDENTITY, tmp_path, "input").decode().splitlines()
+    found = '["none", %d, 41, 7, false, false, "__main__", "__main__", [2, 4]]'
+    assert lines == [f'"{word}"\t[{found % n}, {found % n}]' for n, word in ((1, "a b"), (2, "c"))]
+
+
+def test_a_package_that_is_run(tmp_path: Path) -> None:
+    script = """
+        from .near import NAME
+        FACTOR = int(sys.argv.pop(1))
+        class Runs(Job):
+            def mapper(self, _, line):
+                yield line, [NAME, FACTOR]
+        if __name__ == "__main__":
+            Runs.run()
+    """
+    for way in WAYS:
+        (tmp_path / way / "pkg").mkdir(parents=True)
+        (tmp_path / way / "pkg" / "near.py").write_text("NAME = 'near'\n")
+        path = tmp_path / way / "pkg" / "__main__.py"
+        path.write_text((THREAD if way == "fresh" else "") + HEADER + textwrap.dedent(script))
+        (tmp_path / way / "helpers.py").touch()
+        (tmp_path / way / "input").write_text("a b\n")
+        command = [sys.executable, "-m", "pkg", "5", "-r", "inline" if way == "inline" else "local", "input"]
+        done = subprocess.run(command, cwd=path.parent.parent, capture_output=True, env={"PYTHONPATH": str(ROOT)})
+        assert done.stdout == b'"a b"\t["near", 5]\n', done.stderr.decode()
+
+
 def test_two_runs_of_one_program(tmp_path: Path) -> None:
     found = alike(DRIVER, tmp_path, "input")
     assert found.decode() == "[[2, []], [2, []], [3, [[2, []], [2, []]]], [3, [[2, []], [2, []]]]]\n"

@@ -181,7 +181,13 @@ def _use_streams() -> None:
             os.fstat(number)
         except OSError:
             closed.add(number)
-            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            os.set_inheritable(os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY), True)
+    try:
+        os.write(2, b"")
+    except OSError:  # a full disk takes no words, and no data is lost with them
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
     if sys.stdout is None:
@@ -221,7 +227,7 @@ def _let_go_of_stdout() -> None:
     os.close(nowhere)
 
 
-_SPACE = "make space, or give --output-dir on another disk"
+_SPACE = "make space, or write to another disk (--output-dir)"
 _LIMITS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files (ulimit -n), or give fewer --num-cores"),

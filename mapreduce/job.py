@@ -23,7 +23,7 @@ with mrjob_compat.stand_ins():
     from mrjob.step import MRStep, StepFailedException
 
 from mapreduce.cluster import node
-from mapreduce.errors import PathError, TaskError
+from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
 from mapreduce.input.files import blocks, expand, keep
@@ -155,8 +155,13 @@ class Job(MRJob):
         """The runner that -r names."""
         if command.replays:
             raise command.Replayed
-        with mrjob_compat.stand_ins():
-            runner = super().make_runner()
+        try:
+            with mrjob_compat.stand_ins():
+                runner = super().make_runner()
+        except UserError:
+            raise
+        except OSError as error:  # mrjob's, of a side file or of its configuration
+            raise PathError(str(error)) from None
         runner.job = self
         runner.run = partial(_run, runner.run)
         return runner

@@ -4,28 +4,35 @@ that changes the current folder."""
 from __future__ import annotations
 
 import os
+import re
 import threading
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_HERE = "file://"
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?://[^/]*)?(?=/)|(?P<bare>[A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def is_remote(path: str | None) -> bool:
-    """Whether a path is on one of the cluster's file systems."""
-    return bool(path) and "://" in str(path) and not str(path).startswith(_HERE)
+    """Whether a path is on one of the cluster's file systems.
+
+    Example:
+        >>> is_remote("hdfs:///books"), is_remote("hdfs:/books"), is_remote("file:/books"), is_remote("a:b")
+        (True, True, False, False)
+    """
+    found = _URI.match(str(path or ""))
+    return found is not None and (found["scheme"] or found["bare"]).lower() != "file"
 
 
 def plain(path: str) -> str:
-    """A path without file:// before it.
+    """A path without file: or file:// before it.
 
     Example:
-        >>> plain("file:///books"), plain("books")
-        ('/books', 'books')
+        >>> plain("file:///books"), plain("file:/books"), plain("books")
+        ('/books', '/books', 'books')
     """
-    return path.removeprefix(_HERE)
+    return path.removeprefix("file://") if path.startswith("file://") else re.sub(r"^file:(?=/)", "", path)
 
 
 def written_here(text: str) -> Path:

@@ -16,7 +16,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
@@ -93,7 +93,7 @@ class Source:
     """
 
     def __init__(self, path: str, keep: bool = False) -> None:
-        self.path = path
+        self.path, self.name = path, shown(path)
         self._stream: IO[bytes] | None = None
         self._keep = keep or path == "-" or not os.path.isfile(absolute(path))
         self._head: bytes | None = None
@@ -180,7 +180,7 @@ def expand(patterns: list[str]) -> list[str]:
             paths = [path for path in _glob(pattern) if not _is_hidden(path)]
         if not paths:
             raise PathError(f"{pattern}: no such input file; give a file, a folder, a glob, or - for standard input")
-        files = [file for path in paths for file in _files(path)]
+        files = [file for path in paths for file in _files(path, () if path == pattern else (pattern,))]
         if not files:
             raise PathError(f"{pattern}: no files there to read (names with _ or . before them are left out)")
         found += files
@@ -204,8 +204,8 @@ def _files(path: str, above: tuple[str, ...] = ()) -> list[str]:
     if not os.path.isdir(real):
         if not os.path.exists(real):
             raise PathError(f"{path}: a link to a file that is not there")
-        if above and not os.path.isfile(real):
-            raise PathError(f"{path}: neither a file nor a folder; a pipe or a device is read where it is named itself")
+        if above and _is_read_once(real):
+            raise PathError(f"{path}: a pipe, or a file of unknown size, is read where it is named itself")
         return [path]
     if real in above:
         raise PathError(f"{path}: a link back to a folder that it stands in")
@@ -236,8 +236,13 @@ def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[
         PathError: it cannot be read.
     """
     kept: dict[str, str] = {}
+    real: dict[str, str] = {}  # a pipe that is named in two ways is one
     for path in dict.fromkeys(paths):
         if path == "-" or _is_read_once(absolute(path)):
+            same = real.setdefault(path if path == "-" else os.path.realpath(absolute(path)), path)
+            if same != path:
+                kept[path] = kept[same]
+                continue
             kept[path] = copy = os.path.join(folder(), os.path.basename(plain(path)).replace("-", "stdin", 1))
             _copies[copy] = path
             try:
@@ -263,6 +268,8 @@ def _is_read_once(path: str) -> bool:
         return not stat.S_ISDIR(status.st_mode)
     if status.st_size and not os.path.realpath(path).startswith(("/proc/", "/sys/")):
         return False
-    with suppress(OSError), open(path, "rb") as file:
-        return bool(file.read(1))
-    return False
+    try:
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return True  # who reads it says what is wrong

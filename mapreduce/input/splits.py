@@ -141,6 +141,15 @@ class Stream(io.BufferedIOBase):
             pieces.append(self._block.read(-1 if wanted < 0 else left))
         return b"".join(pieces)
 
+    def peek(self, size: int = 0) -> bytes:
+        """The next bytes, which stay to be read."""
+        at = self._block.tell()
+        found = self._block.read()
+        self._block.seek(at)
+        if not found and (block := next(self._blocks, None)) is not None:
+            self._block, found = io.BytesIO(block), block
+        return found
+
     def read1(self, size: int = -1) -> bytes:
         """Some of the next bytes."""
         return self.readline(size)

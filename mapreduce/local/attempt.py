@@ -185,6 +185,10 @@ class _Part:
             self.flush()
         return len(data)
 
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         view = memoryview(with_tabs(b"".join(self._pieces)))
         self._pieces, self._pending = [], 0
@@ -250,3 +254,9 @@ class _Lines:
     def write(self, data: bytes) -> int:
         self.pieces.append(data)
         return len(data)
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        self.pieces += lines
+
+    def flush(self) -> None:
+        """Nothing: it is kept."""

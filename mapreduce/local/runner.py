@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mrjob.compat import jobconf_from_dict
@@ -41,7 +42,20 @@ MOST_TASKS = 10_000  # at a time, or of a step
 
 # What Hadoop would do differently if it were set, and this runner does not do.
 REFUSED = (
+    "mapreduce.job.inputformat.class",
     "mapreduce.job.outputformat.class",
+    "mapreduce.job.output.group.comparator.class",
+    "mapreduce.output.basename",
+    "mapreduce.output.textoutputformat.separator",
+    "mapreduce.partition.keycomparator.options",
+    "mapreduce.partition.keypartitioner.options",
+    "mapred.partitioner.class",
+    "stream.map.input",
+    "stream.map.input.ignoreKey",
+    "stream.map.output",
+    "stream.reduce.input",
+    "stream.reduce.input.field.separator",
+    "stream.reduce.output",
     "mapreduce.job.partitioner.class",
     "mapreduce.job.output.key.comparator.class",
     "mapreduce.job.combine.class",
@@ -140,7 +154,8 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
             "unchecked input (--no-check-input-paths)": not self._opts["check_input_paths"],
             "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
         }
-        own = self._sort_values_jobconf() or {}
+        own, packages = self._sort_values_jobconf() or {}, map(absolute, self._opts["py_files"])
+        asked["packages that are not there (--py-files)"] = not all(map(os.path.exists, packages))
         for number, step in enumerate(self._get_steps()):
             asked[f"steps of type {step['type']}"] = step["type"] != "streaming"
             asked["mapper_raw"] = asked.get("mapper_raw") or step.get("input_manifest")
@@ -164,6 +179,14 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         asked = self._opts.get("task_python_bin")
         found = shutil.which(asked[0]) if asked else sys.executable
         return found is not None and os.path.samefile(found, sys.executable) and len(asked or [""]) == 1
+
+    def _create_dir_archives(self) -> None:
+        with _side_files():
+            super()._create_dir_archives()
+
+    def _create_dist_cache_dir(self, step_num: int) -> None:
+        with _side_files():
+            super()._create_dist_cache_dir(step_num)
 
     def _describe(self, parts: str) -> dict[str, Any]:
         seconds = time.perf_counter() - self._started
@@ -287,9 +310,11 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
             if name in environment:
                 environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"
         added = list(map(absolute, self._opts["py_files"]))
+        asked = self._opts["cmdenv"].get("PYTHONPATH", "").split(os.pathsep)
         if added:
             known = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = os.pathsep.join([*added, *filter(None, [known])])
+        added += map(absolute, filter(None, asked))
         return folder, (self._attempt_folder, environment, [self._attempt_folder, *added])
 
     def cat_output(self) -> Iterator[bytes]:
@@ -303,7 +328,7 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         value = jobconf_from_dict(self._jobconf_for_step(step_num), name)
         if value is None:
             return default
-        if not str(value).isdigit() or not 1 <= int(value) <= MOST_TASKS:
+        if not (str(value).isascii() and str(value).isdigit()) or not 1 <= int(value) <= MOST_TASKS:
             raise UserError(f"jobconf {name} is a whole number from 1 to {MOST_TASKS}. Received: {value}")
         return int(value)
 
@@ -318,6 +343,15 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
         together = int(self.job.options.sort_memory or machine.task_memory())
         return max(1 << 20, together // int(self._num_cores()) // 2)
+
+
+@contextmanager
+def _side_files() -> Iterator[None]:
+    """While the block brings the job's side files, one that cannot be had is the user's error."""
+    try:
+        yield
+    except Exception as error:  # of mrjob's, and of whatever unpacks an archive
+        raise PathError(f"a file, folder or archive that goes with the job: {error}") from None
 
 
 def _named(splits: tuple[Split, ...]) -> str:

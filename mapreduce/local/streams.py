@@ -18,7 +18,7 @@ from mapreduce.output.manifest import Counters
 _COUNTER = re.compile(rb"reporter:counter:([^,\n]*),([^,\n]*),(-?\d+)\r?\n?")
 
 
-class CounterStream:
+class CounterStream(io.BufferedIOBase):
     """A task's stderr: counter and status lines are taken out, all else passes on, as Hadoop streaming has it."""
 
     def __init__(self) -> None:
@@ -26,9 +26,13 @@ class CounterStream:
         self._words = sys.stderr
         self._begun = b""
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any) -> int:
         """Takes bytes; a line may come in several pieces."""
-        *lines, self._begun = (self._begun + data).split(b"\n")
+        *lines, self._begun = (self._begun + bytes(data)).split(b"\n")
         for line in lines:
             self._take(line + b"\n")
         return len(data)
@@ -66,6 +70,9 @@ class _Words(io.TextIOBase):
 
     def flush(self) -> None:
         self.buffer.flush()
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing: its lines are what they are."""
 
     def fileno(self) -> int:
         return self.buffer._words.fileno()

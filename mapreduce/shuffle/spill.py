@@ -66,6 +66,11 @@ class Spill:
             self._take()
         return len(data)
 
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        """Takes pieces of output."""
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         """Nothing: lines are kept until they are spilled."""
 

@@ -47,7 +47,7 @@ def detect(sources: Iterable[Source]) -> str:
     """
     found: dict[str, str] = {}
     for source in sources:
-        found.setdefault(_detect(source), source.path)
+        found.setdefault(_detect(source), source.name)
     if len(found) > 1:
         names = ", ".join(f"{path} is {name}" for name, path in sorted(found.items()))
         raise UserError(f"input files of several formats: {names}; run them apart or give --format")

@@ -32,20 +32,22 @@ class Csv(Format):
         first = None
         for source in sources:
             header = _header(source)
+            if not header:
+                continue  # an empty file has no records either
             if first is None:
-                first = (source.path, header)
+                first = (source.name, header)
             elif header != first[1]:
                 raise UserError(
-                    f"{source.path}, line 1: header {header!s:.200} is not that of {first[0]}, {first[1]!s:.200}"
+                    f"{source.name}, line 1: header {header!s:.200} is not that of {first[0]}, {first[1]!s:.200}"
                 )
             for flag, field in (("--text-field", layout.text_field), ("--label-field", layout.label_field)):
                 if header.count(field) != 1:
                     raise UserError(
-                        f"{source.path}, line 1: no one column {field!r} in the header {header!s:.200}; "
+                        f"{source.name}, line 1: no one column {field!r} in the header {header!s:.200}; "
                         f"name it with {flag}"
                     )
         if first is None:
-            raise UserError("no CSV file to read a header from; standard input has to be of another format")
+            raise UserError("no CSV header: the input is empty")
         names = first[1]
         return replace(layout, columns=(names.index(layout.text_field), names.index(layout.label_field), len(names)))
 
@@ -76,8 +78,8 @@ def _quoted(line: bytes) -> list[bytes]:
 def _header(source: Source) -> list[str]:
     line = source.first()
     if len(line) >= BLOCK:
-        raise UserError(f"{source.path}, line 1: no CSV header: longer than {BLOCK} bytes")
+        raise UserError(f"{source.name}, line 1: no CSV header: longer than {BLOCK} bytes")
     try:
         return next(csv.reader([line.decode("utf-8", "surrogateescape").replace("\0", _NUL)]), [])
     except csv.Error as error:
-        raise UserError(f"{source.path}, line 1: no CSV header: {error}") from None
+        raise UserError(f"{source.name}, line 1: no CSV header: {error}") from None

@@ -126,7 +126,7 @@ class Images(Tsv):
             shape = shape_of(source.first().partition(b"\t")[2])
             if shape is None:
                 raise UserError(
-                    f"{source.path}, line 1: no image record, `label TAB 28x28x1:pixels`; data/convert.py makes them, "
+                    f"{source.name}, line 1: no image record, `label TAB 28x28x1:pixels`; data/convert.py makes them, "
                     "and --shape 28x28x1 goes past a damaged first line"
                 )
             return replace(layout, shape=write_shape(shape))

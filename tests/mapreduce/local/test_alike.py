@@ -201,8 +201,8 @@ IDENTITY = """
             C[line] = 1
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 doubled = pool.map(double, [1, 2])
-            found = [look({}, line), len(self.table), self.kept(1), self.size, hasattr(self, "GONE"), "LEFT" in globals()]
-            yield line, found + [__name__, P.__module__, doubled]
+            found = [look({}, line), len(self.table), self.kept(1), self.size, hasattr(self, "GONE")]
+            yield line, found + ["LEFT" in globals(), __name__, P.__module__, doubled]
         def mapper_final(self):
             yield "final", 1
     LEFT = 1

@@ -59,8 +59,9 @@ class TestStreams:
         one_line(count("-r", runner, "-q", shell="<&-"), "standard input is closed")
         assert count("-r", runner, "-q", text, shell="<&-").stdout == b"a\t2\nb\t1\n"
 
-    def test_standard_error_closed(self, runner: str, text: Path) -> None:
-        done = count("-r", runner, text, shell="2>&-")
+    @pytest.mark.parametrize("shell", ["2>&-", "2>/dev/full"])
+    def test_standard_error_closed_or_full(self, runner: str, shell: str, text: Path) -> None:
+        done = count("-r", runner, text, shell=shell)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"a\t2\nb\t1\n", b"")
 
     def test_nobody_waits_for_children(self, runner: str, text: Path) -> None:
@@ -153,12 +154,16 @@ class TestPaths:
         one_line(count("-q", "../deep"), "a link back to a folder")
         os.remove("../deep/up")
         os.mkfifo("../deep/pipe")
-        one_line(count("-q", "../deep"), "deep/pipe: neither a file nor a folder")
+        for named in ("../deep", "../deep/pi*"):
+            one_line(count("-q", named), "deep/pipe: a pipe", "named itself")
+        one_line(count("-q", "/proc/versio[n]"), "/proc/version: ", "named itself")
+        one_line(count("-q", "/proc/self/mem"), "/proc/self/mem: cannot be read")
 
     @pytest.mark.parametrize("scheme", ["hdfs", "s3", "s3a", "gs", "abfs"])
     @pytest.mark.parametrize("flag", ["--output-dir", "--step-output-dir", "--manifest"])
     def test_no_output_goes_to_a_file_system_that_is_not_there(self, scheme: str, flag: str) -> None:
-        one_line(count("-q", flag, f"{scheme}:///counts", "f"), f"{scheme}:///counts")
+        for path in (f"{scheme}:///counts", f"{scheme}:/counts"):
+            one_line(count("-q", flag, path, "f"), path)
         assert os.listdir(".") == ["f"]
 
     @pytest.mark.parametrize(
@@ -358,3 +363,27 @@ def test_two_thousand_small_files_cost_a_millisecond_each_at_most(tmp_path: Path
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(cpu(tmp_path / "small") for _ in range(3)) - min(cpu(tmp_path / "one") for _ in range(3)) < 2
+
+
+CONF = "mapreduce.output.textoutputformat.separator=; stream.map.output=typedbytes mapreduce.output.basename=x"
+
+
+@pytest.mark.parametrize("conf", [*CONF.split(), "mapred.partitioner.class=x", "mapreduce.job.reduces=²"])
+def test_what_would_change_the_result_elsewhere_is_refused(conf: str, text: Path) -> None:
+    one_line(count("-q", "--jobconf", conf, text), conf.partition("=")[0])
+
+
+@pytest.mark.parametrize("flags", [("--files", "no"), ("--dirs", "no"), ("--archives", "text"), ("--py-files", "no")])
+def test_side_files_that_cannot_be_had(flags: tuple[str, ...], text: Path) -> None:
+    one_line(count("-r", "local", "-q", *flags, text, cwd=text.parent))
+
+
+def test_messages_have_the_names_that_were_given() -> None:
+    one_line(count("-q", "--format", "csv", "-", stdin=b"x,y\n1,2\n"), "wordcount: -, line 1: no one column 'text'")
+    one_line(count("-q", "--format", "csv", "/dev/stdin", stdin=b"x,y\n"), "wordcount: /dev/stdin, line 1: ")
+
+
+def test_an_empty_table_among_others(tmp_path: Path) -> None:
+    (tmp_path / "0.csv").touch()
+    (tmp_path / "1.csv").write_text("text,label\nhello,a\n")
+    assert count("-q", tmp_path / "0.csv", tmp_path / "1.csv").stdout == b"hello\t1\n"

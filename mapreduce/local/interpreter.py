@@ -17,14 +17,16 @@ from typing import Any
 from mapreduce.local import attempt, executor, state
 
 
-def write_state(path: str, job_class: Any) -> None:
-    """Writes the file that all attempts of a job share.
+def write_state(path: str, job_class: Any) -> list[str]:
+    """Writes the file that all attempts of a job share; returns the names of what cannot be sent (`state.dump`).
 
     Raises:
         UserError: the job's class cannot be had in another interpreter.
     """
+    data, unsent = state.dump(job_class)
     with open(path, "wb") as file:
-        file.write(state.dump(job_class))
+        file.write(data)
+    return unsent
 
 
 def write(

@@ -270,7 +270,10 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
 
                 with executor.one_task:
                     if not os.path.exists(state):
-                        interpreter.write_state(state, settings.job_class)
+                        unsent = interpreter.write_state(state, settings.job_class)
+                        if unsent and not self.job.options.quiet:
+                            said = "has several threads; in its tasks these are what an import makes of them"
+                            print(f"{self._label()}: this program {said}: {', '.join(unsent)}", file=sys.stderr)
                     folder, place = self._prepare(kind, settings.step, number, attempt_number, what)
                     python_path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
                     environment = {**os.environ, "PYTHONPATH": python_path}

@@ -17,10 +17,11 @@ import marshal
 import os
 import pickle
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -35,12 +36,17 @@ Values = dict[tuple[str, str], Any]
 _DEEPEST = 4  # objects in objects that are looked into
 _NOT_THE_USERS = ("mapreduce", "mrjob")
 _INSTALLED = ("site-packages", "dist-packages")
+_HARMLESS = (io.IOBase, type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Event)
+_OF_MODULES = {*vars(ModuleType("")), "__annotations__", "__builtins__", "__cached__", "__file__", "__path__"}
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 
 
-def dump(job_class: Any) -> bytes:
+def dump(job_class: Any) -> tuple[bytes, list[str]]:
     """The state of this program, for `load` to restore in another interpreter.
+
+    Returns:
+        The state, and the names of what cannot be sent and matters: neither files nor locks nor jobs.
 
     Raises:
         UserError: the job's class cannot be had there.
@@ -61,7 +67,16 @@ def dump(job_class: Any) -> bytes:
     for owner in job_class.__mro__[:-1]:  # what the user has set in a class of ours, or of mrjob's
         if owner.__module__ not in modules and owner.__module__ in sys.modules:
             modules[owner.__module__] = None, _Sent.of(dict(_attributes(sys.modules[owner.__module__])))
-    return pickle.dumps(
+    held = (*_HARMLESS, job_class.__mro__[-2])
+    unsent = [
+        f"{name}.{'.'.join(filter(None, place))}"
+        for name, pair in modules.items()
+        for sent in pair
+        if sent is not None and pair[0] is not None  # what is not the user's has been set by nobody
+        for place, value in sent.unsent.items()
+        if not isinstance(value, held) and not type(value).__module__.startswith(_NOT_THE_USERS)
+    ]
+    state = pickle.dumps(
         {
             "argv": sys.argv,
             "started": command.STARTED,
@@ -70,10 +85,11 @@ def dump(job_class: Any) -> bytes:
             "environment": dict(os.environ),
             "main": spec.name if spec is not None and spec.name != MAIN else None,
             "file": os.path.abspath(file) if is_needed and file else None,
-            "modules": modules,
+            "modules": {name: tuple(sent and sent.bare() for sent in pair) for name, pair in modules.items()},
             "class": (job_class.__module__, name),
         }
     )
+    return state, unsent
 
 
 def _is_users(name: str, module: Any, main: bool = False) -> bool:
@@ -92,7 +108,7 @@ def _globals(module: ModuleType) -> Iterator[tuple[tuple[str, str], Any]]:
     """The globals of a module, save the classes that it defines."""
     for key, value in list(vars(module).items()):
         is_own = isinstance(value, type) and (value.__module__, value.__qualname__) == (module.__name__, key)
-        if not is_own and not (key.startswith("__") and key.endswith("__")):
+        if not is_own and key not in _OF_MODULES:
             yield ("", key), value
 
 
@@ -118,17 +134,26 @@ class _Sent:
         names: of all of them, those that cannot be sent, too.
         apart: each that can be sent, in a pickle of its own, to see whether it is what the import has made.
         together: the same in one pickle, so that what is one object stays one.
+        unsent: what cannot be sent, not even in part.
     """
 
     names: frozenset[tuple[str, str]]
     apart: dict[tuple[str, str], bytes]
     together: bytes
+    unsent: Values
+
+    def bare(self) -> _Sent:
+        """Without what cannot be sent."""
+        return replace(self, unsent={})
 
     @classmethod
     def of(cls, values: Values) -> _Sent:
         parts = {part: value for place, found in values.items() for part, value in _parts(place, found)}
         apart = {place: _dumps(value) for place, value in parts.items()}
-        return cls(frozenset(values), apart, _dumps(parts))
+        begun = {place: ".".join(filter(None, place)) for place in values}
+        sent = {".".join(filter(None, place)) for place in parts}
+        unsent = {p: values[p] for p, name in begun.items() if not any((s + ".").startswith(name + ".") for s in sent)}
+        return cls(frozenset(values), apart, _dumps(parts), unsent)
 
 
 def _parts(place: tuple[str, str], value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -180,7 +205,8 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         cells = tuple(cell.cell_contents for cell in value.__closure__ or ())
         code = marshal.dumps(value.__code__)
-        return _function, (name, value.__qualname__, code, value.__defaults__, value.__kwdefaults__, cells)
+        given = value.__defaults__, value.__kwdefaults__, vars(value)
+        return _function, (name, value.__qualname__, code, given, cells)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -188,7 +214,7 @@ class _Unpickler(pickle.Unpickler):
         return importlib.import_module(name)
 
 
-def _function(module: str, name: str, code: bytes, defaults: Any, keywords: Any, cells: tuple[Any, ...]) -> Any:
+def _function(module: str, name: str, code: bytes, given: tuple[Any, Any, dict[str, Any]], cells: Any) -> Any:
     """The function that the import has made, if it is the same; else one made of the code."""
     space, wanted = vars(importlib.import_module(module)), marshal.loads(code)
     try:
@@ -196,9 +222,12 @@ def _function(module: str, name: str, code: bytes, defaults: Any, keywords: Any,
     except AttributeError:
         found = None
     if not cells and isinstance(found, FunctionType) and found.__code__ == wanted:
-        return found
-    made = FunctionType(wanted, space, wanted.co_name, defaults, tuple(map(CellType, cells)))
-    made.__kwdefaults__, made.__qualname__, made.__module__ = keywords, name, module
+        own = found.__defaults__, found.__kwdefaults__, vars(found)
+        if own == given or _is_as_sent(own, _dumps(given)):
+            return found
+    made = FunctionType(wanted, space, wanted.co_name, given[0], tuple(map(CellType, cells)))
+    made.__kwdefaults__, made.__qualname__, made.__module__ = given[1], name, module
+    vars(made).update(given[2])
     return made
 
 

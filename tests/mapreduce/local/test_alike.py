@@ -189,6 +189,11 @@ IDENTITY = """
         return wrapped
     def double(x):
         return 2 * x
+    def weight(x=1, seen=[]):
+        seen.append(x)
+        return [x, weight.scale, len(seen)]
+    weight.scale = 1
+    __version__ = "1"
     class P:
         pass
     class Kept(Job):
@@ -202,6 +207,7 @@ IDENTITY = """
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 doubled = pool.map(double, [1, 2])
             found = [look({}, line), len(self.table), self.kept(1), self.size, hasattr(self, "GONE")]
+            found += weight() + [__version__]
             yield line, found + ["LEFT" in globals(), __name__, P.__module__, doubled]
         def mapper_final(self):
             yield "final", 1
@@ -210,6 +216,7 @@ IDENTITY = """
         Kept.mapper = twice(Kept.mapper)
         Kept.kept = staticmethod(lambda x: x + 40)
         Kept.size = property(lambda self: 7)
+        weight.__defaults__, weight.scale, __version__ = (5, [0]), 6, "2"
         del Kept.mapper_final, Kept.GONE, LEFT
         Kept.run()
     else:
@@ -219,8 +226,25 @@ IDENTITY = """
 
 def test_what_is_one_object_replaced_or_deleted(tmp_path: Path) -> None:
     lines = alike(IDENTITY, tmp_path, "input").decode().splitlines()
-    found = '["none", %d, 41, 7, false, false, "__main__", "__main__", [2, 4]]'
-    assert lines == [f'"{word}"\t[{found % n}, {found % n}]' for n, word in ((1, "a b"), (2, "c"))]
+    found = '["none", %d, 41, 7, false, 5, 6, %d, "2", false, "__main__", "__main__", [2, 4]]'
+    assert lines == [f'"{word}"\t[{found % (n, n + 1)}, {found % (n, n + 1)}]' for n, word in ((1, "a b"), (2, "c"))]
+
+
+def test_what_cannot_be_sent_to_a_fresh_interpreter_is_said(tmp_path: Path) -> None:
+    script = """
+        NUMBERS, LOCK, FILE = (n for n in [1, 2]), threading.Lock(), open(__file__)
+        class Takes(Job):
+            def mapper(self, _, line):
+                yield line, next(NUMBERS)
+        if __name__ == "__main__":
+            next(NUMBERS)
+            job = Takes(sys.argv[1:])
+            with job.make_runner() as runner:
+                runner.run()
+    """
+    done = run("fresh", script, tmp_path, "input")
+    assert done.returncode == 0 and done.stderr.count(b"__main__.") == 1, done.stderr
+    assert b"what an import makes of them: __main__.NUMBERS\n" in done.stderr
 
 
 def test_a_package_that_is_run(tmp_path: Path) -> None:

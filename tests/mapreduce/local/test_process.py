@@ -387,3 +387,20 @@ def test_an_empty_table_among_others(tmp_path: Path) -> None:
     (tmp_path / "0.csv").touch()
     (tmp_path / "1.csv").write_text("text,label\nhello,a\n")
     assert count("-q", tmp_path / "0.csv", tmp_path / "1.csv").stdout == b"hello\t1\n"
+
+
+def test_linear_algebra_in_forked_children(tmp_path: Path) -> None:
+    script = """
+        import numpy
+        from mapreduce.local import executor
+        SQUARE = numpy.arange(250_000.0).reshape(500, 500)
+        START = SQUARE @ SQUARE  # its threads are there now
+        class Multiplies(Job):
+            def mapper(self, _, line):
+                yield line, [float((SQUARE @ SQUARE - START).sum())]
+        if __name__ == "__main__":
+            assert executor.can_fork()
+            Multiplies.run()
+    """
+    done = run("forked", script, tmp_path, "input")
+    assert done.stdout == b'"a b"\t[0.0]\n"c"\t[0.0]\n', done.stderr.decode()

@@ -124,10 +124,12 @@ def run_reduce(settings: StepSettings, runs: list[str], number: int, folder: str
     """Runs a reduce task over the runs of its partition and commits its part; returns its counters."""
     counters = CounterStream()
     if not _reduce_natively(settings, runs, number, folder, report):
-        lines = _reported(merge(runs, folder, settings.order, task_memory()), report)
-        if settings.sort_values:
-            lines = map(_with_second_tab, lines)
-        _write_part(settings, "reducer", Stream(_blocks(lines)), number, folder, counters)
+        if native.load() and not settings.sort_values:
+            blocks = merge_blocks(runs, folder, native.AS_IS, settings.order)
+        else:
+            lines = merge(runs, folder, settings.order, task_memory())
+            blocks = _blocks(map(_with_second_tab, lines) if settings.sort_values else lines)
+        _write_part(settings, "reducer", Stream(_reported(blocks, report)), number, folder, counters)
     return {"counters": counters.counters}
 
 
@@ -159,15 +161,10 @@ def _reduce_natively(settings: StepSettings, runs: list[str], number: int, folde
     return True
 
 
-def _reported(lines: Iterable[bytes], report: Report) -> Iterator[bytes]:
-    size = 0
-    for line in lines:
-        size += len(line) + 1
-        if size > 1 << 22:
-            report(size)
-            size = 0
-        yield line
-    report(size)
+def _reported(blocks: Iterable[bytes], report: Report) -> Iterator[bytes]:
+    for block in blocks:
+        report(len(block))
+        yield block
 
 
 class _Part:

@@ -139,7 +139,7 @@ def run(
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
-        _let_go_of_stdout()
+        to_nowhere(1)
         return 0
     except OSError as error:
         known = limit(error)
@@ -185,9 +185,7 @@ def _use_streams() -> None:
     try:
         os.write(2, b"")
     except OSError:  # a full disk takes no words, and no data is lost with them
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        to_nowhere(2)
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
     if sys.stdout is None:
@@ -216,14 +214,15 @@ def printing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _let_go_of_stdout()
+        to_nowhere(1)
         why = "it is closed" if 1 in closed else (error.strerror or str(error)).lower()
         raise UserError(f"standard output: {why}; the result was not written there") from None
 
 
-def _let_go_of_stdout() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+def to_nowhere(descriptor: int) -> None:
+    """Has a standard stream end in nothing, or begin there."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 

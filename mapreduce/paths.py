@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?://[^/]*)?(?=/)|(?P<bare>[A-Za-z][A-Za-z0-9+.-]+)://")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def is_remote(path: str | None) -> bool:
@@ -21,8 +21,8 @@ def is_remote(path: str | None) -> bool:
         >>> is_remote("hdfs:///books"), is_remote("hdfs:/books"), is_remote("file:/books"), is_remote("a:b")
         (True, True, False, False)
     """
-    found = _URI.match(str(path or ""))
-    return found is not None and (found["scheme"] or found["bare"]).lower() != "file"
+    found = _SCHEME.match(str(path or ""))
+    return found is not None and found[1].lower() != "file"
 
 
 def plain(path: str) -> str:
@@ -55,8 +55,8 @@ def absolute(path: str) -> str:
     if is_remote(path):
         return path
     with _moving:
-        elsewhere = _task is not None and _task[0] != threading.get_ident()
-        return os.path.abspath(os.path.join(_task[1] if _task and elsewhere else "", plain(path)))
+        here = _task[1] if _task is not None and _task[0] != threading.get_ident() else ""
+        return os.path.abspath(os.path.join(here, plain(path)))
 
 
 _moving = threading.Lock()

@@ -7,7 +7,6 @@ further compression is a line in OPENERS.
 from __future__ import annotations
 
 import bz2
-import errno
 import gzip
 import lzma
 import os
@@ -16,10 +15,11 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
+from mapreduce.command import limit
 from mapreduce.errors import PathError, UserError
 from mapreduce.paths import absolute, is_remote, plain
 
@@ -145,7 +145,7 @@ class Source:
         except UserError:
             raise
         except DAMAGED as error:
-            raise UserError(f"{shown(self.path)}: damaged or unreadable: {error}") from None
+            raise UserError(f"{self.name}: damaged or unreadable: {error}") from None
 
 
 class _Begun:
@@ -200,13 +200,14 @@ def _is_hidden(path: str) -> bool:
 
 
 def _files(path: str, above: tuple[str, ...] = ()) -> list[str]:
-    real = os.path.realpath(absolute(path))
-    if not os.path.isdir(real):
-        if not os.path.exists(real):
+    place = absolute(path)
+    if not os.path.isdir(place):
+        if not os.path.exists(place):
             raise PathError(f"{path}: a link to a file that is not there")
-        if above and _is_read_once(real):
+        if above and _is_read_once(place):
             raise PathError(f"{path}: a pipe, or a file of unknown size, is read where it is named itself")
         return [path]
+    real = os.path.realpath(place)
     if real in above:
         raise PathError(f"{path}: a link back to a folder that it stands in")
     try:
@@ -243,17 +244,15 @@ def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[
             if same != path:
                 kept[path] = kept[same]
                 continue
-            kept[path] = copy = os.path.join(folder(), os.path.basename(plain(path)).replace("-", "stdin", 1))
+            name = "stdin" if path == "-" else os.path.basename(plain(path))
+            kept[path] = copy = os.path.join(folder(), name)
             _copies[copy] = path
             try:
-                with open(copy, "wb") as target:
-                    if path == "-":
-                        shutil.copyfileobj(stdin, target, BLOCK)
-                    else:
-                        with open(absolute(path), "rb") as source:
-                            shutil.copyfileobj(source, target, BLOCK)
+                opened = nullcontext(stdin) if path == "-" else open(absolute(path), "rb")
+                with open(copy, "wb") as target, opened as source:
+                    shutil.copyfileobj(source, target, BLOCK)
             except OSError as error:
-                if error.errno == errno.ENOSPC:
+                if limit(error):  # the system's, not the input's
                     raise
                 raise PathError(f"{path}: cannot be read: {error.strerror or error}") from None
     return [kept.get(path, path) for path in paths]

@@ -7,6 +7,7 @@ directory are there already. Which attempts run, and where, is the executor's bu
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -235,25 +236,10 @@ def _combine(settings: StepSettings, counters: CounterStream) -> Callable[[Itera
         return None  # the library combines
 
     def combine(lines: Iterable[bytes]) -> Iterator[bytes]:
-        output = _Lines()
+        output = io.BytesIO()
         if settings.sort_values:
             lines = map(_with_second_tab, lines)
         _run_job(settings, "combiner", Stream(_blocks(lines)), output, counters)
-        return iter(with_tabs(b"".join(output.pieces)).split(b"\n")[:-1])
+        return iter(with_tabs(output.getvalue()).split(b"\n")[:-1])
 
     return combine
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self.pieces.append(data)
-        return len(data)
-
-    def writelines(self, lines: Iterable[bytes]) -> None:
-        self.pieces += lines
-
-    def flush(self) -> None:
-        """Nothing: it is kept."""

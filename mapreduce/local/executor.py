@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mapreduce.command import limit
+from mapreduce.command import limit, to_nowhere
 from mapreduce.errors import RecordError, TaskError, UserError
 from mapreduce.paths import current_folder
 
@@ -131,8 +131,13 @@ def as_task(folder: str, environment: dict[str, str], path: list[str]) -> Iterat
 
 def _divert(descriptor: int) -> None:
     """Has what is printed from now on go where another file descriptor does."""
-    sys.stdout.flush()
+    _flush()
     os.dup2(descriptor, 1)
+
+
+def _flush() -> None:
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
 
 
 @dataclass
@@ -193,8 +198,7 @@ class _Children:
         read_end, write_end = os.pipe()
         process = None
         try:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
+            _flush()
             if self._fork:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)  # of other threads; see can_fork
@@ -324,17 +328,14 @@ def attend(run: Callable[[Report], Result], pipe: int, lifeline: int) -> None:
         except RuntimeError as error:
             raise no_process(error) from None
         os.dup2(2, 1)  # whatever the job prints is words, not data
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)  # and the driver's standard input is not a task's
-        os.close(nothing)
+        to_nowhere(0)  # and the driver's standard input is not a task's
         result = run(lambda amount: _send(pipe, b"+%d\n" % amount))
     except UserError as error:
         result = {"error": str(error), "code": error.exit_code}
     except BaseException as error:  # the driver decides what becomes of it
         known = limit(error) if isinstance(error, OSError) else None
         result = {"error": str(known) if known else traceback.format_exc(), "code": known.exit_code if known else 0}
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
+    _flush()
     _send(pipe, json.dumps(result).encode("ascii") + b"\n")
     os._exit(0)
 

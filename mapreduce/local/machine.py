@@ -40,7 +40,8 @@ def memory() -> int:
 def task_memory() -> int:
     """Bytes that tasks may take together unless --sort-memory says: 1/32 of the memory, at least 128 MiB, but never
     more than a quarter of it."""
-    return min(max(_LEAST, memory() // _SHARE), memory() // 4)
+    have = memory()
+    return min(max(_LEAST, have // _SHARE), have // 4)
 
 
 def _groups(controller: str) -> Iterator[str]:

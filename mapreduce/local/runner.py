@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from mrjob.compat import jobconf_from_dict
@@ -308,15 +309,14 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         self._setup_working_dir(kind, step_num, number)
         environment = {k: str(v) for k, v in self._env_for_task(kind, step_num, number).items()}
         environment.update(attempt.place(what[0]) if kind == "mapper" else {})
-        environment["mapreduce_task_io_sort_mb"] = str(self._sort_memory() >> 20)
+        environment["mapreduce_task_io_sort_mb"] = str(self._sort_memory >> 20)
         for name in ("mapreduce_task_attempt_id", "mapred_task_id"):
             if name in environment:
                 environment[name] = f"{environment[name].rpartition('_')[0]}_{attempt_number}"
         added = list(map(absolute, self._opts["py_files"]))
         asked = self._opts["cmdenv"].get("PYTHONPATH", "").split(os.pathsep)
         if added:
-            known = environment.get("PYTHONPATH")
-            environment["PYTHONPATH"] = os.pathsep.join([*added, *filter(None, [known])])
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*added, environment.get("PYTHONPATH")]))
         added += map(absolute, filter(None, asked))
         return folder, (self._attempt_folder, environment, [self._attempt_folder, *added])
 
@@ -336,16 +336,21 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         return int(value)
 
     def _num_cores(self) -> int:
+        return self._cores
+
+    @cached_property
+    def _cores(self) -> int:
         """How many tasks run at a time, and over how many the memory is shared out."""
         asked = self._opts["num_cores"]
         if asked is not None and not 1 <= asked <= MOST_TASKS:
             raise UserError(f"--num-cores is from 1 to {MOST_TASKS}. Received: {asked}")
         return int(asked or machine.cores())
 
+    @cached_property
     def _sort_memory(self) -> int:
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
         together = int(self.job.options.sort_memory or machine.task_memory())
-        return max(1 << 20, together // int(self._num_cores()) // 2)
+        return max(1 << 20, together // self._cores // 2)
 
 
 @contextmanager

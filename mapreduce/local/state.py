@@ -19,9 +19,9 @@ import pickle
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -59,23 +59,21 @@ def dump(job_class: Any) -> tuple[bytes, list[str]]:
     if job_class.__module__ == MAIN and not file:
         raise UserError(f"{name}: {why}, and this program is in no file; write the job into one")
     is_needed = file and (job_class.__module__ == MAIN or not os.path.abspath(file).startswith(sys.prefix + os.sep))
-    modules: dict[str, tuple[_Sent | None, _Sent]] = {
-        name: (_Sent.of(dict(_globals(module))), _Sent.of(dict(_attributes(module))))
-        for name, module in list(sys.modules.items())
-        if (name == MAIN and is_needed) or _is_users(name, module)
-    }
+    modules: dict[str, tuple[_Sent | None, _Sent]] = {}
+    unsent: list[str] = []
+    held = (*_HARMLESS, job_class.__mro__[-2])
+    for name, module in list(sys.modules.items()):
+        if (name == MAIN and is_needed) or _is_users(name, module):
+            (values, left), (attributes, more) = _Sent.of(_globals(module)), _Sent.of(_attributes(module))
+            modules[name] = values, attributes
+            unsent += [
+                ".".join(filter(None, (name, *place)))
+                for place, value in {**left, **more}.items()
+                if not isinstance(value, held) and not type(value).__module__.startswith(_NOT_THE_USERS)
+            ]
     for owner in job_class.__mro__[:-1]:  # what the user has set in a class of ours, or of mrjob's
         if owner.__module__ not in modules and owner.__module__ in sys.modules:
-            modules[owner.__module__] = None, _Sent.of(dict(_attributes(sys.modules[owner.__module__])))
-    held = (*_HARMLESS, job_class.__mro__[-2])
-    unsent = [
-        f"{name}.{'.'.join(filter(None, place))}"
-        for name, pair in modules.items()
-        for sent in pair
-        if sent is not None and pair[0] is not None  # what is not the user's has been set by nobody
-        for place, value in sent.unsent.items()
-        if not isinstance(value, held) and not type(value).__module__.startswith(_NOT_THE_USERS)
-    ]
+            modules[owner.__module__] = None, _Sent.of(_attributes(sys.modules[owner.__module__]))[0]
     state = pickle.dumps(
         {
             "argv": sys.argv,
@@ -85,8 +83,8 @@ def dump(job_class: Any) -> tuple[bytes, list[str]]:
             "environment": dict(os.environ),
             "main": spec.name if spec is not None and spec.name != MAIN else None,
             "file": os.path.abspath(file) if is_needed and file else None,
-            "modules": {name: tuple(sent and sent.bare() for sent in pair) for name, pair in modules.items()},
-            "class": (job_class.__module__, name),
+            "modules": modules,
+            "class": (job_class.__module__, job_class.__qualname__),
         }
     )
     return state, unsent
@@ -134,36 +132,33 @@ class _Sent:
         names: of all of them, those that cannot be sent, too.
         apart: each that can be sent, in a pickle of its own, to see whether it is what the import has made.
         together: the same in one pickle, so that what is one object stays one.
-        unsent: what cannot be sent, not even in part.
     """
 
     names: frozenset[tuple[str, str]]
     apart: dict[tuple[str, str], bytes]
     together: bytes
-    unsent: Values
-
-    def bare(self) -> _Sent:
-        """Without what cannot be sent."""
-        return replace(self, unsent={})
 
     @classmethod
-    def of(cls, values: Values) -> _Sent:
-        parts = {part: value for place, found in values.items() for part, value in _parts(place, found)}
-        apart = {place: _dumps(value) for place, value in parts.items()}
-        begun = {place: ".".join(filter(None, place)) for place in values}
-        sent = {".".join(filter(None, place)) for place in parts}
-        unsent = {p: values[p] for p, name in begun.items() if not any((s + ".").startswith(name + ".") for s in sent)}
-        return cls(frozenset(values), apart, _dumps(parts), unsent)
+    def of(cls, found: Iterable[tuple[tuple[str, str], Any]]) -> tuple[_Sent, Values]:
+        """What is sent of values, and those of which nothing can be."""
+        values, apart, parts, unsent = dict(found), {}, {}, {}
+        for place, value in values.items():
+            sent = list(_parts(place, value))
+            parts.update({part: there for part, there, _ in sent})
+            apart.update({part: pickled for part, _, pickled in sent})
+            unsent.update({} if sent else {place: value})
+        return cls(frozenset(values), apart, _dumps(parts)), unsent
 
 
-def _parts(place: tuple[str, str], value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, str], Any]]:
-    """A value, or where it cannot be sent what can be of its attributes or items."""
+def _parts(place: tuple[str, str], value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, str], Any, bytes]]:
+    """A value and its pickle, or where it cannot be sent what can be of its attributes or items."""
     owner, key = place
-    if _can_be_sent(value):
-        yield place, value
+    if (pickled := _sendable(value)) is not None:
+        yield place, value, pickled
     elif isinstance(value, (dict, list)):
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        yield place, _Items({index: item for index, item in items if _can_be_sent(item)})
+        sent = _Items({index: item for index, item in items if _sendable(item) is not None})
+        yield place, sent, _dumps(sent)
     elif depth < _DEEPEST and _is_users(type(value).__module__, sys.modules.get(type(value).__module__), main=True):
         for name, attribute in list(getattr(value, "__dict__", {}).items()):
             yield from _parts((f"{owner}.{key}" if owner else key, name), attribute, depth + 1)
@@ -173,12 +168,14 @@ class _Items(dict[Any, Any]):
     """Items of a dictionary or a list that cannot be sent as a whole."""
 
 
-def _can_be_sent(value: Any) -> bool:
+def _sendable(value: Any) -> bytes | None:
+    """A value's pickle; None where it cannot be pickled, or not be read again."""
     try:
-        _Unpickler(io.BytesIO(_dumps(value))).load()
-        return True
+        pickled = _dumps(value)
+        _Unpickler(io.BytesIO(pickled)).load()
+        return pickled
     except Exception:  # whatever the objects' own code raises
-        return False
+        return None
 
 
 def _dumps(value: Any) -> bytes:

@@ -27,6 +27,7 @@ EXTRAS = {
     "keras": "models",
     "PIL": "images",
     "ai_edge_litert": "lite",
+    "pyarrow": "files",
     "matplotlib": "plots",
     "pyspark": "spark",
     "tensorboard": "plots",

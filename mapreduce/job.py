@@ -26,7 +26,8 @@ from mapreduce.cluster import node
 from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.flag_values import memory_size
 from mapreduce.input import rejections
-from mapreduce.input.files import blocks, expand, keep
+from mapreduce.input.files import blocks, expand, keep, pieces
+from mapreduce.input.formats import Format
 from mapreduce.input.splits import TaskInput
 from mapreduce.output import atomic, manifest
 from mapreduce.output.manifest import Counters
@@ -114,6 +115,16 @@ class Job(MRJob):
         """The first step's blocks hold longer lines cut to so many bytes; None cuts none."""
         return None
 
+    @property
+    def cuts_anywhere(self) -> bool:
+        """Whether the first step's blocks may end anywhere, and not at line ends alone."""
+        return False
+
+    @property
+    def input_format(self) -> Format | None:
+        """How the first step's files are opened; None opens them as lines."""
+        return None
+
     def steps(self) -> list[MRStep]:
         """One step of the methods that are defined, as in mrjob; `map_blocks` counts as the mapper."""
         if type(self).map_blocks is Job.map_blocks:
@@ -139,7 +150,9 @@ class Job(MRJob):
         if isinstance(self.stdin, TaskInput):
             source = self.stdin.blocks(longest)
         else:  # Hadoop has taken a byte order mark off already
-            source = blocks(self.stdin, longest, step_num == 0 and "mapreduce_map_input_start" not in os.environ)
+            marked = step_num == 0 and "mapreduce_map_input_start" not in os.environ
+            cut = step_num == 0 and self.cuts_anywhere
+            source = pieces(self.stdin, marked) if cut else blocks(self.stdin, longest, marked)
         for block in map_blocks(source):
             self.stdout.write(block)
 

@@ -16,9 +16,18 @@ from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import count_or_share, whole
 from mapreduce.input import records, rejections
-from mapreduce.input.files import Source, expand
-from mapreduce.input.formats import FORMATS, Layout, detect
-from mapreduce.input.formats.format import FIELD_FLAGS, IMAGES, TEXTS
+from mapreduce.input.files import Source, expand, is_utf8
+from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
+from mapreduce.input.formats.csv import UNCLOSED
+from mapreduce.input.formats.dialect import found_out
+from mapreduce.input.formats.format import (
+    DELIMITERS,
+    FIELD_FLAGS,
+    IMAGES,
+    READING_FLAGS,
+    TEXTS,
+    delimiter_name,
+)
 from mapreduce.job import Job
 from mapreduce.output.manifest import RECORDS, REJECTED, Counters
 from mapreduce.paths import is_remote
@@ -54,10 +63,10 @@ class TextJob(Job):
         super().configure_args()
         add, settled = self.add_passthru_arg, self.add_driver_arg
         settled("--format", choices=FORMATS, help="input format; default: by suffix, else text")
-        for option, about in FIELD_FLAGS.items():
-            add(option, **about)
+        for option, about in {**FIELD_FLAGS, **READING_FLAGS}.items():
+            settled(option, **about)
         settled("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
-        settled("--columns", help="columns of a CSV file: text,label,count; default: read from its header")
+        settled("--columns", help="columns of a table: text,label,count, from 0; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
@@ -86,17 +95,37 @@ class TextJob(Job):
     def layout(self) -> Layout:
         """How the records are laid out, by the flags."""
         options = self.options
-        columns = None
+        columns, joined = None, tuple[int, ...]()
         if options.columns is not None:
             try:
-                text, label, count = map(int, options.columns.split(","))
+                texts, label, count = options.columns.split(",")
+                text, *more = map(int, texts.split("+"))
+                columns, joined = (text, int(label), int(count)), tuple(more)
             except ValueError:
                 raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {options.columns!r}") from None
-            columns = text, label, count
-        return Layout(options.text_field, options.label_field, columns, options.shape, options.strict)
+        if options.encoding is not None:
+            is_utf8(options.encoding)
+        return Layout(
+            options.text_field,
+            options.label_field,
+            columns,
+            joined,
+            options.delimiter and DELIMITERS.get(options.delimiter, options.delimiter.encode()),
+            options.header and options.header == "yes",
+            options.quotes and options.quotes == "yes",
+            options.encoding,
+            options.shape,
+            options.strict,
+            self.LABELLED,
+        )
 
-    def reader(self) -> records.RecordReader:
-        """The record reader, by the flags."""
+    @property
+    def input_format(self) -> Format:
+        """The format of the input, once it is settled."""
+        return FORMATS[self.options.format or "text"](self.layout)
+
+    def reader(self, begins: bool | None = None) -> records.RecordReader:
+        """The record reader, by the flags; `begins` as it has it."""
         options = self.options
         return records.RecordReader(
             options.format or "text",
@@ -104,12 +133,18 @@ class TextJob(Job):
             rule=records.SplitRule(options.split, options.validation, options.salt.encode()),
             max_line=options.max_line,
             keep=options.keep_rejected,
+            begins=begins,
         )
 
     @property
     def longest_line(self) -> int | None:
         """Longer lines are cut to this, one byte more than the reader takes."""
         return int(self.options.max_line) + 1
+
+    @property
+    def cuts_anywhere(self) -> bool:
+        """Whether blocks may end anywhere, as the reader finds out where records end."""
+        return self.input_format.cuts is not None
 
     def documents(self, blocks: Iterable[bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
         """The documents (label, text) of blocks of lines, a list a block; counts what was read and rejected."""
@@ -125,39 +160,52 @@ class TextJob(Job):
 
     def _read(self, blocks: Iterable[bytes]) -> Iterator[tuple[records.RecordReader, bytes]]:
         """Blocks, each with the reader of its file: a task may read several, and a block is of one."""
-        reader, place = self.reader(), _place()
+        place = _place()
+        reader = self.reader(place and place[1] == 0)
         for block in blocks:
             if (now := _place()) != place:
                 self._count_records(reader, place)
-                reader, place = self.reader(), now
+                place = now
+                reader = self.reader(place and place[1] == 0)
             yield reader, block
         self._count_records(reader, place)
 
-    def _count_records(self, reader: records.RecordReader, place: tuple[str, int]) -> None:
+    def _count_records(self, reader: records.RecordReader, place: tuple[str, int] | None) -> None:
         """Sends what a reader has counted, and its samples of rejected lines, to the driver."""
+        reader.finish()
         counts = {"in": reader.records, "used": reader.used, "other split": reader.left_out, "headers": reader.headers}
+        counts["continued"] = reader.continued
         counts["used; invalid UTF-8"] = reader.invalid_utf8
         counts.update({REJECTED + cause: n for cause, n in reader.rejected.items()})
         for name, amount in counts.items():
             if amount:
                 self.increment_counter(RECORDS, name, amount)
         task = int(jobconf_from_env("mapreduce.task.partition", "0"))
-        for name in reader.samples.counters(*place, task):
+        for name in reader.samples.counters(*(place or (input_file(), 0)), task):
             self.increment_counter(rejections.GROUP, name)
 
     def check_counters(self, counters: list[Counters]) -> None:
         """Says what was rejected; raises RecordError where it is too much, or where nothing was left to use."""
         found = counters[0].get(RECORDS, {})
         rejected = Counter({n[len(REJECTED) :]: c for n, c in found.items() if n.startswith(REJECTED)})
-        if rejected:
+        invalid = found.get("used; invalid UTF-8", 0)
+        first: list[dict[str, Any]] = []
+        if rejected or invalid:
             files = self.input_files or expand([path for path in self.options.args if not is_remote(path)])
             keep = max(1, self.options.keep_rejected)
-            self._located = rejections.locate(counters[0].get(rejections.GROUP, {}), files, keep)
+            samples = counters[0].get(rejections.GROUP, {})
+            used = [name for name in samples if name.endswith(rejections.INVALID)]
+            self._located = rejections.locate([name for name in samples if name not in used], files, keep)
+            first = rejections.locate(used, files, 1)
         format = self.options.format or "text"
         line = rejections.explain(format, rejected, found.get("in", 0)) + rejections.where(self._located)
+        if rejected[UNCLOSED]:
+            raise rejections.unclosed(line)
         rejections.check(format, found, rejected, self.options.max_rejected, line)
         if rejected and not self.options.quiet:
             print(f"{self.KIND}: {line}", file=sys.stderr)
+        if invalid and not self.options.quiet:
+            print(f"{self.KIND}: {rejections.invalid(invalid, found)}{rejections.where(first)}", file=sys.stderr)
         if self.LABELLED and not found.get("used"):
             split = self.options.split
             raise RecordError(f"no labelled record in the input ({found.get('in', 0)} lines in, split {split})")
@@ -202,9 +250,25 @@ class TextJob(Job):
             raise UserError(f"{self.KIND} needs labelled records; the input looks like text; give --format ({names})")
         if format.holds == IMAGES and self.names_tokens():
             raise UserError("images have no tokens: leave out --vocabulary, --tokenizer, --ngrams and their like")
-        layout = format.settle(self.layout, self._sources(named))
-        options.columns = ",".join(map(str, layout.columns)) if layout.columns else None
+        given = self.layout
+        refuse_unreadable(format, (Source(path, encoding=given.encoding) for path in self._here(named)))
+        layout = format.settle(given, self._sources(named))
+        self._given = {name: getattr(options, name) for name in _SETTLED}
+        if layout.columns is not None:
+            texts = "+".join(map(str, (layout.columns[0], *layout.joined)))
+            options.columns = f"{texts},{layout.columns[1]},{layout.columns[2]}"
         options.shape = layout.shape
+        options.text_field, options.label_field = layout.text_field, layout.label_field
+        options.delimiter = layout.delimiter and delimiter_name(layout.delimiter)
+        options.header, options.quotes = map(_yes_or_no, (layout.header, layout.quotes))
+        if (said := found_out(given, layout, format)) and not options.quiet:
+            print(f"{self.KIND}: {said}", file=sys.stderr)
+
+    _given: dict[str, Any] = {}
+
+    def arguments(self) -> dict[str, Any]:
+        """The job's flags; those that were settled as they were given, but the columns."""
+        return {**super().arguments(), **self._given}
 
     def names_tokens(self) -> bool:
         """Whether a flag says that the input is text."""
@@ -212,7 +276,11 @@ class TextJob(Job):
 
     def _sources(self, named: list[str]) -> Iterator[Source]:
         """The files that begin as the input does; on a cluster they are looked for when the first is asked for."""
-        yield from map(Source, self.headers(named))
+        for path in self.headers(named):
+            yield Source(path, encoding=self.options.encoding)
+
+    def _here(self, named: list[str]) -> list[str]:
+        return [path for path in self.files_behind(named) if not is_remote(path)]
 
     def _detect(self, named: list[str]) -> str:
         if self.READS == (IMAGES,):
@@ -226,6 +294,14 @@ def input_file() -> str:
     return str(jobconf_from_env("mapreduce.map.input.file", "-"))
 
 
-def _place() -> tuple[str, int]:
-    """The file that a map task reads now, and where in it the task's split begins."""
-    return input_file(), int(jobconf_from_env("mapreduce.map.input.start", "0"))
+def _place() -> tuple[str, int] | None:
+    """The file that a map task reads now, and where in it its split begins; None where the runner does not say."""
+    start = jobconf_from_env("mapreduce.map.input.start")
+    return None if start is None else (input_file(), int(start))
+
+
+_SETTLED = ("text_field", "label_field", "delimiter", "header", "quotes")
+
+
+def _yes_or_no(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"

@@ -122,7 +122,7 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         counted = self._in_users_files(user_counters(client.counters))
         if number == 0 and (found := counted.get(RECORDS)):
             given = client.counters.get("Map-Reduce Framework", {}).get("Map input records")
-            read = found.get("in", 0) + found.get("headers", 0)
+            read = sum(found.get(name, 0) for name in ("in", "headers", "continued"))
             if given not in (None, read):
                 raise RecordError(f"Hadoop gave {given} lines and tasks have read {read}: some were lost; run it again")
         return counted

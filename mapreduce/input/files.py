@@ -1,13 +1,16 @@
-"""Input files: finding them, keeping what can be read once, opening whatever their compression, and blocks of lines.
+"""Input files: finding them, keeping what can be read once, opening whatever their compression and encoding, and blocks
+of lines.
 
 A UTF-8 byte order mark at the start of an input file is dropped, as Hadoop's TextInputFormat does. Lines end at LF. A
-further compression is a line in OPENERS.
+file whose first bytes are those of UTF-16 or UTF-32 is read as such. A further compression is a line in OPENERS.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -19,15 +22,24 @@ from contextlib import contextmanager, nullcontext
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
 
-from mapreduce.command import limit
+from mapreduce.command import limit, require
 from mapreduce.errors import PathError, UserError
+from mapreduce.input import first_bytes
 from mapreduce.paths import absolute, is_remote, plain
 
 BLOCK = 1 << 20
 BOM = b"\xef\xbb\xbf"
-OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-"""What opens a file, by its suffix, as a stream of its lines; such a file is read whole, by one task. Those of formats
-that are not of lines are added by `mapreduce.input.formats`."""
+
+
+def _zstd(path: str, mode: str) -> Any:
+    require("pyarrow")
+    import pyarrow
+
+    return io.BufferedReader(pyarrow.input_stream(path, compression="zstd"), BLOCK)
+
+
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _zstd}
+"""What opens a file, by its suffix; such a file is read whole, by one task."""
 DAMAGED: tuple[type[BaseException], ...] = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a file that is damaged, or no longer there, raises."""
 
@@ -41,6 +53,20 @@ def blocks(stream: Any, longest: int | None = None, marked: bool = True) -> Iter
         marked = False
         if block:
             yield ended(block)
+
+
+def pieces(stream: Any, marked: bool = True) -> Iterator[bytes]:
+    """The bytes of a stream in blocks of about 1 MiB that end anywhere, the last one at a line end."""
+    last = b"\n"
+    while block := stream.read(BLOCK):
+        last = block[-1:]
+        if marked and block.startswith(BOM):
+            block = block[len(BOM) :]
+        marked = False
+        if block:
+            yield block
+    if last != b"\n":
+        yield b"\n"
 
 
 def finish(block: bytes, stream: Any, longest: int | None) -> tuple[bytes, int]:
@@ -65,22 +91,115 @@ def ended(block: bytes) -> bytes:
     return block if block.endswith(b"\n") else block + b"\n"
 
 
-def is_whole(path: str) -> bool:
-    """Whether a file is read whole, as one in OPENERS is."""
-    return os.path.splitext(path)[1] in OPENERS
+def is_whole(path: str, encoding: str | None = None) -> bool:
+    """Whether a file is read whole: it is compressed, as those in OPENERS are, or not in UTF-8."""
+    if os.path.splitext(path)[1] in OPENERS:
+        return True
+    return not is_utf8(encoding) if encoding else first_bytes.encoding(_head(path)) is not None
 
 
-def open_input(path: str) -> BinaryIO:
-    """Opens a file to read its decompressed bytes, every member of it.
+def is_utf8(encoding: str) -> bool:
+    """Whether a name means UTF-8.
+
+    Raises:
+        UserError: it is the name of no encoding.
+    """
+    try:
+        return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+    except LookupError:
+        raise UserError(f"--encoding {encoding}: no such text encoding; try utf-8, utf-16, cp1252 or latin-1") from None
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(absolute(path), "rb") as file:
+            return file.read(first_bytes.ENOUGH)
+    except OSError:
+        return b""  # who opens it says why
+
+
+def open_input(path: str, encoding: str | None = None) -> BinaryIO:
+    """Opens a file to read its decompressed bytes, every member of it, as UTF-8.
+
+    Args:
+        encoding: what its text is in, as `codecs` knows it; None is UTF-8 where its first bytes show no other one, and
+            with UTF-8 they are not asked.
 
     Raises:
         UserError: it cannot be opened.
     """
     try:
         opener: Callable[..., Any] = OPENERS.get(os.path.splitext(path)[1], open)
-        return cast(BinaryIO, opener(absolute(path), "rb"))
-    except OSError as error:
-        raise PathError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
+        return as_utf8(cast(BinaryIO, opener(absolute(path), "rb")), encoding)
+    except DAMAGED as error:
+        reason = getattr(error, "strerror", None)
+        said = f"cannot be read: {reason}" if reason else f"damaged or unreadable: {error}"
+        raise PathError(f"{shown(path)}: {said}") from None
+
+
+def as_utf8(stream: BinaryIO, encoding: str | None = None) -> BinaryIO:
+    """A stream of the same text in UTF-8; the stream itself where it is so already."""
+    if encoding is None and hasattr(stream, "peek"):
+        encoding = first_bytes.encoding(stream.peek(first_bytes.ENOUGH)[: first_bytes.ENOUGH])
+    if encoding is None or is_utf8(encoding):
+        return stream
+    return cast(BinaryIO, io.BufferedReader(_Transcoded(stream, encoding), BLOCK))
+
+
+class _Transcoded(io.RawIOBase):
+    """A stream's text in UTF-8; what the encoding does not know becomes U+FFFD."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream, self._ready = stream, b""
+        self._decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder(encoding)("replace")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and self._decoder is not None:
+            piece = self._stream.read(BLOCK)
+            self._ready = self._decoder.decode(piece, final=not piece).encode("utf-8", "replace")
+            if not piece:
+                self._decoder = None
+        some, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(some)] = some
+        return len(some)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class Lines(io.RawIOBase):
+    """A stream of lines that are made as they are read."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines, self._ready = lines, b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, or all there are."""
+        found, length = [self._ready], len(self._ready)
+        for line in self._lines if size < 0 or length < size else ():
+            found.append(line)
+            length += len(line)
+            if 0 <= size <= length:
+                break
+        data = b"".join(found)
+        self._ready = data[size:] if size >= 0 else b""
+        return data[:size] if size >= 0 else data
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line, or at most so many bytes of it."""
+        line = self._ready or next(self._lines, b"")
+        end = line.find(b"\n") + 1 or len(line)
+        end = end if size is None or size < 0 else min(end, size)
+        self._ready = line[end:]
+        return line[:end]
 
 
 class Source:
@@ -90,39 +209,56 @@ class Source:
         path: of a file on this machine; "-" is standard input.
         keep: whether the file stays open after the look, so that it is opened once. It has to be where it can be
             read once only, and then it is whatever is said here.
+        encoding: as `open_input` takes it.
     """
 
-    def __init__(self, path: str, keep: bool = False) -> None:
-        self.path, self.name = path, shown(path)
+    def __init__(self, path: str, keep: bool = False, encoding: str | None = None) -> None:
+        self.path, self.name, self._encoding = path, shown(path), encoding
         self._stream: IO[bytes] | None = None
         self._keep = keep or path == "-" or not os.path.isfile(absolute(path))
         self._head: bytes | None = None
 
-    def first(self) -> bytes:
-        """The first line without its end and without a byte order mark, or the first MiB of it.
+    def head(self) -> bytes:
+        """The first MiB, or all there is, without a byte order mark; decompressed, in UTF-8.
 
         Raises:
             UserError: the file cannot be read.
         """
         if self._head is None:
-            self._stream = self._open()
             with self._explained():
-                self._head = self._stream.readline(BLOCK)
+                self._stream = self._open()
+                self._head = self._stream.read(BLOCK)
             if not self._keep:
                 self.close()
-        return self._head.removeprefix(BOM).rstrip(b"\r\n")
+        return self._head.removeprefix(BOM)
 
-    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
+    def first(self) -> bytes:
+        """The first line without its end, or the first MiB of it.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        return self.head().partition(b"\n")[0].removesuffix(b"\r")
+
+    def stream(self) -> Any:
+        """The whole file, as `blocks` reads it.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if self._stream is None:
+            self._stream, self._head = self._open(), b""
+        return _Begun(self._head or b"", self._stream)
+
+    def blocks(self, longest: int | None = None, cut: bool = True) -> Iterator[bytes]:
         """All lines of the file, in blocks as those of a `Split`; closes it.
 
         Raises:
             UserError: the file cannot be read.
         """
         try:
-            if self._stream is None:
-                self._stream, self._head = self._open(), b""
             with self._explained():
-                yield from blocks(_Begun(self._head or b"", self._stream), longest)
+                yield from blocks(self.stream(), longest) if cut else pieces(self.stream())
         finally:
             self.close()
 
@@ -136,7 +272,9 @@ class Source:
         self.close()  # one that was looked into and then not read
 
     def _open(self) -> BinaryIO:
-        return sys.stdin.buffer if self.path == "-" else open_input(self.path)
+        if self.path == "-":
+            return as_utf8(sys.stdin.buffer, self._encoding)
+        return open_input(self.path, self._encoding)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -152,14 +290,19 @@ class _Begun:
     """A stream of which the first bytes have been read."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head, self._rest = head, rest
+        self._head, self._rest = io.BytesIO(head), rest
 
-    def read(self, size: int) -> bytes:
-        head, self._head = self._head, b""
-        return head + self._rest.read(max(0, size - len(head)))
+    def read(self, size: int = -1) -> bytes:
+        found = self._head.read(size)
+        if size < 0 or len(found) < size:
+            found += self._rest.read(size - len(found) if size >= 0 else -1)
+        return found
 
     def readline(self, size: int = -1) -> bytes:
-        return self._rest.readline(size)
+        found = self._head.readline(size)
+        if not found.endswith(b"\n") and (size < 0 or len(found) < size):
+            found += self._rest.readline(size - len(found) if size >= 0 else -1)
+        return found
 
 
 def expand(patterns: list[str]) -> list[str]:

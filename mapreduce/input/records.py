@@ -7,13 +7,17 @@ tokenizes nothing.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import repeat
 
-from mapreduce.errors import RecordError, Rejected
-from mapreduce.input import rejections
+from mapreduce.errors import RecordError, Rejected, UserError
+from mapreduce.input import first_bytes, rejections
 from mapreduce.input.formats import FORMATS, Layout
-from mapreduce.input.formats.format import is_utf8
+from mapreduce.input.formats.csv import UNCLOSED
+from mapreduce.input.formats.cut import Cut
+from mapreduce.input.formats.format import Record, is_utf8
 from mapreduce.native import library as native
 
 SPLITS = ("train", "validation", "all")
@@ -47,21 +51,24 @@ class SplitRule:
 
 
 class RecordReader:
-    """Reads blocks of whole lines.
+    """Reads blocks of whole lines, or where records may hold line ends in quotes blocks that end anywhere.
 
     Args:
         format: one of `FORMATS`.
         layout: how its records are laid out; None is as flags have it by default.
         rule: which split to keep.
-        max_line: reject lines of more bytes than that.
+        max_line: reject records of more bytes than that.
         keep: how many rejections to keep in `samples`.
+        begins: whether the first line is that of a file, so that it may be a header; None where that is not known.
 
     Attributes:
-        lines: lines seen so far; `records` of them are no CSV headers. Each of these is counted once more, in
-            `used`, in `left_out` (it is of the other split) or in `rejected`.
+        lines: lines seen so far. Each is a `headers` (no record: a header, or an empty line of a table), a `continued`
+            (a further line of a record) or the first of a record, which is counted once more, in `used`, in `left_out`
+            (it is of the other split) or in `rejected`.
         invalid_utf8: how many of the used are not UTF-8; the specification says what becomes of their bytes.
         rejected: how many were rejected, by cause.
-        samples: the first rejections: (number of the line, from 1, and cause).
+        samples: the first rejections, and the first of the used that are not UTF-8: (number of the line, from 1, and
+            cause).
     """
 
     def __init__(
@@ -72,64 +79,133 @@ class RecordReader:
         rule: SplitRule = SplitRule(),
         max_line: int = MAX_LINE,
         keep: int = 0,
+        begins: bool | None = None,
     ) -> None:
         self.format = format
         self.rule = rule
-        self.lines = self.headers = self.used = self.left_out = self.invalid_utf8 = 0
+        self.lines = self.headers = self.continued = self.used = self.left_out = self.invalid_utf8 = 0
         self.rejected: Counter[str] = Counter()
         self.samples = rejections.Samples(keep)
         layout = layout or Layout()
         self._strict, self._max_line = layout.strict, max_line
         self._format = FORMATS[format](layout)
+        cuts = self._format.cuts
+        self._cut = Cut(cuts, max_line) if cuts is not None else None
+        self._begins, self._header = begins, layout.header
+        self._checked = False
 
     @property
     def records(self) -> int:
-        """Lines seen so far, headers left out."""
-        return self.lines - self.headers
+        """Records seen so far."""
+        return self.lines - self.headers - self.continued
 
     def takes_whole(self, block: bytes) -> bool:
         """Counts the lines of a block where it is texts just as it is; else it has to be `read`."""
         whole = self._format.whole and self.rule.split == "all" and not self._is_suspect(block)
         if whole:
+            self._check_kind(block)
             lines, valid = scan(block)
             self.lines += lines
             self.used += lines
             if not valid:
-                self.invalid_utf8 += sum(not is_utf8(line) for line in block.split(b"\n"))
+                for number, line in enumerate(block.split(b"\n"), self.lines - lines + 1):
+                    self._count_invalid(number, line)
         return whole
 
     def _is_suspect(self, block: bytes) -> bool:
         """Whether lines of the block may be too long, or not UTF-8 where they have to be."""
         return len(block) > self._max_line + 1 or (self._strict and not is_utf8(block))
 
-    def read(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        """The records (label, text) of a block of whole lines; plain text has the label b""."""
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        records = []
-        parse = self._format.parse
-        suspect = self._is_suspect(block)
-        for number, line in enumerate(lines, self.lines + 1):
+    def read(self, block: bytes) -> list[Record]:
+        """The records (label, text) that end in a block; plain text has the label b""."""
+        found = []
+        for _, _, record in self.entries(block):
+            if isinstance(record, tuple):
+                found.append(record)
+        return found
+
+    def finish(self) -> None:
+        """Counts what has begun and not ended, at the end of the input; it is no record."""
+        if self._cut is not None and (lines := self._cut.lines):
+            self._reject(UNCLOSED, self.lines + 1)
+            self.rejected[UNCLOSED] += lines - 1  # whatever it has swallowed
+            self.lines += lines
+
+    def entries(self, block: bytes) -> Iterator[tuple[int, bytes, Record | str]]:
+        """What ends in a block: for each record the number of its line, from 1, its bytes, and the record or why it is
+        rejected."""
+        if not self._checked:
+            self._check_kind(block)
+        if self._cut is not None:
+            cut: Iterable[tuple[bytes, int]] = ((line[:-1], lines) for line, lines in self._cut.records(block))
+        else:
+            whole = block.split(b"\n")
+            if not whole[-1]:
+                whole.pop()
+            cut = zip(whole, repeat(1))
+        parse, rule = self._format.parse, self.rule
+        suspect = self._cut is not None or self._is_suspect(block)
+        valid = scan(block)[1]
+        for line, lines in cut:
+            number = self.lines + 1
+            self.lines += lines
+            self.continued += lines - 1
             try:
                 if suspect:
                     self._check_line(line)
-                record = parse(line[:-1] if line.endswith(b"\r") else line)
+                line = line[:-1] if line.endswith(b"\r") else line
+                record = None if self._begins is not False and self._is_header(line) else parse(line)
             except Rejected as cause:
-                self.rejected[str(cause)] += 1
-                self.samples.offer(number, str(cause))
+                self._reject(str(cause), number)
+                yield number, line, str(cause)
                 continue
             if record is None:
                 self.headers += 1
-            elif record[1] in self.rule:
-                records.append(record)
+            elif record[1] in rule:
+                self.used += 1
+                if not valid:
+                    self._count_invalid(number, record[1])
+                yield number, line, record
             else:
                 self.left_out += 1
-        self.lines += len(lines)
-        self.used += len(records)
-        if not scan(block)[1]:
-            self.invalid_utf8 += sum(not is_utf8(text) for _, text in records)
-        return records
+
+    def columns(self, line: bytes, names: Iterable[str], place: str) -> dict[str, bytes]:
+        """Further columns of a record.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        found = self._format.fields(line)
+        try:
+            return {name: found[name] for name in names}
+        except KeyError as missing:
+            raise UserError(f"{place}: no column {missing.args[0]!r}; there are {', '.join(found)}") from None
+
+    def _is_header(self, line: bytes) -> bool:
+        if self._begins is None:
+            return self._format.is_header(line)
+        if not line.strip():
+            return False
+        self._begins = False  # it is asked of the first line of a file alone
+        if not (self._header or (self._header is None and self._format.is_header(line))):
+            return False
+        self._format.take_header(line)
+        return True
+
+    def _reject(self, cause: str, number: int) -> None:
+        self.rejected[cause] += 1
+        self.samples.offer(number, cause)
+
+    def _count_invalid(self, number: int, text: bytes) -> None:
+        if not is_utf8(text):
+            self.invalid_utf8 += 1
+            self.samples.note(number)
+
+    def _check_kind(self, block: bytes) -> None:
+        """Raises UserError where what is read first shows that it is no text."""
+        self._checked = True
+        if self._begins is not False and (found := first_bytes.kind(block[: first_bytes.ENOUGH])):
+            raise UserError(first_bytes.refusal("the input", found))
 
     def _check_line(self, line: bytes) -> None:
         if len(line) > self._max_line:

@@ -25,6 +25,8 @@ GROUP = "rejected samples"
 NAME = "_rejected"
 TASKS = 40
 """On Hadoop so many tasks send one sample each: it allows 120 counters in a job."""
+INVALID = "used; invalid UTF-8"
+"""The cause of the sample that is not of a rejected line: of the first text that is not UTF-8."""
 _CHUNK = 1 << 20
 _TEXT = 200  # bytes of a line that are shown
 
@@ -39,11 +41,17 @@ class Samples(list[tuple[int, str]]):
     def __init__(self, keep: int) -> None:
         super().__init__()
         self._keep = keep
+        self.invalid: list[tuple[int, str]] = []
 
     def offer(self, number: int, cause: str) -> None:
         """Keeps a rejected line, if there is room."""
         if len(self) < self._keep:
             self.append((number, cause))
+
+    def note(self, number: int) -> None:
+        """Keeps the first line that is used and not UTF-8."""
+        if not self.invalid:
+            self.invalid.append((number, INVALID))
 
     def counters(self, path: str, start: int, task: int) -> list[str]:
         """The names of the counters that a task sends for them.
@@ -54,6 +62,7 @@ class Samples(list[tuple[int, str]]):
             task: its number; of those on a cluster only the first `TASKS` send one sample each.
         """
         sent = self[: int(task < TASKS)] if is_remote(path) else self
+        sent = [*sent, *self.invalid[: int(task < TASKS)]]
         return [f"{name_of(path)} {start} {number} {cause}" for number, cause in sent]
 
 
@@ -117,6 +126,19 @@ def explain(format: str, rejected: Counter[str], records: int) -> str:
     most = sorted(rejected.items(), key=lambda entry: (-entry[1], entry[0]))[:3]
     causes = ", ".join(f"{cause} ({n})" for cause, n in most)
     return f"{sum(rejected.values())} of {records} lines are no {format} records: {causes}"
+
+
+def unclosed(line: str) -> RecordError:
+    """The error of a quote that is never closed: what it swallows is no record, however few may be rejected."""
+    return RecordError(f"{line}; close it, or give --quotes no where quotes are characters like any other")
+
+
+def invalid(texts: int, found: dict[str, int]) -> str:
+    """One line on texts that are used and are not UTF-8."""
+    return (
+        f"{texts} of {found.get('used', 0)} texts are not UTF-8 and are used as they are; where it is another encoding "
+        "give it, as --encoding cp1252 or latin-1"
+    )
 
 
 def where(located: Iterable[dict[str, Any]]) -> str:

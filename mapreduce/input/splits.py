@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, BinaryIO
 
 from mapreduce.errors import PathError, UserError
 from mapreduce.input.files import (
@@ -22,15 +23,19 @@ from mapreduce.input.files import (
     finish,
     is_whole,
     open_input,
+    pieces,
     rest_of_line,
     shown,
 )
 from mapreduce.paths import absolute
 
+if TYPE_CHECKING:
+    from mapreduce.input.formats.format import Format
+
 
 @dataclass(frozen=True)
 class Split:
-    """A byte range of a file; of a compressed file always the whole."""
+    """A byte range of a file; always the whole of one that is compressed, or not of lines of UTF-8."""
 
     path: str
     start: int
@@ -43,6 +48,8 @@ class Split:
     """Gets the bytes of the range, in their order, as they pass; not those of a compressed file, nor of lines cut."""
     name: str = ""
     """What the user calls the file."""
+    format: Format | None = field(default=None, compare=False)
+    """How the file is opened; None opens what a job has written."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or shown(self.path))
@@ -50,7 +57,8 @@ class Split:
     def blocks(self, longest: int | None = None) -> Iterator[bytes]:
         """The lines that begin in this range, in blocks of about 1 MiB that end at a line end.
 
-        Lines of more than `longest` bytes may come cut, but no shorter than that.
+        Lines of more than `longest` bytes may come cut, but no shorter than that. Where records may hold line ends,
+        blocks end anywhere.
         """
         try:
             yield from self._blocks(longest)
@@ -60,30 +68,53 @@ class Split:
             raise UserError(f"{self.name}: damaged or unreadable: {error}") from None
 
     def _blocks(self, longest: int | None) -> Iterator[bytes]:
+        cuts = self.format is not None and self.format.cuts is not None
+        given = self.format
+        if given.open is not None or given.reads_whole(self.path) if given else is_whole(self.path, "utf-8"):
+            opened = given.open_part(self.path, self.start, self.length) if given else open_input(self.path, "utf-8")
+            with opened as file:
+                yield from pieces(file, self.marked) if cuts else blocks(file, longest, self.marked)
+            self._report(self.length)
+            return
+        with open_input(self.path, "utf-8") as file:
+            yield from self._pieces(file) if cuts else self._lines(file, longest)
+
+    def _pieces(self, file: BinaryIO) -> Iterator[bytes]:
+        """The bytes of the range, which begins and ends where records do."""
+        file.seek(self.start)
+        left, last = self.length, b"\n"
+        while left and (block := file.read(min(BLOCK, left))):
+            self._pass(block, left)
+            self._report(len(block))
+            left -= len(block)
+            last = block[-1:]
+            if self.marked and self.start == 0 and left + len(block) == self.length:
+                block = block.removeprefix(BOM)
+            if block:
+                yield block
+        if last != b"\n":
+            yield b"\n"
+
+    def _lines(self, file: BinaryIO, longest: int | None) -> Iterator[bytes]:
         end = self.start + self.length
-        with open_input(self.path) as file:
-            if is_whole(self.path):
-                yield from blocks(file, longest, self.marked)
-                self._report(self.length)
-                return
-            position = self.start
-            if position:
-                file.seek(position - 1)
-                if file.read(1) != b"\n":  # the line is that of the range before
-                    for piece in rest_of_line(file):
-                        self._pass(piece, end - position)
-                        position += len(piece)
-            while position < end:
-                block = file.read(min(BLOCK, end - position))
-                if not block:
-                    return  # the file has become shorter
-                block, skipped = finish(block, file, longest)
-                self._pass(block, end - position)
-                drop = len(BOM) if self.marked and position == 0 and block.startswith(BOM) else 0
-                position += len(block) + skipped
-                self._report(len(block) + skipped)
-                if len(block) > drop:
-                    yield ended(block[drop:])
+        position = self.start
+        if position:
+            file.seek(position - 1)
+            if file.read(1) != b"\n":  # the line is that of the range before
+                for piece in rest_of_line(file):
+                    self._pass(piece, end - position)
+                    position += len(piece)
+        while position < end:
+            block = file.read(min(BLOCK, end - position))
+            if not block:
+                return  # the file has become shorter
+            block, skipped = finish(block, file, longest)
+            self._pass(block, end - position)
+            drop = len(BOM) if self.marked and position == 0 and block.startswith(BOM) else 0
+            position += len(block) + skipped
+            self._report(len(block) + skipped)
+            if len(block) > drop:
+                yield ended(block[drop:])
 
     def _pass(self, data: bytes, left: int) -> None:
         if self.passed is not None and left > 0:
@@ -193,22 +224,32 @@ class TaskInput(Stream):
         self.sums[-1] = size + len(data), zlib.crc32(data, crc)
 
 
-def plan(paths: list[str], maps: int, marked: bool = True) -> list[tuple[Split, ...]]:
+def plan(paths: list[str], maps: int, marked: bool = True, format: Format | None = None) -> list[tuple[Split, ...]]:
     """What each of about `maps` map tasks reads, none less than 1 MiB where there is as much: a piece of a large file,
-    or small files, in their order. At least one task for one path, so that a job has a task."""
+    or small files, in their order. At least one task for one path, so that a job has a task.
+
+    Args:
+        marked: as a `Split` has it.
+        format: of the files, where it is known.
+    """
     sizes = [(path, os.path.getsize(path)) for path in map(absolute, paths)]
     total = sum(size for _, size in sizes)
     target = max(BLOCK, -(-total // max(maps, 1)))
     tasks: list[list[Split]] = []
     room = 0
     for path, size in sizes:
-        pieces = 1 if is_whole(path) else max(1, round(size / target))
-        edges = [size * i // pieces for i in range(pieces + 1)]
+        number = max(1, round(size / target))
+        if number > 1 and (format.reads_whole(path) if format else is_whole(path, "utf-8")):
+            number = 1
+        inner = [size * i // number for i in range(1, number)]
+        edges = [0, *(format.edges(path, inner) if format and inner else inner), size]
         for begin, end in zip(edges, edges[1:]):
+            if number > 1 and begin == end:
+                continue  # a record is longer than a piece
             if not tasks or room < end - begin:
                 tasks.append([])
                 room = target
-            tasks[-1].append(Split(path, begin, end - begin, marked))
+            tasks[-1].append(Split(path, begin, end - begin, marked, format=format))
             room -= end - begin
     return list(map(tuple, tasks))
 

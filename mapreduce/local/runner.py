@@ -220,7 +220,8 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         self._create_dist_cache_dir(step_num)
         settings = self._settings(step, step_num, output)
         paths = self._inputs if step_num == 0 else list(map(str, self._input_paths_for_step(step_num)))
-        planned = plan(paths, self._number("mapreduce.job.maps", step_num, self._num_cores()), marked=step_num == 0)
+        wanted, first = self._number("mapreduce.job.maps", step_num, self._num_cores()), step_num == 0
+        planned = plan(paths, wanted, marked=first, format=self.job.input_format if first else None)
         names = [f"map task {i} over {_named(splits)}" for i, splits in enumerate(planned)]
         size = sum(split.length for splits in planned for split in splits)
         maps = self._run_tasks("mapper", settings, dict(zip(names, planned)), size)

@@ -92,6 +92,7 @@ def _declare(library: Any) -> None:
         "version": (flag, []),
         "start": (None, [text]),
         "scan": (signed, [text, number]),
+        "csv_cut": (signed, [text, signed, flag, pointer, pointer, signed, pointer]),
         "use_simd": (None, [flag]),
         "tokenizer_new": (pointer, [text, pointer, flag, pointer, small, pointer, small, small]),
         "tokenizer_free": (None, [pointer]),
@@ -157,6 +158,15 @@ def scan(library: Any, data: bytes) -> tuple[int, bool]:
     """The number of line ends, and whether the bytes are valid UTF-8."""
     lines = int(library.fm_scan(data, len(data)))
     return max(lines, ~lines), lines >= 0
+
+
+def csv_cut(library: Any, data: bytes, delimiter: int, state: int, room: int) -> tuple[list[int], int, int]:
+    """The offsets behind the first `room` records that end in the bytes of a delimited file, the state of its fields
+    where the search ended (0 at the start of a file), and where that was."""
+    ends, places = array("q", bytes(8 * room)), array("q", [0, state])
+    at = _place(places)
+    found = library.fm_csv_cut(data, len(data), delimiter, at + 8, _place(ends), room, at)
+    return ends[:found].tolist(), places[1] & 0xFF, places[0]
 
 
 class _Held:

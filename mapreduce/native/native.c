@@ -8,6 +8,7 @@
 #include "bytes.h" /* first: it says which functions of the system are wanted */
 
 #include "count.h"
+#include "csv.h"
 #include "encode.h"
 #include "shuffle.h"
 #include "table.h"

@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterable
 
 from mapreduce.errors import UserError
+from mapreduce.input import first_bytes
 from mapreduce.input.files import OPENERS, Source
 from mapreduce.input.formats.csv import Csv
 from mapreduce.input.formats.fasttext import FastText
 from mapreduce.input.formats.format import Format, Layout
 from mapreduce.input.formats.images import Images
-from mapreduce.input.formats.jsonl import JsonLines
+from mapreduce.input.formats.jsonl import JsonArray, JsonLines
+from mapreduce.input.formats.parquet import Arrow, Parquet
 from mapreduce.input.formats.text import Text
 from mapreduce.input.formats.tsv import Tsv
 from mapreduce.paths import is_remote
@@ -28,14 +30,11 @@ looked into."""
 
 
 def register(*formats: type[Format]) -> None:
-    """Adds formats, and what opens their files where these are not of lines."""
-    for one in formats:
-        FORMATS[one.name] = one
-        if one.open is not None:
-            OPENERS.update(dict.fromkeys(one.suffixes, one.open))
+    """Adds formats."""
+    FORMATS.update({one.name: one for one in formats})
 
 
-register(Csv, FastText, Images, JsonLines, Text, Tsv)
+register(Csv, FastText, Images, JsonArray, JsonLines, Parquet, Arrow, Text, Tsv)
 
 
 def detect(sources: Iterable[Source]) -> str:
@@ -67,6 +66,15 @@ def _detect(source: Source) -> str:
         except UserError:
             pass  # who reads it says what is wrong
     return fitting[-1].name
+
+
+def refuse_unreadable(format: type[Format], sources: Iterable[Source]) -> None:
+    """Raises UserError where a file's first bytes show that it is none of lines of text, and not of the format."""
+    if format.open is not None:
+        return
+    for source in sources:
+        if found := first_bytes.kind(source.head()[: first_bytes.ENOUGH]):
+            raise UserError(first_bytes.refusal(source.name, found))
 
 
 def _of_suffix(suffix: str) -> list[type[Format]]:

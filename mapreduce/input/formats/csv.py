@@ -1,85 +1,166 @@
-"""CSV: a header that names the columns, then a record a line; fields may be quoted, line breaks in them may not be."""
+"""CSV, RFC 4180 and its dialects: fields between commas, semicolons, tabs or bars; in quotes they may hold anything.
+
+A quote opens a field only where the field begins. Where a record ends `mapreduce.input.formats.cut` finds out; what the
+first bytes say of a table `mapreduce.input.formats.dialect`.
+"""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import ClassVar
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import BLOCK, Source
-from mapreduce.input.formats.format import Format, Layout, Record, checked
-
-csv.field_size_limit(2**31 - 1)  # --max-line is the limit
-_NUL = "\udc00"  # stands for NUL, which csv refuses before Python 3.11; no byte decodes to it
+from mapreduce.input.formats import cut, dialect
+from mapreduce.input.formats.format import Format, Layout, Record, checked, one_line
 
 
-class Csv(Format):
-    """Lines of fields between commas."""
+class Table(Format):
+    """Records of fields."""
 
-    name = "csv"
-    suffixes = (".csv",)
+    quoted: ClassVar[bool] = True
+    """Whether fields may stand in quotes where no flag says it."""
+    usual: ClassVar[bytes] = b","
+    """What stands between fields where neither a flag nor the first bytes say it."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self._delimiter = layout.delimiter or self.usual
+        self._quotes = self.quoted if layout.quotes is None else layout.quotes
+        self._texts = (layout.columns[0], *layout.joined) if layout.columns else ()
+        self._text, self._label = layout.text_field.encode(), layout.label_field.encode()
+        self._names: list[str] = []
+
+    @property
+    def cuts(self) -> bytes | None:
+        """The delimiter, where fields may stand in quotes."""
+        return self._delimiter if self._quotes else None
+
+    def edges(self, path: str, wanted: list[int]) -> list[int]:
+        """Where records begin."""
+        return cut.edges(path, self._delimiter, wanted) if self.cuts else wanted
 
     @classmethod
     def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
-        """Reads the header of each file for the places of the columns.
+        """Finds the delimiter, and in the header of each file the places of the columns.
 
         Raises:
             UserError: a header lacks a field, or two files differ in theirs.
         """
         if layout.columns is not None:
-            return layout
-        first = None
+            return replace(layout, delimiter=layout.delimiter or cls.usual)
+        first: tuple[str, list[str]] | None = None
         for source in sources:
-            header = _header(source)
-            if not header:
+            head = source.head()
+            if not head.strip():
                 continue  # an empty file has no records either
+            layout = replace(layout, delimiter=layout.delimiter or dialect.delimiter(head, layout))
+            header = cls._first_row(source, layout)
             if first is None:
                 first = (source.name, header)
-            elif header != first[1]:
+                layout = dialect.columns(layout, header, source.name)
+            elif layout.header and header != first[1]:
                 raise UserError(
                     f"{source.name}, line 1: header {header!s:.200} is not that of {first[0]}, {first[1]!s:.200}"
                 )
-            for flag, field in (("--text-field", layout.text_field), ("--label-field", layout.label_field)):
-                if header.count(field) != 1:
-                    raise UserError(
-                        f"{source.name}, line 1: no one column {field!r} in the header {header!s:.200}; "
-                        f"name it with {flag}"
-                    )
         if first is None:
             raise UserError("no CSV header: the input is empty")
-        names = first[1]
-        return replace(layout, columns=(names.index(layout.text_field), names.index(layout.label_field), len(names)))
+        return layout
+
+    @classmethod
+    def _first_row(cls, source: Source, layout: Layout) -> list[str]:
+        table = cls(layout)
+        head = source.head().lstrip(b"\r\n")
+        ends = cut.ends(head, table._delimiter, room=1)[0] if table.cuts else []
+        line = head[: ends[0]] if ends else head if table.cuts else head.partition(b"\n")[0]
+        if len(line) >= BLOCK - len(source.head()) + len(head):
+            raise UserError(f"{source.name}, line 1: no CSV header: longer than {BLOCK} bytes")
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if b"\r" in line and b"\n" not in head:
+            raise UserError(f"{source.name}, line 1: no CSV header: lines end in CR alone; save it with LF or CR LF")
+        try:
+            return [one_line(field).decode("utf-8", "surrogateescape") for field in table.row(line)]
+        except Rejected as cause:
+            raise UserError(f"{source.name}, line 1: no CSV header: {cause}") from None
+
+    def row(self, line: bytes) -> list[bytes]:
+        """The fields of a record without its line end.
+
+        Raises:
+            Rejected: there is something behind a closing quote.
+        """
+        delimiter = self._delimiter
+        if not self._quotes or b'"' not in line:
+            return line.split(delimiter)
+        found: list[bytes] = []
+        at, size = 0, len(line)
+        while True:
+            if line[at : at + 1] != b'"':
+                end = line.find(delimiter, at)
+                if end < 0:
+                    return [*found, line[at:]]
+                found.append(line[at:end])
+                at = end + 1
+                continue
+            end = line.find(b'"', at + 1)
+            while end >= 0 and line[end + 1 : end + 2] == b'"':
+                end = line.find(b'"', end + 2)
+            if end < 0:
+                raise Rejected(UNCLOSED)
+            found.append(line[at + 1 : end].replace(b'""', b'"'))
+            at = end + 1
+            if at == size:
+                return found
+            if line[at : at + 1] != delimiter:
+                raise Rejected("malformed CSV")
+            at += 1
 
     def parse(self, line: bytes) -> Record | None:
-        """Takes the two columns; a line that is the header is none of the records."""
-        if not line.strip():
-            raise Rejected("empty line")
-        text_column, label_column, count = self.layout.columns or (0, 0, 0)
-        row = _quoted(line) if b'"' in line else line.split(b",")
+        """Takes the columns; an empty line is no record, nor is one that is the header."""
+        if not line.strip(b" "):
+            return None
+        _, label_column, count = self.layout.columns or (0, 0, 0)
+        row = self.row(line)
         if len(row) != count:
             raise Rejected("wrong number of fields")
-        text, label = row[text_column], row[label_column]
-        if text == self.layout.text_field.encode() and label == self.layout.label_field.encode():
+        label = row[label_column] if label_column >= 0 else b""
+        texts = [row[column] for column in self._texts]
+        if label_column >= 0 and self.layout.header is not False and self._is_header(row):
             return None  # the header, once a file
-        return checked(label, text)
+        return checked(label, one_line(b" ".join(texts) if len(texts) > 1 else texts[0]), self.layout.labelled)
+
+    def is_header(self, line: bytes) -> bool:
+        """Whether the names of the columns are in their places."""
+        if self.layout.header is False or not self.layout.columns:
+            return False
+        try:
+            row = self.row(line)
+        except Rejected:
+            return False
+        return len(row) == self.layout.columns[2] and self._is_header(row)
+
+    def take_header(self, line: bytes) -> None:
+        """Takes the names of the columns."""
+        self._names = [one_line(field).decode("utf-8", "surrogateescape") for field in self.row(line)]
+
+    def _is_header(self, row: list[bytes]) -> bool:
+        text_column, label_column, _ = self.layout.columns or (0, 0, 0)
+        named = row[text_column] == self._text
+        return named and (label_column < 0 or row[label_column] == self._label)
+
+    def fields(self, line: bytes) -> dict[str, bytes]:
+        """All fields of a record, by the names of the header, or by number where there is none."""
+        row = self.row(line)
+        names = self._names or [str(number) for number in range(1, len(row) + 1)]
+        return {name: one_line(field) for name, field in zip(names, row)}
 
 
-def _quoted(line: bytes) -> list[bytes]:
-    try:
-        decoded = line.decode("utf-8", "surrogateescape").replace("\0", _NUL)
-        fields = next(csv.reader([decoded], strict=True))
-        return [field.replace(_NUL, "\0").encode("utf-8", "surrogateescape") for field in fields]
-    except csv.Error as error:
-        unended = "unexpected end" in str(error)
-        raise Rejected("quoted line break" if unended else "malformed CSV") from None
+UNCLOSED = "a quote that is never closed"
 
 
-def _header(source: Source) -> list[str]:
-    line = source.first()
-    if len(line) >= BLOCK:
-        raise UserError(f"{source.name}, line 1: no CSV header: longer than {BLOCK} bytes")
-    try:
-        return next(csv.reader([line.decode("utf-8", "surrogateescape").replace("\0", _NUL)]), [])
-    except csv.Error as error:
-        raise UserError(f"{source.name}, line 1: no CSV header: {error}") from None
+class Csv(Table):
+    """Fields between commas, or what the first bytes show to be in their place."""
+
+    name = "csv"
+    suffixes = (".csv",)

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
-from mapreduce.errors import Rejected
-from mapreduce.input.files import Source
+from mapreduce.errors import Rejected, UserError
+from mapreduce.input.files import Source, is_whole, open_input
 
 TEXTS, IMAGES = "texts", "images"
 Record = tuple[bytes, bytes]
+DELIMITERS = {"comma": b",", "semicolon": b";", "tab": b"\t", "bar": b"|"}
+
+
+def one_delimiter(value: str) -> str:
+    """Reads --delimiter: one character, or its name."""
+    found = DELIMITERS.get(value, b"\t" if value == "\\t" else value.encode("utf-8", "surrogateescape"))
+    if len(found) != 1 or found in b'"\r\n':
+        raise argparse.ArgumentTypeError(f"{value!r}: give one character, or comma, semicolon, tab or bar")
+    return delimiter_name(found)
+
+
+def delimiter_name(delimiter: bytes) -> str:
+    """What --delimiter calls a byte."""
+    return next((name for name, byte in DELIMITERS.items() if byte == delimiter), delimiter.decode("utf-8", "replace"))
+
+
 FIELD_FLAGS: dict[str, dict[str, Any]] = {
-    f"--{name}-field": {"default": name, "help": f"field of the {name} in CSV and JSON lines (default: {name})"}
-    for name in ("text", "label")
+    f"--{name}-field": {
+        "default": name,
+        "metavar": "NAME",
+        "help": f"field of the {name} in tables and JSON, by name or number{more} (default: {name})",
+    }
+    for name, more in (("text", "; several joined by commas are one text"), ("label", ""))
 }
-"""The flags that every reader of records has, by option, as `argparse` takes them."""
+READING_FLAGS: dict[str, dict[str, Any]] = {
+    "--delimiter": {"type": one_delimiter, "help": "between the fields of CSV (default: by its first bytes)"},
+    "--header": {"choices": ("yes", "no"), "help": "whether a table's first line names its columns (default: by that)"},
+    "--quotes": {"choices": ("yes", "no"), "help": "whether fields may stand in quotes (default: yes, in CSV)"},
+    "--encoding": {"help": "of the text (default: UTF-8, or UTF-16 by its first bytes)"},
+}
+"""The flags that every reader of records has, by option, as `argparse` takes them. What they come to, the driver
+settles for the tasks."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +52,36 @@ class Layout:
     """How the records of a format are laid out, as the flags say or `Format.settle` has found out.
 
     Attributes:
-        text_field, label_field: names of the fields in CSV and JSON lines.
-        columns: of CSV: text column, label column and number of columns, from 0.
+        text_field, label_field: names or numbers of fields in tables and JSON.
+        columns: of a table: text column, label column (-1: none) and number of columns, from 0.
+        joined: of a table: further text columns, that are joined to the first one.
+        delimiter: of a table, one byte; None is what its first bytes show.
+        header: of a table: whether the first line names the columns; None is as that looks.
+        quotes: of a table: whether fields may stand in quotes; None is as the format has it.
+        encoding: as `mapreduce.input.files.open_input` takes it.
         shape: of images, as "28x28x1".
         strict: whether what is not UTF-8 is rejected.
+        labelled: whether a record has to have a label and a text; without, either may be empty.
+        keeps_all: whether `Format.fields` is asked, so that every column is read.
     """
 
     text_field: str = "text"
     label_field: str = "label"
     columns: tuple[int, int, int] | None = None
+    joined: tuple[int, ...] = ()
+    delimiter: bytes | None = None
+    header: bool | None = None
+    quotes: bool | None = None
+    encoding: str | None = None
     shape: str | None = None
     strict: bool = False
+    labelled: bool = True
+    keeps_all: bool = False
+
+    @property
+    def names_fields(self) -> bool:
+        """Whether a flag says which fields to take."""
+        return (self.text_field, self.label_field) != ("text", "label")
 
 
 class Format:
@@ -45,8 +93,8 @@ class Format:
         holds: "texts" or "images".
         labelled: whether its records have labels.
         whole: whether a line is a text just as it is.
-        open: for a format that is not of lines: opens a file of it as a stream of lines, which `parse` then takes. Such
-            files are read whole, and by runners of this machine alone.
+        open: for a format that is not of lines: opens a file of it, (path, "rb"), as a stream of lines, which `parse`
+            then takes. Such files are read whole; a cluster gets their lines.
     """
 
     name: ClassVar[str]
@@ -55,6 +103,7 @@ class Format:
     labelled: ClassVar[bool] = True
     whole: ClassVar[bool] = False
     open: ClassVar[Callable[..., Any] | None] = None
+    usual: ClassVar[bytes | None] = None
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -66,7 +115,7 @@ class Format:
 
     @classmethod
     def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
-        """What the driver finds out from the first lines of the input, for all tasks.
+        """What the driver finds out from the beginnings of the input, for all tasks.
 
         Raises:
             UserError: they are not of this format.
@@ -74,12 +123,47 @@ class Format:
         return layout
 
     def parse(self, line: bytes) -> Record | None:
-        """The record (label, text) of a line without its end; None where it is a header.
+        """The record (label, text) of a line without its end; None where it is none, as an empty line of a table.
 
         Raises:
-            Rejected: it is none.
+            Rejected: it is none that can be used.
         """
         raise NotImplementedError
+
+    def fields(self, line: bytes) -> dict[str, bytes]:
+        """All fields of a line by name, for who keeps more than text and label."""
+        raise UserError(f"{self.name} records have no columns; leave out --id-field and --keep-columns")
+
+    @property
+    def cuts(self) -> bytes | None:
+        """The delimiter, where records may hold line ends in quotes (`mapreduce.input.formats.cut`); else None."""
+        return None
+
+    def is_header(self, line: bytes) -> bool:
+        """Whether a file's first line is no record."""
+        return False
+
+    def take_header(self, line: bytes) -> None:
+        """Is told of the header of the file that is read, for the names that `fields` gives."""
+
+    def reads_whole(self, path: str) -> bool:
+        """Whether a file is read whole, by one task."""
+        return type(self).open is not None or is_whole(path, self.layout.encoding)
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Opens a file as a stream of lines in UTF-8."""
+        if (opener := type(self).open) is not None:
+            stream: BinaryIO = opener(path, "rb")
+            return stream
+        return open_input(path, self.layout.encoding)
+
+    def open_part(self, path: str, start: int, length: int) -> BinaryIO:
+        """Opens what is in a range of a file that is not of lines, or is read whole."""
+        return self.open_file(path)
+
+    def edges(self, path: str, wanted: list[int]) -> list[int]:
+        """Where the splits of a file may be cut: at or behind each of the wanted offsets."""
+        return wanted
 
 
 def is_utf8(data: bytes) -> bool:
@@ -90,13 +174,23 @@ def is_utf8(data: bytes) -> bool:
         return False
 
 
-def checked(label: bytes, text: bytes) -> Record:
+def one_line(text: bytes) -> bytes:
+    """The text with a space for each line end in it, CR LF or LF."""
+    return re.sub(rb"\r?\n", b" ", text) if b"\n" in text else text
+
+
+def checked(label: bytes, text: bytes, labelled: bool = True) -> Record:
     """A record with its label stripped.
+
+    Args:
+        labelled: whether it has to have a label and a text; without, a label that will not do is none.
 
     Raises:
         Rejected: the label or the text will not do.
     """
     label = label.strip()
+    if not labelled:
+        return (label if is_utf8(label) and not re.search(rb"[\t\r\n]", label) else b""), text
     if not label:
         raise Rejected("no label")
     if b"\t" in label or b"\n" in label or b"\r" in label:  # at a CR Hadoop streaming would cut the line

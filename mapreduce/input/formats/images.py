@@ -15,8 +15,7 @@ from dataclasses import replace
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import Source
-from mapreduce.input.formats.format import IMAGES, Layout, Record
-from mapreduce.input.formats.tsv import Tsv
+from mapreduce.input.formats.format import IMAGES, Format, Layout, Record, checked
 
 Shape = tuple[int, int, int]
 _SHAPE = re.compile(rb"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
@@ -98,10 +97,11 @@ def write_shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
-class Images(Tsv):
+class Images(Format):
     """Lines `label TAB 28x28x1:BASE64`."""
 
     name = "images"
+    suffixes = (".tsv",)
     holds = IMAGES
 
     def __init__(self, layout: Layout) -> None:
@@ -134,6 +134,9 @@ class Images(Tsv):
 
     def parse(self, line: bytes) -> Record:
         """Cuts at the first tab and checks the image."""
-        label, text = super().parse(line)
+        label, tab, text = line.partition(b"\t")
+        if not tab:
+            raise Rejected("no label" if line.strip() else "empty line")
+        label, text = checked(label, text)
         self._image.check(text)
         return label, text

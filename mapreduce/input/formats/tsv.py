@@ -1,20 +1,69 @@
-"""TSV: `label TAB text`; further tabs are of the text."""
+"""TSV: `label TAB text`, where further tabs are of the text; or a table whose columns a header or flags name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from mapreduce.errors import Rejected
-from mapreduce.input.formats.format import Format, Record, checked
+from mapreduce.input.files import BLOCK, Source
+from mapreduce.input.formats import dialect
+from mapreduce.input.formats.csv import Table
+from mapreduce.input.formats.format import Layout, Record, checked
+
+TAB = b"\t"
 
 
-class Tsv(Format):
-    """Lines `label TAB text`."""
+class Tsv(Table):
+    """Lines `label TAB text`, or rows of fields between tabs."""
 
     name = "tsv"
     suffixes = (".tsv",)
+    quoted = False
+    usual = TAB
 
-    def parse(self, line: bytes) -> Record:
-        """Cuts at the first tab."""
-        label, tab, text = line.partition(b"\t")
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self._is_table = layout.columns is not None and layout.delimiter is not None
+
+    @classmethod
+    def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
+        """Finds out whether the lines are rows of a table: a flag or the first line names columns.
+
+        Raises:
+            UserError: a header lacks a field, or two files differ in theirs.
+        """
+        layout = replace(layout, delimiter=layout.delimiter or TAB)
+        if layout.columns is not None:
+            return layout
+        given = list(sources)
+        first = next((source for source in given if source.head().strip()), None)
+        if first is None:
+            return layout
+        if len(first.first()) >= BLOCK and not layout.names_fields and not layout.header:
+            return replace(layout, header=False)
+        row = cls._first_row(first, replace(layout, quotes=True if layout.quotes is None else layout.quotes))
+        header = dialect.has_header(row, layout) if layout.header is None else layout.header
+        if not header and not layout.names_fields and layout.delimiter == TAB and layout.quotes is not True:
+            return replace(layout, header=False)
+        if layout.quotes is None:
+            layout = replace(layout, quotes=bool(header) and dialect.is_quoted(first.head(), TAB))
+        if not header and not layout.names_fields:  # a table of two columns that are not named
+            layout = replace(layout, label_field="1", text_field="2")
+        return super().settle(replace(layout, header=header), given)
+
+    def parse(self, line: bytes) -> Record | None:
+        """Cuts at the first tab, or takes the columns."""
+        if self._is_table:
+            return super().parse(line)
+        label, tab, text = line.partition(TAB)
         if not tab:
             raise Rejected("no label" if line.strip() else "empty line")
-        return checked(label, text)
+        return checked(label, text, self.layout.labelled)
+
+    def fields(self, line: bytes) -> dict[str, bytes]:
+        """All fields of a record by name."""
+        if self._is_table:
+            return super().fields(line)
+        label, _, text = line.partition(TAB)
+        return {"label": label, "text": text}

@@ -101,14 +101,14 @@ class TestStreams:
         assert f'"path": "{fifo}"' in manifest and '"size": 6' in manifest and '"crc32": "' in manifest
 
     def test_what_is_read_once_is_looked_into_and_its_lines_are_named(self, runner: str, tmp_path: Path) -> None:
-        table, flags = b"label,text\nx,a b\n,none\n", ["-r", runner, "-q", "--max-rejected", "1"]
+        table, flags = b"label,text\nx,a b\nnone\n", ["-r", runner, "-q", "--max-rejected", "1"]
         for place in ("/dev/stdin", "-"):
             done = count(
                 *flags, "--format", "csv", "--output-dir", tmp_path / place.replace("/", ""), place, stdin=table
             )
             assert done.returncode == 0, done.stderr
             rejected = (tmp_path / place.replace("/", "") / "_rejected").read_text()
-            assert f'"file": "{place}"' in rejected and '"line": 3' in rejected and '"text": ",none"' in rejected
+            assert f'"file": "{place}"' in rejected and '"line": 3' in rejected and '"text": "none"' in rejected
 
 
 class TestPaths:

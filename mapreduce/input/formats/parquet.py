@@ -1,0 +1,153 @@
+"""Parquet, Arrow and Feather files: rows of columns, read by pyarrow and taken as JSON lines are.
+
+pyarrow is an extra, and is imported where a file is opened: in a task, after the fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time
+from typing import Any, BinaryIO, ClassVar, cast
+
+from mapreduce.command import require
+from mapreduce.errors import PathError, UserError
+from mapreduce.input.files import Lines, Source, shown
+from mapreduce.input.formats.format import Layout
+from mapreduce.input.formats.jsonl import JsonLines
+from mapreduce.paths import absolute
+
+ROWS = 4096
+"""Rows that are in memory at once."""
+
+
+class Parquet(JsonLines):
+    """Rows of a Parquet file."""
+
+    name = "parquet"
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+    @classmethod
+    def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
+        """Looks at the names of the columns.
+
+        Raises:
+            UserError: pyarrow is not installed, or a column is missing.
+        """
+        require("pyarrow")
+        for source in sources:
+            names = cls.columns(source.path)
+            wanted = [("--text-field", name) for name in _names(layout.text_field, names)]
+            for flag, name in [*wanted, *[("--label-field", layout.label_field)] * layout.labelled]:
+                if name.partition(".")[0] not in names and name not in names:
+                    raise UserError(
+                        f"{source.name}: no column {name!r}; there are {', '.join(names)}; name it with {flag}"
+                    )
+        return layout
+
+    @staticmethod
+    def columns(path: str) -> list[str]:
+        """The names of a file's columns."""
+        return cast("list[str]", _opened(path).schema_arrow.names)
+
+    @staticmethod
+    def open(path: str, mode: str) -> BinaryIO:
+        """Opens a file as a stream of its rows, as JSON lines."""
+        return cast(BinaryIO, Lines(_rows(_opened(path).iter_batches(ROWS), shown(path))))
+
+    def reads_whole(self, path: str) -> bool:
+        """Whether a file has one group of rows: a group is the least that a task reads."""
+        return bool(_opened(path).num_row_groups < 2)
+
+    def edges(self, path: str, wanted: list[int]) -> list[int]:
+        """Where groups of rows begin."""
+        begins = _begins(_opened(path))
+        return [next((begin for begin in begins if begin >= place), os.path.getsize(path)) for place in wanted]
+
+    def open_part(self, path: str, start: int, length: int) -> BinaryIO:
+        """Opens the groups of rows that begin in a range of bytes, with the wanted columns alone."""
+        file = _opened(path)
+        groups = [i for i, begin in enumerate(_begins(file)) if start <= begin < start + length]
+        names = file.schema_arrow.names
+        fields = [*_names(self.layout.text_field, names), self.layout.label_field]
+        asked = [name for name in names if name in {f if f in names else f.partition(".")[0] for f in fields}]
+        batches = file.iter_batches(ROWS, row_groups=groups, columns=None if self.layout.keeps_all else asked)
+        return cast(BinaryIO, Lines(_rows(batches, shown(path))))
+
+
+class Arrow(Parquet):
+    """Rows of an Arrow (IPC) or Feather file."""
+
+    name = "arrow"
+    suffixes = (".arrow", ".feather")
+
+    @staticmethod
+    def columns(path: str) -> list[str]:
+        """The names of a file's columns."""
+        return cast("list[str]", _opened_arrow(path).schema.names)
+
+    @staticmethod
+    def open(path: str, mode: str) -> BinaryIO:
+        """Opens a file as a stream of its rows, as JSON lines."""
+        file = _opened_arrow(path)
+        batches = (file.get_batch(i) for i in range(file.num_record_batches))
+        return cast(BinaryIO, Lines(_rows(batches, shown(path))))
+
+    def reads_whole(self, path: str) -> bool:
+        """It is."""
+        return True
+
+    def open_part(self, path: str, start: int, length: int) -> BinaryIO:
+        """Opens the whole file."""
+        return self.open(path, "rb")
+
+
+def _opened(path: str) -> Any:
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.ParquetFile(absolute(path))
+    except (OSError, ValueError) as error:
+        raise PathError(f"{shown(path)}: no Parquet file that can be read: {_first(error)}") from None
+
+
+def _begins(file: Any) -> list[int]:
+    """Where in a file its groups of rows begin."""
+    found = []
+    for i in range(file.num_row_groups):
+        column = file.metadata.row_group(i).column(0)
+        found.append(min(filter(None, (column.dictionary_page_offset, column.data_page_offset))))
+    return found
+
+
+def _opened_arrow(path: str) -> Any:
+    import pyarrow
+
+    try:
+        return pyarrow.ipc.open_file(pyarrow.memory_map(absolute(path)))
+    except (OSError, ValueError) as error:
+        raise PathError(f"{shown(path)}: no Arrow or Feather file that can be read: {_first(error)}") from None
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _rows(batches: Iterable[Any], name: str) -> Iterator[bytes]:
+    try:
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield json.dumps(row, ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass") + b"\n"
+    except (OSError, ValueError) as error:
+        raise PathError(f"{name}: damaged or unreadable: {_first(error)}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _names(field: str, names: list[str]) -> list[str]:
+    return [field] if field in names or "," not in field else [one.strip() for one in field.split(",")]

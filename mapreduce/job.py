@@ -120,6 +120,9 @@ class Job(MRJob):
         """Whether the first step's blocks may end anywhere, and not at line ends alone."""
         return False
 
+    one_task_a_file = False
+    """Whether a cluster is not to cut the input's files, as their records may hold line ends."""
+
     @property
     def input_format(self) -> Format | None:
         """How the first step's files are opened; None opens them as lines."""
@@ -290,7 +293,7 @@ class Job(MRJob):
         for output in outputs:
             places.append(plain(output))
             if output in there:
-                places[-1] = os.path.join(atomic.scratch(), "fetched")
+                places[-1] = os.path.join(atomic.scratch(), os.path.basename(output.rstrip("/")) or "fetched")
                 hdfs.Hdfs(self._hadoop()).get(output, places[-1])
         return places
 

@@ -6,6 +6,7 @@ what the tasks have to know (format, CSV columns) once, and adds up what was rej
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import count_or_share, whole
 from mapreduce.input import records, rejections
-from mapreduce.input.files import Source, expand, is_utf8
+from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source, expand, is_utf8, note_copy
 from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.dialect import found_out
@@ -264,11 +265,38 @@ class TextJob(Job):
         if (said := found_out(given, layout, format)) and not options.quiet:
             print(f"{self.KIND}: {said}", file=sys.stderr)
 
+        there = [path for path in self.files_behind(named) if is_remote(path)]
+        self.one_task_a_file = bool(there and self.cuts_anywhere and self._has_quotes(there[0]))
+
     _given: dict[str, Any] = {}
+
+    def _has_quotes(self, path: str) -> bool:
+        return any(b'"' in Source(head).head() for head in self.headers([path]))
 
     def arguments(self) -> dict[str, Any]:
         """The job's flags; those that were settled as they were given, but the columns."""
         return {**super().arguments(), **self._given}
+
+    def keep_input(self) -> None:
+        """Puts copies in the place of what can be read once only, and of files on a cluster that it does not read as
+        lines: its driver turns them into some."""
+        super().keep_input()
+        named = self.options.args
+        there = [path for path in self.files_behind(named) if is_remote(path)] if any(map(is_remote, named)) else []
+        brought = {path: copy for path in there if self._is_brought(path) for copy in self.fetched([path])}
+        if brought:
+            for path, copy in brought.items():
+                note_copy(copy, path)
+            here = [path for path in named if not is_remote(path)]
+            self.options.args = [*here, *(brought.get(path, path) for path in there)]
+
+    def _is_brought(self, path: str) -> bool:
+        suffix = os.path.splitext(path)[1]
+        given = self.options.format
+        kinds = [FORMATS[given]] if given else [one for one in FORMATS.values() if suffix in one.suffixes]
+        if suffix in OPENERS and suffix not in ON_CLUSTERS:
+            return True
+        return bool(kinds) and all(one.open is not None for one in kinds)
 
     def names_tokens(self) -> bool:
         """Whether a flag says that the input is text."""

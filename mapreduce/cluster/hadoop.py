@@ -15,7 +15,7 @@ from mapreduce.cluster import archive
 from mapreduce.cluster.hadoop_client import Client, parts, user_counters
 from mapreduce.cluster.hdfs import STREAMING_JAR, find_streaming_jar
 from mapreduce.cluster.kept_steps import ClusterFolder
-from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
+from mapreduce.cluster.remote import LEAST_SPLIT, RemoteRunner, importing_mrjob
 from mapreduce.errors import RecordError, UserError
 from mapreduce.local.executor import terminated_as_interrupted
 from mapreduce.output.kept_steps import KeptSteps
@@ -150,6 +150,8 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
     def _jobconf_for_step(self, step_num: int) -> dict[str, Any]:
         given = super()._jobconf_for_step(step_num)
         ours = {**JOBCONF, "mapreduce.job.name": self._job_key}
+        if step_num == 0 and self.job.one_task_a_file:
+            ours[LEAST_SPLIT] = str(2**62)
         if "reducer" in self._get_step(step_num):
             ours["mapreduce.job.reduces"] = str(self._reduces)
         return self._with_ours(given, ours)

@@ -22,7 +22,7 @@ from mapreduce import mrjob_compat
 from mapreduce.cluster.hdfs import File, Hdfs, find_hadoop, name_there
 from mapreduce.errors import UserError
 from mapreduce.input import rejections
-from mapreduce.input.files import OPENERS, expand, shown
+from mapreduce.input.files import BLOCK, ON_CLUSTERS, OPENERS, expand, note_copy, shown
 from mapreduce.local.folder import PrivateFolder
 from mapreduce.output import atomic, committer, manifest
 from mapreduce.output.manifest import Counters
@@ -35,8 +35,8 @@ with mrjob_compat.stand_ins():
 with mrjob_compat.stand_ins():
     from mrjob.compat import jobconf_from_dict
 
-READS = (".gz", ".bz2")
-"""What Hadoop opens by itself; Spark, which has Hadoop's codecs, too."""
+
+LEAST_SPLIT = "mapreduce.input.fileinputformat.split.minsize"
 
 
 @contextmanager
@@ -80,6 +80,7 @@ class RemoteRunner(PrivateFolder):
         self._wanted = output_dir
         self._tmp_dir = tmp_dir
         self._output_dir = self._wanted if is_remote(self._wanted) else self._remote("output")
+        self._named: list[str] = []
         self._local: list[str] = []
         self._files: list[File] = []
         self._inputs: list[str] = []
@@ -130,17 +131,37 @@ class RemoteRunner(PrivateFolder):
             committer.refuse_existing(self._wanted)
         paths = self._get_input_paths()
         remote = [path for path in paths if is_remote(path)]
-        self._local = expand([path for path in paths if not is_remote(path)])
+        self._named = expand([path for path in paths if not is_remote(path)])
+        self._local = self._as_lines(self._named)
         if remote:
             self._list(remote)
         files = [*self._local, *(file.path for file in self._files)]
         for path in files:
             suffix = os.path.splitext(path)[1]
-            if suffix in OPENERS and suffix not in READS:
+            if suffix in OPENERS and suffix not in ON_CLUSTERS:
                 raise UserError(f"{path}: Hadoop cannot read {suffix[1:]}; recompress it to gz or bz2")
         self.job.input_files = files
-        sizes = [*map(os.path.getsize, self._local), *(file.size for file in self._files)]
+        sizes = [*map(os.path.getsize, self._named), *(file.size for file in self._files)]
         self._reduces = default_reduces(sum(sizes))
+
+    def _as_lines(self, paths: list[str]) -> list[str]:
+        """Files of this machine, with a copy in place of each that a cluster would not read as lines, one a record."""
+        format = self.job.input_format
+        if format is None:
+            return paths
+        found, folder = [], os.path.join(self._get_local_tmp_dir(), "lines")
+        for number, path in enumerate(paths):
+            if format.is_lines(path) and os.path.splitext(path)[1] not in set(OPENERS).difference(ON_CLUSTERS):
+                found.append(path)
+                continue
+            stem, suffix = os.path.splitext(os.path.basename(path))
+            place = os.path.join(folder, str(number), stem if suffix in OPENERS else stem + suffix)
+            os.makedirs(os.path.dirname(place))
+            with open(place, "wb") as file:
+                file.writelines(format.lines(path))
+            note_copy(place, path)
+            found.append(place)
+        return found
 
     def _list(self, remote: list[str]) -> None:
         """Finds the files behind paths on the cluster, and whether the output is there, in one call."""
@@ -220,7 +241,7 @@ class RemoteRunner(PrivateFolder):
         self._hdfs.put([os.path.join(folder, name) for name in files], f"{self._output_dir}/")
 
     def _describe_inputs(self) -> list[dict[str, Any]]:
-        local = manifest.describe_inputs(self._local, shown, sha256=self.job.options.sha256)
+        local = manifest.describe_inputs(self._named, shown, sha256=self.job.options.sha256)
         return local + [{"path": file.path, "size": file.size} for file in self._files]
 
     def _describe(self, parts: str) -> dict[str, Any]:
@@ -276,16 +297,16 @@ def describe(paths: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def header(path: str, folder: str, command: Sequence[str]) -> str:
-    """A file in `folder` that holds the first line of a file on the cluster, and has its name."""
-    line = b""
+    """A file in `folder` that holds the first MiB of a file on the cluster, and has its name."""
+    head = b""
     for block in Hdfs(list(command)).cat(path, decompress=True):
-        line += block
-        if b"\n" in line:
+        head += block
+        if len(head) >= BLOCK:
             break
     stem, suffix = os.path.splitext(posixpath.basename(path))
     target = os.path.join(folder, stem if suffix in OPENERS else stem + suffix)  # it is decompressed
     with open(target, "wb") as file:
-        file.write(line.partition(b"\n")[0] + b"\n")
+        file.write(head[:BLOCK])
     return target
 
 

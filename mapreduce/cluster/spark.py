@@ -20,7 +20,7 @@ from typing import Any
 
 from mapreduce import ROOT
 from mapreduce.cluster import archive, failures
-from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
+from mapreduce.cluster.remote import LEAST_SPLIT, RemoteRunner, importing_mrjob
 from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
@@ -120,6 +120,8 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
     def _jobconf_for_step(self, step_num: int) -> dict[str, Any]:
         given = super()._jobconf_for_step(step_num)
         ours = {**JOBCONF, "mapreduce.job.reduces": str(self._reduces)}
+        if step_num == 0 and self.job.one_task_a_file:
+            ours[f"spark.hadoop.{LEAST_SPLIT}"] = str(2**62)
         return self._with_ours(given, ours)
 
     def _step_output_uri(self, step_num: int) -> str:

@@ -40,6 +40,8 @@ def _zstd(path: str, mode: str) -> Any:
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": _zstd}
 """What opens a file, by its suffix; such a file is read whole, by one task."""
+ON_CLUSTERS = (".gz", ".bz2")
+"""The suffixes of those that Hadoop opens by itself; Spark, which has Hadoop's codecs, too."""
 DAMAGED: tuple[type[BaseException], ...] = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a file that is damaged, or no longer there, raises."""
 
@@ -93,9 +95,20 @@ def ended(block: bytes) -> bytes:
 
 def is_whole(path: str, encoding: str | None = None) -> bool:
     """Whether a file is read whole: it is compressed, as those in OPENERS are, or not in UTF-8."""
+    return os.path.splitext(path)[1] in OPENERS or is_transcoded(path, encoding)
+
+
+def is_transcoded(path: str, encoding: str | None = None) -> bool:
+    """Whether a file is not in UTF-8, by what is said of its encoding or by its first bytes."""
+    if encoding:
+        return not is_utf8(encoding)
     if os.path.splitext(path)[1] in OPENERS:
-        return True
-    return not is_utf8(encoding) if encoding else first_bytes.encoding(_head(path)) is not None
+        try:
+            with open_input(path, "utf-8") as file:
+                return first_bytes.encoding(file.read(first_bytes.ENOUGH)) is not None
+        except DAMAGED:
+            return False
+    return first_bytes.encoding(_head(path)) is not None
 
 
 def is_utf8(encoding: str) -> bool:
@@ -367,6 +380,11 @@ _copies: dict[str, str] = {}
 def shown(path: str) -> str:
     """What the user calls an input file: of a copy the name of what it was made of, "-" for standard input."""
     return _copies.get(path, path)
+
+
+def note_copy(copy: str, path: str) -> None:
+    """Gives a copy the name that the user has for what it was made of."""
+    _copies[copy] = path
 
 
 def keep(paths: list[str], stdin: IO[bytes], folder: Callable[[], str]) -> list[str]:

@@ -6,12 +6,14 @@ first bytes say of a table `mapreduce.input.formats.dialect`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input.files import BLOCK, Source
+from mapreduce.input import rejections
+from mapreduce.input.files import BLOCK, BOM, Source, pieces, shown
 from mapreduce.input.formats import cut, dialect
 from mapreduce.input.formats.format import Format, Layout, Record, checked, one_line
 
@@ -40,6 +42,42 @@ class Table(Format):
     def edges(self, path: str, wanted: list[int]) -> list[int]:
         """Where records begin."""
         return cut.edges(path, self._delimiter, wanted) if self.cuts else wanted
+
+    def is_lines(self, path: str) -> bool:
+        """Whether no record has a line end in it, either."""
+        if not super().is_lines(path):
+            return False
+        state = cut.BEGINS
+        with self.open_file(path) as file:
+            while self.cuts and (block := file.read(BLOCK)):
+                rest, ends = block.removeprefix(BOM), 0
+                lines = rest.count(b"\n")
+                while rest:
+                    found, state, done = cut.ends(rest, self._delimiter, state)
+                    rest, ends = rest[done:], ends + len(found)
+                if ends < lines:
+                    return False
+        return True
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """A file's records, each on one line: a line end in quotes becomes a space.
+
+        Raises:
+            RecordError: a quote is never closed.
+        """
+        if not self.cuts:
+            yield from super().lines(path)
+            return
+        records, number = cut.Cut(self._delimiter, sys.maxsize), 1
+        with self.open_file(path) as file:
+            for block in pieces(file):
+                found = []
+                for record, lines in records.records(block):
+                    found.append(one_line(record[:-1].removesuffix(b"\r")) + b"\n")
+                    number += lines
+                yield b"".join(found)
+        if swallowed := records.lines:
+            raise rejections.unclosed(f"{shown(path)}, line {number}: {UNCLOSED} swallows {swallowed} lines")
 
     @classmethod
     def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:

@@ -62,7 +62,7 @@ class Cut:
 
     Args:
         delimiter: between fields.
-        longest: of a record of more bytes only so many are kept, and one more.
+        longest: a longer record comes cut, but not to fewer bytes than one more than this and its line end.
 
     Attributes:
         lines: how many lines the record that has not ended yet has had so far.
@@ -97,12 +97,12 @@ class Cut:
 
     def _keep(self, piece: bytes) -> None:
         self.lines += piece.count(b"\n")
-        if (room := self._longest + 1 - self._size) > 0:
+        if (room := self._longest + 2 - self._size) > 0:
             self._begun.append(piece[:room])
         self._size += len(piece)
 
     def rest(self) -> tuple[bytes, int]:
-        """What has begun and not ended where the input has, at most `longest` bytes and one, and its lines."""
+        """What has begun and not ended where the input has, and its lines."""
         return b"".join(self._begun), self.lines
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input.files import Source, is_whole, open_input
+from mapreduce.input.files import Source, blocks, is_transcoded, is_whole, open_input
 
 TEXTS, IMAGES = "texts", "images"
 Record = tuple[bytes, bytes]
@@ -160,6 +160,15 @@ class Format:
     def open_part(self, path: str, start: int, length: int) -> BinaryIO:
         """Opens what is in a range of a file that is not of lines, or is read whole."""
         return self.open_file(path)
+
+    def is_lines(self, path: str) -> bool:
+        """Whether a file is one of lines of UTF-8, one a record at least, as clusters cut them; compressed or not."""
+        return type(self).open is None and not is_transcoded(path, self.layout.encoding)
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """A file's records, in blocks of lines, one a record at least, for a cluster."""
+        with self.open_file(path) as stream:
+            yield from blocks(stream)
 
     def edges(self, path: str, wanted: list[int]) -> list[int]:
         """Where the splits of a file may be cut: at or behind each of the wanted offsets."""

@@ -52,6 +52,11 @@ class Tsv(Table):
             layout = replace(layout, label_field="1", text_field="2")
         return super().settle(replace(layout, header=header), given)
 
+    @property
+    def cuts(self) -> bytes | None:
+        """The delimiter, where it is a table whose fields may stand in quotes."""
+        return super().cuts if self._is_table else None
+
     def parse(self, line: bytes) -> Record | None:
         """Cuts at the first tab, or takes the columns."""
         if self._is_table:

@@ -254,7 +254,7 @@ class TextJob(Job):
         given = self.layout
         refuse_unreadable(format, (Source(path, encoding=given.encoding) for path in self._here(named)))
         layout = format.settle(given, self._sources(named))
-        self._given = {name: getattr(options, name) for name in _SETTLED}
+        self._given = self._given or {name: getattr(options, name) for name in _SETTLED}
         if layout.columns is not None:
             texts = "+".join(map(str, (layout.columns[0], *layout.joined)))
             options.columns = f"{texts},{layout.columns[1]},{layout.columns[2]}"
@@ -274,8 +274,9 @@ class TextJob(Job):
         return any(b'"' in Source(head).head() for head in self.headers([path]))
 
     def arguments(self) -> dict[str, Any]:
-        """The job's flags; those that were settled as they were given, but the columns."""
-        return {**super().arguments(), **self._given}
+        """The job's flags, as they were given but for the columns; those of tables where they were."""
+        found = {**super().arguments(), **self._given}
+        return {name: value for name, value in found.items() if value is not None or name not in _OF_TABLES}
 
     def keep_input(self) -> None:
         """Puts copies in the place of what can be read once only, and of files on a cluster that it does not read as
@@ -328,7 +329,8 @@ def _place() -> tuple[str, int] | None:
     return None if start is None else (input_file(), int(start))
 
 
-_SETTLED = ("text_field", "label_field", "delimiter", "header", "quotes")
+_OF_TABLES = ("delimiter", "header", "quotes", "encoding")
+_SETTLED = ("text_field", "label_field", *_OF_TABLES)
 
 
 def _yes_or_no(value: bool | None) -> str | None:

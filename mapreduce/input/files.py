@@ -17,7 +17,7 @@ import shutil
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from glob import glob
 from typing import IO, Any, BinaryIO, cast
@@ -185,9 +185,9 @@ class _Transcoded(io.RawIOBase):
 
 
 class Lines(io.RawIOBase):
-    """A stream of lines that are made as they are read."""
+    """A stream of lines that a generator makes as they are read."""
 
-    def __init__(self, lines: Iterator[bytes]) -> None:
+    def __init__(self, lines: Generator[bytes, None, None]) -> None:
         self._lines, self._ready = lines, b""
 
     def readable(self) -> bool:
@@ -213,6 +213,11 @@ class Lines(io.RawIOBase):
         end = end if size is None or size < 0 else min(end, size)
         self._ready = line[end:]
         return line[:end]
+
+    def close(self) -> None:
+        """Ends the generator, which closes what it reads."""
+        self._lines.close()
+        super().close()
 
 
 class Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO, ClassVar, cast
 
 from mapreduce.errors import Rejected, UserError
@@ -121,19 +121,24 @@ class JsonArray(JsonLines):
     @staticmethod
     def open(path: str, mode: str) -> BinaryIO:
         """Opens a file as a stream of its elements, a line each."""
-        return cast(BinaryIO, Lines(elements(open_input(path), shown(path))))
+        return cast(BinaryIO, Lines(elements(path)))
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decoder = json.JSONDecoder()
 
 
-def elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The elements of an array as they are written, a line each, in memory for the longest alone.
+def elements(path: str) -> Generator[bytes, None, None]:
+    """The elements of the array in a file as they are written, a line each, in memory for the longest alone.
 
     Raises:
         UserError: it is no array, or not whole.
     """
+    with open_input(path) as stream:
+        yield from _elements(stream, shown(path))
+
+
+def _elements(stream: BinaryIO, name: str) -> Iterator[bytes]:
     text, at, line, ended, expected = "", 0, 1, False, "["
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import date, datetime, time
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -134,7 +134,7 @@ def _first(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _rows(batches: Iterable[Any], name: str) -> Iterator[bytes]:
+def _rows(batches: Iterable[Any], name: str) -> Generator[bytes, None, None]:
     try:
         for batch in batches:
             for row in batch.to_pylist():

@@ -14,6 +14,7 @@ import pytest
 from mapreduce.input.files import Source
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import TEXTS
+from mapreduce.output import manifest
 from models import inputs
 from tests.conftest import ROOT
 
@@ -107,7 +108,7 @@ def test_train_predict_and_evaluate(name: str, files: dict[str, Path], one_model
     assert (CELLS[name][2] == YES) == (done.returncode == 0), done.stderr
     if CELLS[name][2] == YES:
         assert "accuracy 1.0000" in done.stdout
-        assert set(json.loads((tmp_path / "model" / "_manifest.json").read_text())["results"]["labels"]) == {
+        assert set(manifest.read(tmp_path / "model")["results"]["labels"]) == {
             "up",
             "döwn",
         }

@@ -65,7 +65,8 @@ def train(
     stages = Stages(paths, folder.with_name(folder.name + ".work"), runner=runner, reading=reading)
     of_images = model in IMAGE_MODELS
     tried = [image_candidate(model)] if of_images else candidates(model)
-    made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": stages.reading}
+    read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
+    made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]
     made_of["mixed_precision"] = settings.mixed_precision
     if folder.exists() or folder.is_symlink():
@@ -159,8 +160,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     options = parser().parse_args(arguments)
-    given = inputs.arguments(options)
-    flags = {"--" + name.replace("_", "-"): value for name, value in given.items() if value is not None}
+    given, flags = inputs.arguments(options), inputs.flags(options)
     settings = Settings(options.seed, options.resume, options.mixed_precision, options.tensorboard, options.curves)
 
     def work() -> int:

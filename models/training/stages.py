@@ -150,7 +150,8 @@ def _is_current(output: Path, kind: str, wanted: dict[str, Any], reading: dict[s
         found = manifest.read(output, kind)
     except UserError:
         return False
-    fields = {name.lstrip("-").replace("-", "_"): value for name, value in reading.items()}
+    # How much may be rejected changes nothing of what is there.
+    fields = {name[2:].replace("-", "_"): value for name, value in reading.items() if name != "--max-rejected"}
     read = found["arguments"]
     return all(found.get(name) == value for name, value in wanted.items()) and all(
         read.get(name) == value for name, value in fields.items()

@@ -16,8 +16,8 @@ from typing import Any
 from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import count_or_share, whole
-from mapreduce.input import records, rejections
-from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source, expand, is_utf8, note_copy
+from mapreduce.input import first_bytes, records, rejections
+from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source, expand, is_transcoded, is_utf8, note_copy
 from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.dialect import found_out
@@ -266,6 +266,8 @@ class TextJob(Job):
             print(f"{self.KIND}: {said}", file=sys.stderr)
 
         there = [path for path in self.files_behind(named) if is_remote(path)]
+        if there and any(is_transcoded(head, options.encoding) for head in self.headers(there[:1])):
+            raise UserError(first_bytes.not_utf8(there[0], options.encoding or "UTF-16"))
         self.one_task_a_file = bool(there and self.cuts_anywhere and self._has_quotes(there[0]))
 
     _given: dict[str, Any] = {}

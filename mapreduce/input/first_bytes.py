@@ -71,6 +71,13 @@ def encoding(head: bytes) -> str | None:
     return None
 
 
+def not_utf8(name: str, encoding: str) -> str:
+    """What to say of a file on a cluster that is in another encoding than UTF-8."""
+    return (
+        f"{name}: is {encoding}, which a cluster does not cut into lines; save it as UTF-8, or give it on this machine"
+    )
+
+
 def refusal(name: str, found: str) -> str:
     """What to say of a file of a kind that is not read as the flags and its name have it."""
     if found in SUFFIXES:

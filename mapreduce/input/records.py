@@ -206,6 +206,8 @@ class RecordReader:
         self._checked = True
         if self._begins is not False and (found := first_bytes.kind(block[: first_bytes.ENOUGH])):
             raise UserError(first_bytes.refusal("the input", found))
+        if self._begins is not False and (found := first_bytes.encoding(block)):
+            raise UserError(first_bytes.not_utf8("the input", found))
 
     def _check_line(self, line: bytes) -> None:
         if len(line) > self._max_line:

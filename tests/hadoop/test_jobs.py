@@ -9,6 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 
 from mapreduce.output import manifest, vocabulary
@@ -113,3 +114,29 @@ def test_local_input_and_local_output(inputs: dict[str, str], cluster: Path, tmp
 def test_standard_input_to_standard_output(cluster: Path, run_job: Run) -> None:
     out = run_job("wordcount", "-r", "hadoop", *IN_CLIENT, stdin=b"the cat\nand the hat").stdout
     assert out == b"and\t1\ncat\t1\nhat\t1\nthe\t2\n"
+
+
+@pytest.mark.parametrize("runner", ["hadoop", "spark"])
+def test_a_table_is_the_same_on_a_cluster(runner: str, hadoop: Hadoop, tmp_path: Path, run_job: Run) -> None:
+    """Line ends in quotes, other encodings and formats: one record each, from this machine and from HDFS."""
+    rows = [("pos" if n % 3 else "neg", f"one, {n}\ntwo {n}") for n in range(2000)]
+    frame = pandas.DataFrame(rows, columns=["label", "text"])
+    names = ["t.csv", "t.feather", "t.parquet", "t.json", "t.csv.zst", "u.csv"]
+    for name, write in zip(names, (frame.to_csv, frame.to_feather, frame.to_parquet)):
+        write(tmp_path / name, **({"index": False} if name == "t.csv" else {}))
+    frame.to_json(tmp_path / "t.json", orient="records")
+    frame.to_csv(tmp_path / "t.csv.zst", index=False)
+    frame.to_csv(tmp_path / "u.csv", index=False, encoding="utf-16", sep=";")
+    wanted = run_job("labelcount", "-r", "local", tmp_path / "t.csv").stdout
+    assert wanted.startswith(b"neg\t667\t")
+    more = IN_CLIENT if runner == "hadoop" else ()
+    there = f"hdfs:///out/{tmp_path.name}"
+    hadoop("fs", "-mkdir", "-p", there)
+    hadoop("fs", "-put", *(tmp_path / name for name in names), there)
+    for name in names:
+        assert run_job("labelcount", "-r", runner, *more, tmp_path / name).stdout == wanted, name
+        if name == "u.csv":
+            done = run_job("labelcount", "-r", runner, *more, f"{there}/{name}", code=2)
+            assert b"is UTF-16, which a cluster does not cut into lines" in done.stderr
+        else:
+            assert run_job("labelcount", "-r", runner, *more, f"{there}/{name}").stdout == wanted, name

@@ -112,7 +112,9 @@ def _existing(folder: Path) -> dict[str, Any]:
     try:
         return manifest.read(folder, "model")
     except UserError:
-        raise UserError(f"{folder}: exists and is not a whole model; remove it or give another --output") from None
+        there = manifest.near(folder, manifest.MODEL)
+        hint = f" ({there}, or another name)" if there else ""
+        raise UserError(f"{folder}: exists and is not a whole model; give another --output{hint}") from None
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from mapreduce.errors import RecordError, UserError
+from mapreduce.flag_values import exceeds
 
 Pair = tuple[str, str]
 
@@ -53,7 +54,7 @@ class Counts(Counter[str]):
         found = []
         for label, lost in self.lost.items():
             known = self.taken[label] + lost.total() if label else self.taken.total() + lost.total()
-            if lost.total() > (most * known if isinstance(most, float) else most):
+            if exceeds(lost.total(), known, most):
                 found.append((lost.total() / known, label, lost.total(), known))
         if not found:
             return

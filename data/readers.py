@@ -130,8 +130,11 @@ _KINDS = {
 
 def refuse_other_kinds(data: bytes, path: Path) -> None:
     """Raises UserError where the first bytes of what should be text are those of another kind of file."""
+    begin = data[:4096]
+    if begin.isascii() and b"\0" not in begin:
+        return  # a text may begin with such letters
     for start, kind in _KINDS.items():
-        if data.startswith(start) and (len(start) > 3 or b"\0" in data[:4096]):  # three letters may begin a text
+        if begin.startswith(start):
             raise UserError(f"{path}: {kind} and not text, by its first bytes; save it as UTF-8 text, or unpack it")
 
 

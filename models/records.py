@@ -63,7 +63,10 @@ def fit(
     with atomic.whole_file(path) as file:
         file.writelines(lines)
     checked = checks.check([str(path)])
-    train([path], output, model=model, settings=settings, checked=checked)
+    try:
+        train([path], output, model=model, settings=settings, checked=checked)
+    except SystemExit:
+        raise UserError("a job of the training has failed; standard error says why") from None
     return load(output)
 
 

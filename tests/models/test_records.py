@@ -98,5 +98,5 @@ def test_what_cannot_be_records_is_one_line_and_leaves_nothing(found: Any, said:
 
 
 def test_a_model_of_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="mlp reads images, and .* holds texts"):
+    with pytest.raises(UserError, match=r"mlp reads images, and .* holds texts"):
         records.fit(PAIRS, tmp_path / "model", model="mlp")

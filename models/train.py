@@ -122,9 +122,8 @@ def _existing(folder: Path) -> dict[str, Any]:
     try:
         return manifest.read(folder, "model")
     except UserError:
-        there = manifest.near(folder, manifest.MODEL)
-        hint = f" ({there}, or another name)" if there else ""
-        raise UserError(f"{folder}: exists and is not a whole model; give another --output{hint}") from None
+        what = manifest.near(folder, manifest.MODEL) or "give another --output, or move it away"
+        raise UserError(f"{folder}: exists and is not a whole model; {what}") from None
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:

@@ -258,7 +258,7 @@ def near(directory: str | os.PathLike[str], kind: str | None = None) -> str:
     """
     folder = Path(directory)
     for places in (folder.glob("*"), folder.glob("*/*"), [Path(os.path.abspath(folder)).parent]):
-        found = [path for path in sorted(places) if (path / SUCCESS).is_file() and _is_of(path / NAME, kind)]
+        found = [path for path in sorted(places) if os.path.isfile(path / SUCCESS) and _is_of(path / NAME, kind)]
         if found:
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             names, what = ", ".join(map(str, found[:_SHOWN])), f"{kind} output" if kind else "output"

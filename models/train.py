@@ -122,8 +122,8 @@ def _existing(folder: Path) -> dict[str, Any]:
     try:
         return manifest.read(folder, "model")
     except UserError:
-        what = manifest.near(folder, manifest.MODEL) or "give another --output, or move it away"
-        raise UserError(f"{folder}: exists and is not a whole model; {what}") from None
+        there = f" ({there})" if (there := manifest.near(folder, manifest.MODEL)) else ""
+        raise UserError(f"{folder}: exists and is not a whole model{there}; give another --output") from None
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:

@@ -232,8 +232,8 @@ def read(
     try:
         done, data = (folder / SUCCESS).read_bytes(), (folder / NAME).read_bytes()
     except FileNotFoundError:
-        there = near(folder, kind) or _AGAIN
-        raise UserError(f"{folder}: not a whole {wanted} ({SUCCESS} or {NAME} is missing); {there}") from None
+        what = f"{there}: give the one that is meant" if (there := near(folder, kind)) else _AGAIN
+        raise UserError(f"{folder}: not a whole {wanted} ({SUCCESS} or {NAME} is missing); {what}") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror or error}") from None
     if done and done != success(data):  # Hadoop's own _SUCCESS is empty
@@ -250,8 +250,8 @@ def read(
 
 
 def near(directory: str | os.PathLike[str], kind: str | None = None) -> str:
-    """What to give in place of a folder that is no output: the outputs one or two folders below it, or the one that it
-    stands in; "" where there is none.
+    """Says which outputs are near a folder that is none: those one or two folders below it, or the one that it stands
+    in; "" where there is none.
 
     Args:
         kind: what they have to be; None takes any.
@@ -262,7 +262,7 @@ def near(directory: str | os.PathLike[str], kind: str | None = None) -> str:
         if found:
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             names, what = ", ".join(map(str, found[:_SHOWN])), f"{kind} output" if kind else "output"
-            return f"there is {what} in {names}{more}: give {'that' if len(found) == 1 else 'one of these'}"
+            return f"there is {what} in {names}{more}"
     return ""
 
 

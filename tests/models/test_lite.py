@@ -105,7 +105,7 @@ def test_the_others_say_so(one_model: Path, tmp_path: Path, capsys: pytest.Captu
     assert lite.main([str(one_model), str(tmp_path / "m.tflite")]) == 2
     assert "a network that models.train has not made is not converted" in capsys.readouterr().err
     assert lite.main([str(one_model.parent), str(tmp_path / "m.tflite")]) == 2
-    assert f"there is model output in {one_model}: give that" in capsys.readouterr().err
+    assert f"there is model output in {one_model}: give the one that is meant" in capsys.readouterr().err
     assert not (tmp_path / "m.tflite").exists()
 
 

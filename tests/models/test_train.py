@@ -228,8 +228,8 @@ def above(folder: Path) -> None:
         (plain_text, "tsv"),
         (no_train, "no such input file"),
         (no_test, "no such input file"),
-        (occupied, "not a whole model; give another --output, or move it away"),
-        (above, "not a whole model; there is model output in "),
+        (occupied, "not a whole model; give another --output"),
+        (above, "not a whole model (there is model output in "),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(

@@ -169,16 +169,16 @@ def test_a_folder_too_high_or_too_low_is_said_with_the_one_to_give(tmp_path: Pat
     linear = made("sets/20ng/linear", "model")
     made("sets/20ng/linear.work/words", "vocabulary")
     for folder in (tmp_path / "sets" / "20ng", tmp_path / "sets"):
-        assert said(folder).endswith(f"; there is model output in {linear}: give that")
+        assert said(folder).endswith(f"; there is model output in {linear}: give the one that is meant")
     (linear / "saved_model").mkdir()
-    assert said(linear / "saved_model").endswith(f"; there is model output in {linear}: give that")
-    assert said(tmp_path / "sets" / "20ng", "vocabulary").endswith("linear.work/words: give that")
+    assert said(linear / "saved_model").endswith(f"; there is model output in {linear}: give the one that is meant")
+    assert said(tmp_path / "sets" / "20ng", "vocabulary").endswith("linear.work/words: give the one that is meant")
     (tmp_path / "sets" / "20ng" / "torn").mkdir()
     (tmp_path / "sets" / "20ng" / "torn" / "_manifest.json").write_text("[")
     (tmp_path / "sets" / "20ng" / "torn" / "_SUCCESS").touch()
     others = [made(f"sets/20ng/m{number}", "model") for number in range(6)]
     names = ", ".join(map(str, [linear, *others[:4]]))
-    assert said(tmp_path / "sets" / "20ng").endswith(f" model output in {names} and 2 more: give one of these")
+    assert said(tmp_path / "sets" / "20ng").endswith(f" model output in {names} and 2 more: give the one that is meant")
     assert not any(word in said(tmp_path / "sets") for word in ("remove", "again"))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import exceeds
+from mapreduce.input import first_bytes
 
 Pair = tuple[str, str]
 
@@ -113,29 +114,10 @@ def read_file(path: Path, encoding: str, counts: Counts) -> str:
     return decode(data, encoding, str(path), counts)
 
 
-_KINDS = {
-    b"PK\x03\x04": "a zip archive, such as a spreadsheet (.xlsx, .ods)",
-    b"\xd0\xcf\x11\xe0": "an old Office file, such as a spreadsheet (.xls)",
-    b"PAR1": "Parquet",
-    b"ORC": "ORC",
-    b"ARROW1": "Arrow (Feather)",
-    b"SQLite format 3\0": "an SQLite database",
-    b"%PDF-": "PDF",
-    b"\x1f\x8b": "a gzip file",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"(\xb5/\xfd": "a Zstandard file",
-}
-
-
 def refuse_other_kinds(data: bytes, path: Path) -> None:
     """Raises UserError where the first bytes of what should be text are those of another kind of file."""
-    begin = data[:4096]
-    if begin.isascii() and b"\0" not in begin:
-        return  # a text may begin with such letters
-    for start, kind in _KINDS.items():
-        if begin.startswith(start):
-            raise UserError(f"{path}: {kind} and not text, by its first bytes; save it as UTF-8 text, or unpack it")
+    if kind := first_bytes.kind(data):
+        raise UserError(f"{path}: is {kind}, by its first bytes, and no text; save it as UTF-8 text, or unpack it")
 
 
 def lines(text: str) -> list[str]:

@@ -34,7 +34,6 @@ MODULES = (
     "models.evaluate",
     "models.predict",
     "models.dataset",
-    "models.inputs",
     "models.tfrecord",
     "models.counts.feature_counts",
     "models.counts.feature_weights",

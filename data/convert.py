@@ -4,7 +4,8 @@ Read here: a folder per class with a file per document or image, one file per cl
 that begin with their label, Orange's .tab files, and IDX files of images. Not read here: CSV, JSON lines, fastText and
 TSV, which the jobs read as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
 line break or a tab inside a document becomes one space, since neither can stand inside a record line. What is
-changed or left out is counted on stderr. The output is written whole or not at all.
+changed or left out is counted on stderr, and more than 1 % of a class that is left out is an error. The output is
+written whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from typing import BinaryIO
 
 from data.pictures import Shape, are_pictures, idx_pairs, picture_pairs
 from data.readers import (
+    Counts,
     Pair,
     folder_pairs,
     per_line_pairs,
     read_bytes,
     read_file,
+    refuse_other_kinds,
     separated_pairs,
     tab_pairs,
 )
 from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
+from mapreduce.flag_values import count_or_share
 from mapreduce.output import atomic
 from mapreduce.paths import written_here
 
@@ -102,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=height_and_width, metavar="HxW", help="resize PNG and JPEG files: 32x32")
     made.add_argument("--grey", action="store_true", help="make one channel of the colours of PNG and JPEG files")
     made.add_argument("--encoding", default="utf-8", help="of the input (default: utf-8)")
+    made.add_argument(
+        "--max-left-out",
+        type=count_or_share,
+        default=0.01,
+        help="fail (3) where more of a class is left out: 2, or a share (default: 0.01)",
+    )
     made.add_argument("--output", type=written_here, metavar="FILE", help="a new file (default: stdout)")
     return made
 
@@ -118,7 +128,7 @@ def height_and_width(text: str) -> Shape:
     return int(height), int(width)
 
 
-def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
+def pairs(options: argparse.Namespace, counts: Counts) -> Iterator[Pair]:
     """(label, text) of the input that the options name, before renaming.
 
     Raises:
@@ -158,33 +168,40 @@ def pairs(options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
     if path.suffix == ".tab":
         text = read_file(path, options.encoding, counts)
         return tab_pairs(text, str(path), counts, options.text_field, options.label_field)
+    refuse_other_kinds(read_bytes(path), path)
     raise UserError(
         f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator, "
         "for an IDX file --idx-labels"
     )
 
 
-def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Counter[str]) -> Iterator[Pair]:
+def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Counts) -> Iterator[Pair]:
     """The pairs with --label-until, --rename and --squeeze applied, in this order."""
     names = dict(entry.split("=", 1) for entry in options.rename if "=" in entry.strip("="))
     if len(names) != len(options.rename):
         raise UserError(f"--rename {' '.join(options.rename)}: write OLD=NEW, each OLD once")
-    for label, text in found:
-        if options.label_until:
-            label = label.split(options.label_until, 1)[0]
-        if not label.strip():
-            counts["documents with an empty label left out"] += 1
+    for number, (label, text) in enumerate(found, 1):
+        name = label.split(options.label_until, 1)[0] if options.label_until else label
+        if not name.strip():
+            counts.leave_out("", "documents with an empty label", f"document {number}")
             continue
-        yield names.get(label, label), " ".join(text.split()) if options.squeeze else text
+        counts.taken[label] += 1
+        yield names.get(name, name), " ".join(text.split()) if options.squeeze else text
 
 
-def convert(options: argparse.Namespace, stream: BinaryIO) -> tuple[Counter[str], Counter[str]]:
-    """Write the record lines to `stream`; returns the documents of each label, and what was counted."""
+def convert(options: argparse.Namespace, stream: BinaryIO) -> tuple[Counter[str], Counts]:
+    """Write the record lines to `stream`; returns the documents of each label, and what was counted.
+
+    Raises:
+        UserError: the input holds no record, or is no such input.
+        RecordError: too much of a class was left out.
+    """
     labels: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
+    counts = Counts()
     for label, text in relabelled(pairs(options, counts), options, counts):
         stream.write(record(label, text, counts))
         labels[label] += 1
+    counts.check(options.max_left_out)
     if not labels:
         raise UserError(f"{options.input}: no record found{left_out(counts)}; nothing was written")
     return labels, counts
@@ -206,7 +223,7 @@ def _write(options: argparse.Namespace) -> None:
                 shutil.copyfileobj(stream, sys.stdout.buffer)
     else:
         if options.output.exists():
-            raise UserError(f"{options.output}: exists; remove it or give another --output")
+            raise UserError(f"{options.output}: exists; give another --output, or move it away")
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with atomic.whole_file(options.output) as stream:
             labels, counts = convert(options, stream)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from data.convert import record, report
+from data.readers import Counts
 from data.sources import DATA_SETS, Archive, DataSet
 from mapreduce import command
 from mapreduce.command import Parser
@@ -61,14 +62,14 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
     for file in data_set.files:  # all are looked at before anything is downloaded
         path = output / file.name
         if path.exists():
-            _check(sha256_of(path), file.sha256, str(path), "remove it and run this again")
+            _check(sha256_of(path), file.sha256, str(path), "move it away and run this again")
     for file in data_set.files:
         path = output / file.name
         if path.exists():
             print(f"{path}: there already", file=sys.stderr)
             continue
         labels: Counter[str] = Counter()
-        counts: Counter[str] = Counter()
+        counts = Counts()
         member = partial(data_set.archive.member, cached(data_set.archive, output / "cache"))
         digest = hashlib.sha256()
         output.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     unknown = [name for name in options.names if name not in DATA_SETS]
     if unknown or not options.names:
-        parser.error(f"{', '.join(unknown) or 'no name'}: give one or more of {', '.join(DATA_SETS)}")
+        others = "; data/README.md says where others are, as IMDB, MR and TREC" if unknown else ""
+        parser.error(f"{', '.join(unknown) or 'no name'}: give one or more of {', '.join(DATA_SETS)}{others}")
 
     def work() -> None:
         for name in options.names:

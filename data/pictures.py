@@ -11,12 +11,11 @@ import gzip
 import warnings
 import zlib
 from base64 import urlsafe_b64encode
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.readers import Pair, class_files
+from data.readers import Counts, Pair, class_files
 from mapreduce.command import missing
 from mapreduce.errors import UserError
 from mapreduce.input.formats.images import write_shape
@@ -53,7 +52,7 @@ def read_idx(data: bytes, name: str) -> tuple[Shape, bytes]:
     return shape, data[first:]
 
 
-def idx_pairs(images: bytes, labels: bytes, names: tuple[str, str], counts: Counter[str]) -> Iterator[Pair]:
+def idx_pairs(images: bytes, labels: bytes, names: tuple[str, str], counts: Counts) -> Iterator[Pair]:
     """(label, image text) of every image of an IDX file, in its order.
 
     Args:
@@ -84,12 +83,13 @@ def are_pictures(folder: Path) -> bool:
 
 
 def picture_pairs(
-    folder: Path, labels: Sequence[str], size: Shape | None, grey: bool, counts: Counter[str]
+    folder: Path, labels: Sequence[str], size: Shape | None, grey: bool, counts: Counts
 ) -> Iterator[Pair]:
     """(label, image text) of every PNG and JPEG file in the class folders of `folder`, in the order of `class_files`.
 
-    An image has one channel, or three where it has colours; transparency is left out, and a photograph is turned as
-    its EXIF data say. All have the shape of the first; others are left out, and the counts name the first of them.
+    An image has one channel, or three where it has colours; transparency is left out, values of 16 bits are scaled to
+    8, and a photograph is turned as its EXIF data say. All have the shape of the first; others are left out, and the
+    counts name the first of them.
 
     Args:
         size: (height, width) that images are resized to (bicubic), or None.
@@ -99,48 +99,76 @@ def picture_pairs(
         UserError: Pillow is not installed, or the folder is none of class folders.
     """
     load = _loader(size, grey, counts)
-    causes: dict[str, str] = {}
     wanted: Shape | None = None
-
-    def leave_out(what: str, path: Path, more: str = "") -> None:
-        counts[causes.setdefault(what, f"{what} left out (the first: {path}{more})")] += 1
-
     for label, path in class_files(folder, labels, counts):
         if path.suffix.lower() not in SUFFIXES:
-            leave_out("files other than PNG and JPEG", path)
+            counts.leave_out(label, "files other than PNG and JPEG", str(path))
             continue
         try:
             shape, pixels = load(path)
-        except (OSError, SyntaxError, ValueError, Warning) as error:  # what Pillow raises for damaged files
-            leave_out("damaged or unreadable images", path, f", {str(error).splitlines()[0] if str(error) else ''}")
+        except Exception as error:  # a damaged file makes Pillow raise nearly anything
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            counts.leave_out(label, "damaged or unreadable images", f"{path}, {why}")
             continue
         wanted = wanted or shape
         if shape != wanted:
-            leave_out(f"images that are not {write_shape(wanted)}", path, f", {write_shape(shape)}; --size resizes")
+            where = f"{path}, {write_shape(shape)}; --size resizes"
+            counts.leave_out(label, f"images that are not {write_shape(wanted)}", where)
             continue
         counts["images"] += 1
         yield label, image_text(shape, pixels)
 
 
-def _loader(size: Shape | None, grey: bool, counts: Counter[str]) -> Callable[[Path], tuple[Shape, bytes]]:
+def _loader(size: Shape | None, grey: bool, counts: Counts) -> Callable[[Path], tuple[Shape, bytes]]:
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageChops, ImageOps
     except ImportError:
         raise UserError(f"PNG and JPEG files are read by Pillow: {missing('PIL')}") from None
 
     def load(path: Path) -> tuple[Shape, bytes]:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of EXIF data, which matter little
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as opened:
-                image: Any = ImageOps.exif_transpose(opened)
-                if image.mode.startswith(("I", "F")):
-                    raise ValueError("more than 8 bits a value")
-                if image.has_transparency_data:
-                    counts["transparency left out of images"] += 1
-                    image = image.convert("RGBA") if image.mode == "P" else image  # or Pillow warns
-                image = image.convert("L" if grey or image.mode in ("1", "L", "LA", "La") else "RGB")
+                image = read(opened, path)
         if size:
             image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
         return (image.height, image.width, len(image.getbands())), image.tobytes()
 
+    def read(opened: Any, path: Path) -> Any:
+        """The image turned, of 8 bits a value, in the mode L or RGB."""
+        raw = str(opened.tile[0][3]) if opened.tile else ""
+        is_grey = grey or opened.mode in ("1", "L", "LA", "La", "I;16", "I") or raw.startswith("LA")
+        is_clear = opened.has_transparency_data
+        image = ImageOps.exif_transpose(opened)
+        if raw.startswith("I;16"):
+            image = image.convert("I").point([_scaled(value) for value in range(1 << 16)], "L")
+        elif raw in _LOW:
+            # Pillow gives the high bytes of such values; asked for another layout of the file it gives the low ones.
+            with Image.open(path, formats=("PNG",)) as again:
+                again.tile = [(*again.tile[0][:3], _LOW[raw])]
+                low = ImageOps.exif_transpose(again)
+            if raw.startswith("LA"):
+                image, low = low.split()[:2]
+            # (256 * high + low) / 257 = high + (low - high) / 257, and half of 257 is between 128 and 129.
+            up, down = ImageChops.subtract(low, image), ImageChops.subtract(image, low)
+            up, down = (one.point(lambda difference: difference > 128) for one in (up, down))
+            image = ImageChops.subtract(ImageChops.add(image, up), down)
+        if ";16" in raw:
+            counts["images of 16 bits a value scaled to 8 (value / 257, rounded)"] += 1
+        if is_clear:
+            counts["transparency left out of images"] += 1
+            image = image.convert("RGBA") if image.mode == "P" else image  # or Pillow warns
+        return image.convert("L" if is_grey else "RGB")
+
     return load
+
+
+_LOW = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+"""Layouts of PNG files of 16 bits a value, by Pillow's names, and what each is read as to get the low bytes: in the
+last one the bytes of a pixel are the high and the low one of grey, and those of transparency."""
+
+
+def _scaled(value: int) -> int:
+    """A value of 16 bits scaled to 8."""
+    return (2 * value + 257) // 514

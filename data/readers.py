@@ -1,7 +1,8 @@
 """Read collections of labelled text, each of its shape, as pairs of label and text.
 
 Used by convert.py, which writes the pairs as record lines, and by fetch.py. Nothing is written here, and no
-text is changed beyond its encoding and its line ends. What is left out is added to the caller's counts.
+text is changed beyond its encoding and its line ends. What is left out is added to the caller's counts, which also
+say when that is too much.
 """
 
 from __future__ import annotations
@@ -14,12 +15,62 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from mapreduce.errors import UserError
+from mapreduce.errors import RecordError, UserError
+from mapreduce.flag_values import exceeds
+from mapreduce.input import first_bytes
 
 Pair = tuple[str, str]
 
 
-def decode(data: bytes, encoding: str, name: str, counts: Counter[str]) -> str:
+class Counts(Counter[str]):
+    """What was changed or left out, by what is said of it; and of which class it was left out.
+
+    Attributes:
+        taken: documents or images of each class that were taken.
+        lost: of each class those that were left out, by what is said of them; the class "" is not known.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: Counter[str] = Counter()
+        self.lost: dict[str, Counter[str]] = {}
+        self._said: dict[str, str] = {}
+        self._first: dict[tuple[str, str], str] = {}
+
+    def leave_out(self, label: str, what: str, where: str) -> None:
+        """Counts a document or an image of a class that is left out; `where` the first one is, is said with it."""
+        self[self._said.setdefault(what, f"{what} left out (the first: {where})")] += 1
+        self.lost.setdefault(label, Counter())[what] += 1
+        self._first.setdefault((label, what), where)
+
+    def check(self, most: float | int) -> None:
+        """Holds what was left out against --max-left-out.
+
+        Args:
+            most: how many of a class may be left out: a number, or as a float a share.
+
+        Raises:
+            RecordError: it is more; the class with the largest share is named.
+        """
+        found = []
+        for label, lost in self.lost.items():
+            known = self.taken[label] + lost.total() if label else self.taken.total() + lost.total()
+            if exceeds(lost.total(), known, most):
+                found.append((lost.total() / known, label, lost.total(), known))
+        if not found:
+            return
+        _, label, number, known = max(found)
+        causes = ", ".join(
+            f"{what} ({n}, the first: {self._first[label, what]})" for what, n in self.lost[label].items()
+        )
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise RecordError(
+            f"{f'class {label}' if label else 'all classes'}{more}: {number} of {known} left out, more than "
+            f"--max-left-out {most}; {causes}; mend or remove them, or give a higher --max-left-out"
+        )
+
+
+def decode(data: bytes, encoding: str, name: str, counts: Counts) -> str:
     """The text of a file, without a byte order mark.
 
     Raises:
@@ -52,9 +103,21 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read") from None
 
 
-def read_file(path: Path, encoding: str, counts: Counter[str]) -> str:
-    """The text of the file at `path`, see `decode`."""
-    return decode(read_bytes(path), encoding, str(path), counts)
+def read_file(path: Path, encoding: str, counts: Counts) -> str:
+    """The text of the file at `path`, see `decode`.
+
+    Raises:
+        UserError: moreover, its first bytes are those of a file of another kind.
+    """
+    data = read_bytes(path)
+    refuse_other_kinds(data, path)
+    return decode(data, encoding, str(path), counts)
+
+
+def refuse_other_kinds(data: bytes, path: Path) -> None:
+    """Raises UserError where the first bytes of what should be text are those of another kind of file."""
+    if kind := first_bytes.kind(data):
+        raise UserError(f"{path}: is {kind}, by its first bytes, and no text; save it as UTF-8 text, or unpack it")
 
 
 def lines(text: str) -> list[str]:
@@ -69,7 +132,7 @@ def in_number_order(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(run), "") if at % 2 else (-1, run) for at, run in enumerate(runs)], name
 
 
-def class_files(folder: Path, labels: Sequence[str], counts: Counter[str]) -> Iterator[tuple[str, Path]]:
+def class_files(folder: Path, labels: Sequence[str], counts: Counts) -> Iterator[tuple[str, Path]]:
     """(label, path) of every file in the class folders of `folder`: classes by name, files in number order.
 
     `labels` names the class folders to take; empty means every one. Names that begin with a dot are left out.
@@ -98,7 +161,7 @@ def class_files(folder: Path, labels: Sequence[str], counts: Counter[str]) -> It
             yield label, path
 
 
-def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:
+def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Counts) -> Iterator[Pair]:
     """(label, text) of every file in the class folders of `folder`, see `class_files`.
 
     Raises:
@@ -109,7 +172,7 @@ def folder_pairs(folder: Path, labels: Sequence[str], encoding: str, counts: Cou
         yield label, read_file(path, encoding, counts).removesuffix("\n").removesuffix("\r")
 
 
-def per_line_pairs(files: Sequence[str], encoding: str, counts: Counter[str]) -> Iterator[Pair]:
+def per_line_pairs(files: Sequence[str], encoding: str, counts: Counts) -> Iterator[Pair]:
     """(label, text) of every line of the files in `files`, each written LABEL=FILE, in the order given."""
     for entry in files:
         label, equals, name = entry.partition("=")
@@ -126,21 +189,49 @@ def per_line_pairs(files: Sequence[str], encoding: str, counts: Counter[str]) ->
             raise UserError(f"{name}: an empty class, no document for label {label}; give a file with lines")
 
 
-def separated_pairs(path: Path, separator: str, encoding: str, counts: Counter[str]) -> Iterator[Pair]:
-    """(label, text) of every line of `path`, cut at the first `separator`."""
-    for line in lines(read_file(path, encoding, counts)):
+def separated_pairs(path: Path, separator: str, encoding: str, counts: Counts) -> Iterator[Pair]:
+    """(label, text) of every line of `path`, cut at the first `separator`.
+
+    Raises:
+        UserError: at the end, where what was found are no labels and texts: fields of CSV, or the two sides swapped.
+    """
+    labels: set[str] = set()
+    found = quoted = 0
+    for number, line in enumerate(lines(read_file(path, encoding, counts)), 1):
         label, cut, text = line.partition(separator)
         if not line.strip():
             counts["blank lines left out"] += 1
         elif not label or not cut:
-            counts["lines without a label and a separator left out"] += 1
+            counts.leave_out("", "lines without a label and a separator", f"{path}, line {number}")
         else:
+            labels.add(label)
+            found += 1
+            quoted += _is_quoted(label) or _is_quoted(text)
             yield label, text
+    if separator.strip() and quoted > found * QUOTED:
+        raise UserError(
+            f"{path}: {quoted} of {found} records hold a field in quotes, as CSV has them, and --separator leaves "
+            "quotes as they are; the jobs read CSV as it is (.csv or --format csv, --text-field, --label-field)"
+        )
+    if len(labels) >= FEW and len(labels) > found * OWN:
+        raise UserError(
+            f"{path}: {len(labels)} labels in {found} records: nearly every record has a label of its own; before the "
+            f"first {separator!r} must be the label, and behind it the text: swap the two, or give another --separator"
+        )
 
 
-def tab_pairs(
-    text: str, name: str, counts: Counter[str], text_field: str = "", label_field: str = ""
-) -> Iterator[Pair]:
+QUOTED = 0.1
+"""A larger share of records that hold a field in quotes is taken for CSV."""
+FEW, OWN = 20, 0.8
+"""So many labels, in a larger share of as many records, are taken for texts."""
+
+
+def _is_quoted(field: str) -> bool:
+    """Whether a field stands in quotes as CSV has them: those inside are doubled."""
+    return len(field) > 1 and field[0] == field[-1] == '"' and '"' not in field[1:-1].replace('""', "")
+
+
+def tab_pairs(text: str, name: str, counts: Counts, text_field: str = "", label_field: str = "") -> Iterator[Pair]:
     """(label, text) of every row of an Orange .tab file: names, types and flags in three lines, then rows.
 
     The label is the column flagged `class`; the text is the string column, or the one flagged `include=True`.
@@ -164,9 +255,9 @@ def tab_pairs(
             if not "".join(row).strip():
                 counts["blank rows left out"] += 1
             elif len(row) != len(names):
-                counts["rows with more or fewer columns than names left out"] += 1
+                counts.leave_out("", "rows with more or fewer columns than names", f"{name}, line {rows.line_num}")
             elif not row[label_at].strip():
-                counts["rows without a label left out"] += 1
+                counts.leave_out("", "rows without a label", f"{name}, line {rows.line_num}")
             else:
                 yield row[label_at], row[text_at]
     except csv.Error as error:

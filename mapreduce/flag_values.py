@@ -53,6 +53,16 @@ def count_or_share(text: str) -> float | int:
     return value
 
 
+def exceeds(number: int, total: int, most: float | int) -> bool:
+    """Whether a number is more than what `count_or_share` has parsed allows, of so many in all.
+
+    Example:
+        >>> exceeds(3, 100, 2), exceeds(3, 100, 0.03)
+        (True, False)
+    """
+    return number > (most * total if isinstance(most, float) else most)
+
+
 def widths(text: str) -> tuple[int, ...]:
     """Parses ranges and lists of numbers from 1 to `WIDEST`.
 

@@ -67,7 +67,7 @@ def _convert(
         raise UserError(f"{source}: holds {'shard lines' if suffix == '' else 'TFRecord files'} already")
     folder = Path(output)
     if folder.exists():
-        raise UserError(f"{folder}: exists; remove it or name another output")
+        raise UserError(f"{folder}: exists; give another output")
     total = 0
     with atomic.whole_folder(folder) as filled:
         for path in paths:

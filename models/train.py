@@ -60,9 +60,7 @@ def train(
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
     settings.check()
     folder = Path(output)
-    if not folder.name:
-        raise UserError(f"{output}: give the name of a folder for the model")
-    stages = Stages(paths, folder.with_name(folder.name + ".work"), runner=runner, reading=reading)
+    stages = Stages(paths, work_folder(output), runner=runner, reading=reading)
     of_images = model in IMAGE_MODELS
     tried = [image_candidate(model)] if of_images else candidates(model)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
@@ -94,6 +92,18 @@ def train(
     return not made.interrupted
 
 
+def work_folder(output: str | os.PathLike[str]) -> Path:
+    """The folder beside a model that keeps what it was made from: `output`.work.
+
+    Raises:
+        UserError: the model's has no name.
+    """
+    folder = Path(output)
+    if not folder.name:
+        raise UserError(f"{output}: give the name of a folder for the model")
+    return folder.with_name(folder.name + ".work")
+
+
 def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> None:
     """Raises UserError where the model reads images and the records are texts, or the other way round."""
     local = [path for path in paths if not is_remote(path)]
@@ -112,7 +122,8 @@ def _existing(folder: Path) -> dict[str, Any]:
     try:
         return manifest.read(folder, "model")
     except UserError:
-        raise UserError(f"{folder}: exists and is not a whole model; remove it or give another --output") from None
+        there = f" ({there})" if (there := manifest.near(folder, manifest.MODEL)) else ""
+        raise UserError(f"{folder}: exists and is not a whole model{there}; give another --output") from None
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:

@@ -24,8 +24,9 @@ def test_examples(name: str) -> None:
     assert found.attempted > 0 and found.failed == 0
 
 
-PAGES = [*ALL.values(), *(ROOT / name for name in ("README.md", "data/README.md", "mapreduce/local/README.md"))]
-PAGES += [ROOT / "mapreduce" / "tokens" / "SPECIFICATION.md", ROOT / "tests" / "hadoop" / "README.md"]
+PAGES = [*ALL.values(), *(ROOT / name for name in ("README.md", "data/README.md", "docs/python.md"))]
+PAGES += [ROOT / "mapreduce" / "tokens" / "SPECIFICATION.md", ROOT / "mapreduce" / "local" / "README.md"]
+PAGES += [ROOT / "tests" / "hadoop" / "README.md"]
 NAME = re.compile(r"`((?:data|jobs|mapreduce|models)(?:\.\w+)+)(?:\([^`]*\))?`")
 FILE = re.compile(r"(?<![\w/.])((?:data|jobs|mapreduce|models|tests)/[\w/]+\.(?:py|c|h|md))\b")
 JOBCONF = re.compile(

@@ -1,10 +1,12 @@
-"""What version 0.1.0 wrote with flat folders still loads: outputs, kept steps, models, Keras files and a checkpoint."""
+"""What earlier versions wrote still loads: of 0.1.0 outputs, kept steps, models, Keras files and a checkpoint; of the
+versions since then models."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 import models
+from mapreduce.errors import UserError
 from mapreduce.output import manifest, vocabulary
 from models import dataset
 from models.counts import feature_counts
@@ -121,6 +124,32 @@ def test_a_model_of_images_says_the_same(earlier: Path, said: dict[str, Any]) ->
     np.testing.assert_allclose(model(texts), said["autoencoder"], atol=1e-5)
     found = models.load_keras(earlier / "autoencoder")(model.pixels(texts))  # type: ignore[attr-defined]
     np.testing.assert_allclose(found, said["autoencoder"], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def since(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with models that tests/earlier/make.py filled as they are written since 0.1.0."""
+    folder = tmp_path_factory.mktemp("since")
+    with tarfile.open(ROOT / "tests" / "earlier" / "models.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["linear", "textcnn", "mlp"])
+def test_a_model_written_since_says_the_same(name: str, since: Path) -> None:
+    said = json.loads((since / "said.json").read_bytes())
+    given: Any = np.array(said["pixels"], np.uint8) if name == "mlp" else said["texts"]
+    np.testing.assert_allclose(models.load(since / name)(given), said[name], atol=1e-5)
+    np.testing.assert_allclose(models.load_keras(since / name)(tf.constant(given)), said[name], atol=1e-5)
+
+
+def test_models_of_a_manifest_version_that_is_not_known_are_refused(since: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(since / "mlp", tmp_path / "mlp")
+    data = (folder / "_manifest.json").read_bytes().replace(b'"version": 1', b'"version": 2')
+    (folder / "_manifest.json").write_bytes(data)
+    (folder / "_SUCCESS").write_bytes(manifest.success(data))
+    with pytest.raises(UserError, match=r"of manifest version 2, and version 1 is read here; use the featuremill that"):
+        models.load(folder)
 
 
 def test_a_training_that_was_cut_off_ends_as_it_would_have(earlier: Path, said: dict[str, Any]) -> None:

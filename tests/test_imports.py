@@ -42,6 +42,7 @@ ROOMS = [
     ["models.training"],
     ["models.evaluate", "models.lite", "models.predict", "models.tfrecord"],
     ["models.train"],
+    ["models.records"],
 ]
 """From the ground up; what stands on one floor knows nothing of each other."""
 FLOOR = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
@@ -121,5 +122,5 @@ def test_checking_a_manifest_needs_no_tensorflow() -> None:
 
 
 def test_commands_start_without_numpy() -> None:
-    commands = "models, models.evaluate, models.lite, models.predict, models.tfrecord, models.train"
+    commands = "models, models.evaluate, models.lite, models.predict, models.records, models.tfrecord, models.train"
     assert not imported(f"import {commands}") & {"numpy", "tensorflow", "keras"}

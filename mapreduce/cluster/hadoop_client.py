@@ -165,7 +165,7 @@ class Client:
     def _fail(self) -> None:
         words = "\n".join(self._words)
         if found := re.search(r"Output directory (\S+) already exists", words):
-            raise UserError(f"{found[1]}: output already exists; remove it or give another --output-dir")
+            raise UserError(f"{found[1]}: output already exists; give another --output-dir")
         if found := re.search(r"Input [Pp](?:ath|attern) (?:does not exist: )?(\S+)(?: matches 0 files)?", words):
             raise UserError(f"{found[1]}: no such input on the cluster")
         if not self.submitted:

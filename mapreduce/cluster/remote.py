@@ -283,7 +283,7 @@ def find_files(command: tuple[str, ...], paths: tuple[str, ...], output: str | N
         if path in missing:
             raise UserError(f"{path}: no such input on the cluster")
     if len(asked) > len(paths) and output not in missing:
-        raise UserError(f"{output}: output already exists; remove it or give another --output-dir")
+        raise UserError(f"{output}: output already exists; give another --output-dir")
     found = [file for file in files if any(is_input(file.path, path) for path in paths)]
     if not found:
         raise UserError(f"{paths[0]}: no files there to read (names with _ or . before them are left out)")

@@ -72,7 +72,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         if is_remote(self._wanted) and not self._files:  # else it was looked at with the input
             _, missing = self._hdfs.list([str(self._wanted)])
             if self._wanted not in missing:
-                raise PathError(f"{self._wanted}: output already exists; remove it or give another --output-dir")
+                raise PathError(f"{self._wanted}: output already exists; give another --output-dir")
 
     def _add_input_files_for_upload(self) -> None:
         """They go to the cluster in `_run`; on this machine Spark reads them where they are."""

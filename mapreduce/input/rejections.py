@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from mapreduce.errors import RecordError
+from mapreduce.flag_values import exceeds
 from mapreduce.input.files import open_input, shown
 from mapreduce.paths import absolute, is_remote
 
@@ -163,7 +164,7 @@ def check(format: str, found: dict[str, int], rejected: Counter[str], most: floa
     left = found.get("used", 0) + found.get("other split", 0) + sum(rejected.values())
     if left != total:
         raise RecordError(f"{total} records were read and {left} used or rejected: some were lost; run the job again")
-    if sum(rejected.values()) > (most * total if isinstance(most, float) else most):
+    if exceeds(sum(rejected.values()), total, most):
         raise RecordError(
             f"{line}; more than --max-rejected {most}; see data/README.md for the formats and give --format where "
             "the suffix says too little, mend the lines, or give a higher --max-rejected"

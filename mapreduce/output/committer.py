@@ -17,7 +17,7 @@ from mapreduce.output import atomic, manifest
 def refuse_existing(directory: str) -> None:
     """Raises UserError where the output is there already, as Hadoop does."""
     if os.path.lexists(directory):
-        raise PathError(f"{directory}: output already exists; remove it or give another --output-dir")
+        raise PathError(f"{directory}: output already exists; give another --output-dir")
     parent = os.path.dirname(directory)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)

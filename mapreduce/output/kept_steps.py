@@ -90,7 +90,7 @@ class KeptSteps:
                 raise UserError("--resume goes on from the steps in --step-output-dir; name that folder")
             return
         if not job.options.resume and not folder.is_empty():
-            raise UserError(f"{folder.path}: holds steps already; --resume goes on from them, or remove it")
+            raise UserError(f"{folder.path}: holds steps already; --resume goes on from them; or give another folder")
         specification = getattr(job, "specification", None)
         self._identity = {
             "job": type(job).__name__,

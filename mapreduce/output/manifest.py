@@ -24,6 +24,8 @@ from mapreduce.tokens.specification import Specification
 
 NAME = "_manifest.json"
 SUCCESS = "_SUCCESS"
+MODEL = "model"
+"""The kind of a model folder; that of a job's output is the job's `KIND`."""
 VERSION = 1
 Counters = dict[str, dict[str, int]]
 """What tasks have counted, by group and name."""
@@ -230,19 +232,48 @@ def read(
     try:
         done, data = (folder / SUCCESS).read_bytes(), (folder / NAME).read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{folder}: not a whole {wanted} ({SUCCESS} or {NAME} is missing); {_AGAIN}") from None
+        what = f"{there}: give the one that is meant" if (there := near(folder, kind)) else _AGAIN
+        raise UserError(f"{folder}: not a whole {wanted} ({SUCCESS} or {NAME} is missing); {what}") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror or error}") from None
     if done and done != success(data):  # Hadoop's own _SUCCESS is empty
         raise UserError(f"{folder / NAME}: not the one that was written, by its sha256 in {SUCCESS}; {_AGAIN}")
     manifest = parse(data, os.fspath(folder), kind)
-    names = {part["name"] for part in manifest["parts"]}
+    if manifest["kind"] == MODEL and not manifest["parts"]:  # every version has named the files of a model
+        raise UserError(f"{folder / NAME}: names no file of the model, so that nothing can be checked; {_AGAIN}")
     for part in manifest["parts"]:
         _check_part(folder / part["name"], part)
-    if foreign := {path.name for path in folder.glob("part-*")} - names:
+    if foreign := {path.name for path in folder.glob("part-*")} - part_names(manifest):
         raise UserError(f"{folder / min(foreign)}: not of this output, by its {NAME}; remove it")
     check(manifest, os.fspath(folder), specification, vocabulary_fingerprint)
     return manifest
+
+
+def near(directory: str | os.PathLike[str], kind: str | None = None) -> str:
+    """Says which outputs are near a folder that is none: those one or two folders below it, or the one that it stands
+    in; "" where there is none.
+
+    Args:
+        kind: what they have to be; None takes any.
+    """
+    folder = Path(directory)
+    for places in (folder.glob("*"), folder.glob("*/*"), [Path(os.path.abspath(folder)).parent]):
+        found = [path for path in sorted(places) if os.path.isfile(path / SUCCESS) and _is_of(path / NAME, kind)]
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            names, what = ", ".join(map(str, found[:_SHOWN])), f"{kind} output" if kind else "output"
+            return f"there is {what} in {names}{more}"
+    return ""
+
+
+_SHOWN = 5
+
+
+def _is_of(path: Path, kind: str | None) -> bool:
+    try:
+        return kind in (None, json.loads(path.read_bytes()).get("kind"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -257,8 +288,15 @@ def parse(data: bytes, where: str, kind: str | None = None) -> dict[str, Any]:
     """
     try:
         manifest = json.loads(data.decode("ascii"))
-        if not isinstance(manifest, dict) or manifest["version"] != VERSION or not _KIND.fullmatch(manifest["kind"]):
-            raise ValueError(f"not a manifest of version {VERSION}")
+        if not isinstance(manifest, dict) or not isinstance(version := manifest["version"], int):
+            raise ValueError("not a manifest")
+        if version != VERSION:
+            raise UserError(
+                f"{where}/{NAME}: of manifest version {version}, and version {VERSION} is read here; use the "
+                "featuremill that wrote it, or a later one"
+            )
+        if not _KIND.fullmatch(manifest["kind"]):
+            raise ValueError(f"kind is {manifest['kind']!s:.60}")
         for name, types in _TYPES.items():
             if not isinstance(manifest[name], types):
                 raise ValueError(f"{name} is {str(manifest[name])[:40]}")
@@ -351,6 +389,11 @@ def specification(manifest: dict[str, Any]) -> Specification:
             f"{manifest.get('specification_fingerprint')}"
         )
     return found
+
+
+def part_names(manifest: dict[str, Any]) -> set[str]:
+    """The names of the parts; `read` has checked that each is there and as it was written."""
+    return {part["name"] for part in manifest["parts"]}
 
 
 def part_paths(directory: str | os.PathLike[str], manifest: dict[str, Any]) -> list[str]:

@@ -35,10 +35,11 @@ def convert(directory: str | os.PathLike[str], output: Path) -> None:
         UserError: the model is none of those that can be converted.
     """
     found = manifest.read(directory, "model")
-    name = found["results"]["candidate"]["model"]
+    name = found["results"].get("candidate", {}).get("model")  # none, where it is a network of somebody's own
     of_pixels = found["model"]["input"] == "pixels"
     if not of_pixels and name not in IDS:
-        raise UserError(f"{directory}: {name} is not converted; models of images and {', '.join(IDS)} are")
+        which = name or "a network that models.train has not made"
+        raise UserError(f"{directory}: {which} is not converted; models of images and {', '.join(IDS)} are")
     tf = import_tensorflow()
     model = load_keras(directory)
     if of_pixels:

@@ -49,9 +49,9 @@ def load_keras(directory: str | os.PathLike[str]) -> Any:
     Raises:
         UserError: there is none, or it is not whole.
     """
-    manifest.read(directory, "model")
+    found = manifest.read(directory, "model")
     path = os.path.join(directory, keras_file.NAME)
-    if not os.path.isfile(path):
+    if keras_file.NAME not in manifest.part_names(found):
         raise UserError(f"{path}: no such file; export the model again")
     import_tensorflow()
     import keras

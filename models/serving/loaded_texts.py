@@ -32,7 +32,7 @@ class LoadedModel:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.manifest = manifest.read(directory, "model")
         path = os.path.join(directory, saved_model.NAME)
-        if not os.path.isfile(os.path.join(path, "saved_model.pb")):
+        if f"{saved_model.NAME}/saved_model.pb" not in manifest.part_names(self.manifest):
             raise UserError(f"{path}: no SavedModel; export the model again")
         try:
             self.labels: list[str] = self.manifest["model"]["labels"]

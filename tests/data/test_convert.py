@@ -6,6 +6,7 @@ import gzip
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -101,14 +102,16 @@ def test_a_file_per_class_in_latin_1_equals_iconv_and_sed(tmp_path: Path) -> Non
 
 def test_lines_with_a_separator_equal_sed_and_blank_ones_are_counted(tmp_path: Path) -> None:
     (tmp_path / "trec").write_bytes(b"NUM:dist How far is  it ?\r\n\nDESC:def What is it ?\nNUM\n no label\n:x y\n")
-    done = convert("trec", "--separator", "space", cwd=tmp_path)
+    done = convert("trec", "--separator", "space", "--max-left-out", "2", cwd=tmp_path)
     assert done.stdout == shell(r"tr -d '\r' < trec | sed -n 's/^\([^ ]\+\) /\1\t/p'", tmp_path)
     assert done.stderr.decode() == (
-        "stdout: 3 documents, 3 labels; blank lines left out: 1; lines without a label and a separator left out: 2\n"
+        "stdout: 3 documents, 3 labels; blank lines left out: 1; lines without a label and a separator left out "
+        "(the first: trec, line 4): 2\n"
     )
-    coarse = convert("trec", "--separator", "space", "--label-until", ":", "--rename", "NUM=number", cwd=tmp_path)
+    flags = ["--separator", "space", "--label-until", ":", "--rename", "NUM=number", "--max-left-out", "3"]
+    coarse = convert("trec", *flags, cwd=tmp_path)
     assert coarse.stdout == b"number\tHow far is  it ?\nDESC\tWhat is it ?\n"
-    assert b"documents with an empty label left out: 1" in coarse.stderr
+    assert b"documents with an empty label left out (the first: document 3): 1" in coarse.stderr
 
 
 ORANGE = (
@@ -119,14 +122,18 @@ ORANGE = (
 
 def test_an_orange_table_keeps_its_first_row_and_undoes_quotes(tmp_path: Path) -> None:
     (tmp_path / "a.tab").write_text("\ufeff" + ORANGE)
-    done = convert("a.tab", cwd=tmp_path)
+    done = convert("a.tab", "--max-left-out", "0.5", cwd=tmp_path)
     assert done.stdout == b'x\tfirst row\ny\ta "quoted" break and tab\n'
     assert done.stderr.decode() == (
         "stdout: 2 documents, 2 labels; blank rows left out: 2; byte order marks left out: 1; "
-        "line breaks became a space: 1; rows with more or fewer columns than names left out: 1; "
-        "rows without a label left out: 1; tabs became a space: 1\n"
+        "line breaks became a space: 1; "
+        "rows with more or fewer columns than names left out (the first: a.tab, line 9): 1; "
+        "rows without a label left out (the first: a.tab, line 10): 1; tabs became a space: 1\n"
     )
-    titles = convert("a.tab", "--text-field", "Title", "--label-field", "Text", cwd=tmp_path)
+    strict = convert("a.tab", cwd=tmp_path)
+    assert (strict.returncode, strict.stdout) == (3, b"")
+    assert b"all classes: 2 of 4 left out, more than --max-left-out 0.01; rows with more" in strict.stderr
+    titles = convert("a.tab", "--max-left-out", "9", "--text-field", "Title", "--label-field", "Text", cwd=tmp_path)
     assert titles.stdout.splitlines()[0] == b"first row\tone"
 
 
@@ -156,10 +163,13 @@ def test_a_reader_that_stops_early_is_no_error(tmp_path: Path) -> None:
         ("latin --encoding no-such", "--encoding no-such"),
         ("latin --encoding base64", "--encoding base64"),
         ("reviews/list.txt", "neither a folder nor a .tab file"),
-        (
-            "reviews/list.txt --separator space",
-            "no record found; lines without a label and a separator",
-        ),
+        ("blank --separator space", "blank: no record found; blank lines left out: 1; nothing was written"),
+        ("book.csv", "book.csv: is a zip archive, as .xlsx, .ods and .docx files are, by its first bytes"),
+        ("book.csv --separator ,", "book.csv: is a zip archive, as .xlsx"),
+        ("parquet --separator ,", "parquet: is Parquet, by its first bytes, and no text"),
+        ("--per-line a=parquet", "parquet: is Parquet, by its first bytes, and no text"),
+        ("quoted --separator ,", "quoted: 5 of 30 records hold a field in quotes, as CSV has them, and --separator"),
+        ("swapped --separator ,", "swapped: 29 labels in 30 records: nearly every record has a label of its own;"),
         ("reviews/list.txt --labels pos", "--labels"),
         ("reviews --text-field x", "--text-field x: does not go with"),
         ("reviews --rename pos", "--rename pos: write OLD=NEW"),
@@ -178,6 +188,13 @@ def test_an_error_is_one_line_and_leaves_nothing(folder: Path, arguments: str, e
     (cwd / "latin" / "a").mkdir(parents=True)
     (cwd / "latin" / "a" / "1.txt").write_bytes(b"good")
     (cwd / "latin" / "a" / "2.txt").write_bytes(b"caf\xe9")
+    (cwd / "blank").write_text("\n")
+    with zipfile.ZipFile(cwd / "book.csv", "w") as book:
+        book.writestr("xl/workbook.xml", "<workbook/>")
+    (cwd / "parquet").write_bytes(b"PAR1\x15\0\x15")
+    rows = [f'pos,"one, two ""{n}"""' if n % 6 == 0 else f"pos,text {n}" for n in range(30)]
+    (cwd / "quoted").write_text("\n".join(rows))
+    (cwd / "swapped").write_text("\n".join(f"text {max(n, 1)},pos" for n in range(30)))
     (cwd / "void").touch()
     (cwd / "void.tab").touch()
     (cwd / "two.tab").write_text("l\tt\tu\nd\tstring\tstring\nclass\t\t\nx\ty\tz\n")
@@ -189,6 +206,14 @@ def test_an_error_is_one_line_and_leaves_nothing(folder: Path, arguments: str, e
         assert expected in done.stderr.decode()
         assert done.stderr.count(b"\n") == 1
         assert sorted(cwd.rglob("*")) == before
+
+
+def test_texts_with_quotes_and_few_labels_of_their_own_are_no_csv(tmp_path: Path) -> None:
+    lines = [f'pos,"so" he said "{n}"' for n in range(30)] + [f"one{n},text" for n in range(19)] + ['neg,"whole"']
+    (tmp_path / "a").write_text("\n".join(lines))
+    done = convert("a", "--separator", ",", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode() == "".join(line.replace(",", "\t", 1) + "\n" for line in lines)
 
 
 def test_the_commands_that_help_shows_run_as_they_stand(tmp_path: Path) -> None:

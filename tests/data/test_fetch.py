@@ -123,7 +123,7 @@ def test_a_file_that_is_there_with_another_sum_is_refused_before_any_download(tm
     assert done.stdout == ""
     assert done.stderr == (
         f"fetch: {tmp_path}/r8-test.tsv: sha256 is {sha256sum(tmp_path / 'r8-test.tsv')}, must be "
-        "2cda485b855244b8995a67b81edc691470059225776627d3c45545206f61a1b2; remove it and run this again\n"
+        "2cda485b855244b8995a67b81edc691470059225776627d3c45545206f61a1b2; move it away and run this again\n"
     )
     assert os.listdir(tmp_path) == ["r8-test.tsv"]
 
@@ -150,6 +150,7 @@ def test_an_unknown_name_is_one_line_that_names_those_known(names: list[str], tm
     done = run(*names, "--output", tmp_path / "raw")
     assert done.returncode == 2
     assert "20ng, r8, r52, mnist" in done.stderr and done.stderr.count("\n") == 1
+    assert ("data/README.md says where others are" in done.stderr) == bool(names)
     assert not (tmp_path / "raw").exists()
 
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,24 @@ from tests.data.conftest import idx, picture
 from tests.data.test_convert import convert
 
 RANDOM = np.random.default_rng(4)
+
+
+def png(values: np.ndarray[Any, Any], size: tuple[int, int] | None = None) -> bytes:
+    """A PNG file of 16 bits a value, as its specification says: Pillow writes those of one channel alone.
+
+    Args:
+        values: uint16 [height, width, channels].
+        size: the height and width that the header is to tell.
+    """
+    channels = values.shape[2]
+    height, width = size or values.shape[:2]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    header += bytes([16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0])
+    found = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
+        found += len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+    return found
 
 
 def arrays(lines: bytes) -> list[tuple[str, np.ndarray[Any, Any]]]:
@@ -74,16 +93,49 @@ def test_what_is_left_out_is_counted_and_the_first_is_named(pictures: Path) -> N
     (pictures / "cat" / "5.txt").write_text("a note")
     picture(pictures / "dog" / "2.png", np.zeros((4, 6), np.uint8))  # grey
     picture(pictures / "dog" / "3.png", np.zeros((5, 6, 3), np.uint8))
-    picture(pictures / "dog" / "4.png", np.zeros((4, 6), np.uint16))
+    for name, side in (("4.png", 60_000), ("6.png", 11_000)):  # of the header alone: an error and a warning of Pillow's
+        (pictures / "dog" / name).write_bytes(png(np.zeros((4, 6, 1), np.uint16), (side, side)))
     picture(pictures / "dog" / "5.png", np.full((4, 6, 4), 9, np.uint8))
-    done = convert("p", cwd=pictures.parent)
+    strict = convert("p", cwd=pictures.parent)
+    assert (strict.returncode, strict.stdout) == (3, b"")
+    told = strict.stderr.decode()
+    assert told.startswith("convert: class dog (and 1 more): 4 of 6 left out, more than --max-left-out 0.01; ")
+    assert "images that are not 4x6x3 (2, the first: p/dog/2.png, 4x6x1; --size resizes)" in told
+    assert "damaged or unreadable images (2, the first: p/dog/4.png, Image size (3600000000 pixels) exceeds " in told
+    assert told.count("\n") == 1
+    done = convert("p", "--max-left-out", "0.8", cwd=pictures.parent)
     assert [label for label, _ in arrays(done.stdout)] == ["cat", "cat", "dog", "dog"]
     told = done.stderr.decode()
     assert told.count("\n") == 1 and told.startswith("stdout: 4 images, 2 labels; ")
-    assert "damaged or unreadable images left out (the first: p/cat/3.png, " in told and "): 3;" in told
+    assert "damaged or unreadable images left out (the first: p/cat/3.png, " in told and "): 4;" in told
     assert "; images that are not 4x6x3 left out (the first: p/dog/2.png, 4x6x1; --size resizes): 2;" in told
     assert "; files other than PNG and JPEG left out (the first: p/cat/5.txt): 1;" in told
     assert "transparency left out of images: 1" in told
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_values_of_16_bits_are_scaled_and_rounded(channels: int, tmp_path: Path) -> None:
+    values = RANDOM.integers(0, 1 << 16, (64, 48, channels), np.uint16)
+    values[0] = np.arange(48 * channels).reshape(48, channels) * 257 // 2  # halves, and what is near them
+    (tmp_path / "p" / "a").mkdir(parents=True)
+    (tmp_path / "p" / "a" / "1.png").write_bytes(png(values))
+    done = convert("p", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ((_, found),) = arrays(done.stdout)
+    assert np.array_equal(found, np.rint(values / 257)[..., : 1 if channels < 3 else 3])
+    assert b"images of 16 bits a value scaled to 8 (value / 257, rounded): 1" in done.stderr
+
+
+def test_one_class_with_too_much_left_out_is_an_error_though_it_is_little_of_all(tmp_path: Path) -> None:
+    for number in range(200):
+        picture(tmp_path / "p" / "many" / f"{number}.png", np.zeros((2, 2), np.uint8))
+    picture(tmp_path / "p" / "few" / "1.png", np.zeros((2, 2), np.uint8))
+    (tmp_path / "p" / "few" / "2.png").write_bytes(b"")
+    done = convert("p", "--output", "out.tsv", cwd=tmp_path)
+    assert done.returncode == 3 and not (tmp_path / "out.tsv").exists()
+    assert b"class few: 1 of 2 left out" in done.stderr
+    for most in ("1", "0.5"):
+        assert convert("p", "--max-left-out", most, cwd=tmp_path).stdout.count(b"\n") == 201
 
 
 def test_size_and_grey_are_those_of_pillow(pictures: Path) -> None:
@@ -130,7 +182,7 @@ def test_every_mode_has_one_channel_or_three(mode: str, tmp_path: Path) -> None:
         ("p --size 3", "write height and width as 32x32"),
         ("p --idx-labels labels", "--idx-labels labels: does not go with"),
         ("p --separator space", "--separator space: does not go with"),
-        ("p", "no record found; damaged or unreadable images left out (the first: p/a/1.png, "),
+        ("p --max-left-out 1.0", "no record found; damaged or unreadable images left out (the first: p/a/1.png, "),
     ],
 )
 def test_an_error_is_one_line_and_leaves_nothing(arguments: str, expected: str, tmp_path: Path) -> None:

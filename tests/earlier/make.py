@@ -1,9 +1,16 @@
-"""Made written.tar.gz: outputs, kept steps, models and a checkpoint as version 0.1.0 wrote them, from texts made here.
+"""Makes what `tests/test_earlier.py` reads: files as one version wrote them, which later versions have to load.
 
-It ran in a checkout of commit 3041d1d, the last one with flat folders, whose modules it names; it does not run in this
-one. `tests/test_earlier.py` reads what it wrote, which stays as it is for as long as that version's files are to load.
+written.tar.gz: outputs, kept steps, models and a checkpoint of version 0.1.0, from texts made here. For it this ran in
+a checkout of commit 3041d1d, the last one with flat folders; the functions for it name its modules.
 
     git worktree add /tmp/flat 3041d1d && (here=$PWD/tests/earlier; cd /tmp/flat && python "$here/make.py" "$here")
+
+models.tar.gz: models of manifest version 1 as they are written since then.
+
+    python -m tests.earlier.make --models tests/earlier
+
+An archive stays as it is for as long as its version's files are to load; a version that writes others gets a further
+one.
 """
 
 from __future__ import annotations
@@ -132,10 +139,51 @@ def cut_off() -> None:
     train.train(["train.tsv"], "interrupted", model="linear", settings=Settings(seed=1))
 
 
+def models_of_today() -> None:
+    """Models of each kind of input, bags, ids and pixels, as they are written now, and what they say."""
+    import keras
+    import numpy as np
+
+    import models
+    from mapreduce.output import manifest
+    from mapreduce.tokens.specification import preset
+    from models import train
+    from models.architectures.mlp import mlp
+    from models.architectures.textcnn import textcnn
+    from models.serving.export import export
+    from models.serving.pixel_model import PixelModel
+    from models.serving.text_model import TextModel
+
+    Path("train.tsv").write_bytes(records())
+    train.train(["train.tsv"], "linear")
+    keras.utils.set_random_seed(5)
+    labels, specification = ["cats", "dogs"], preset("keras")
+    tokens = [b"cat", b"dog", b"the", b"a", b"ran"]
+    network = textcnn(5, 2, **NETWORKS["textcnn"])
+    words = TextModel(network, kind="ids", specification=specification, tokens=tokens, labels=labels, scale=3.0)
+    for name, served in (("textcnn", words), ("mlp", PixelModel(mlp((4, 4, 1), 2, hidden=3), labels=labels))):
+        about = manifest.build("model", results={"candidate": {"model": name}})
+        export(served, directory=name, manifest=about)
+    pixels = (np.arange(48) * 5).astype(np.uint8).reshape(3, 4, 4, 1)
+    said = {name: models.load(name)(TEXTS).tolist() for name in ("linear", "textcnn")}
+    said.update(texts=TEXTS, pixels=pixels.tolist(), mlp=models.load("mlp")(pixels).tolist())
+    Path("said.json").write_text(json.dumps(said))
+
+
 def main() -> None:
-    """Writes written.tar.gz into the folder that the first argument names."""
+    """Writes the archive into the folder that the last argument names."""
     if sys.argv[1] == "--cut-off":
         cut_off()
+    if sys.argv[1] == "--models":
+        target = Path(sys.argv[2]).resolve() / "models.tar.gz"
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            models_of_today()
+            with tarfile.open(target, "w:gz") as archive:
+                for name in ("linear", "mlp", "said.json", "textcnn"):
+                    archive.add(name)
+            os.chdir(HERE)
+        return
     sys.path.insert(0, str(HERE))
     target = Path(sys.argv[1]).resolve() / "written.tar.gz"
     with tempfile.TemporaryDirectory() as folder:

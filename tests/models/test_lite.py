@@ -97,10 +97,15 @@ def test_the_others_say_so(one_model: Path, tmp_path: Path, capsys: pytest.Captu
     for name in ("linear", "lstm", "attention", "transformer"):
         folder = tmp_path / name
         folder.mkdir()
+        (folder / "model.keras").touch()
         manifest.write(folder, {**found, "results": {"candidate": {"model": name}}})
         assert lite.main([str(folder), str(tmp_path / "m.tflite")]) == 2
         words = capsys.readouterr().err
         assert words == f"lite: {folder}: {name} is not converted; models of images and textcnn are\n"
+    assert lite.main([str(one_model), str(tmp_path / "m.tflite")]) == 2
+    assert "a network that models.train has not made is not converted" in capsys.readouterr().err
+    assert lite.main([str(one_model.parent), str(tmp_path / "m.tflite")]) == 2
+    assert f"there is model output in {one_model}: give the one that is meant" in capsys.readouterr().err
     assert not (tmp_path / "m.tflite").exists()
 
 

@@ -84,6 +84,7 @@ def test_what_cannot_be_predicted_is_one_line(one_model: Path, tmp_path: Path) -
     for arguments, match in (
         ((tmp_path / "none",), "no such model output"),
         ((tmp_path,), "not a whole"),
+        ((one_model.parent,), f"there is model output in {one_model}: give the one that is meant"),
         ((one_model, tmp_path / "none.txt"), "no such input file"),
     ):
         done = command(*arguments, code=2)

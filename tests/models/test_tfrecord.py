@@ -65,6 +65,7 @@ def test_what_cannot_be_converted_is_one_line(
         assert match in err and err.count("\n") == 1
 
     refused("no such encode output", tmp_path / "none", tmp_path / "out")
+    refused(f"there is encode output in {encoded}: give the one that is meant", encoded.parent, tmp_path / "out")
     refused("holds shard lines already", "--back", encoded, tmp_path / "out")
     assert tfrecord.write(encoded, tmp_path / "out") == 3
     refused("exists", encoded, tmp_path / "out")

@@ -214,6 +214,12 @@ def occupied(folder: Path) -> None:
     (folder / "model" / "thesis.txt").write_text("years of work")
 
 
+def above(folder: Path) -> None:
+    (folder / "model" / "linear").mkdir(parents=True)
+    (folder / "model" / "linear" / "model.keras").touch()
+    manifest.write(folder / "model" / "linear", manifest.build("model"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -222,7 +228,8 @@ def occupied(folder: Path) -> None:
         (plain_text, "tsv"),
         (no_train, "no such input file"),
         (no_test, "no such input file"),
-        (occupied, "not a whole model; remove it or give another --output"),
+        (occupied, "not a whole model; give another --output"),
+        (above, "not a whole model (there is model output in "),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(

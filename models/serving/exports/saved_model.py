@@ -15,4 +15,9 @@ def write(served: Served, folder: Path) -> None:
 
     module = served.module()
     signatures = {"serving_default": getattr(module, served.entry)}
-    tf.saved_model.save(module, str(folder / NAME), signatures=signatures)
+    words, level = tf.get_logger(), tf.get_logger().level
+    words.setLevel("WARNING")  # in a notebook it would tell where the folder is written, which is a temporary place
+    try:
+        tf.saved_model.save(module, str(folder / NAME), signatures=signatures)
+    finally:
+        words.setLevel(level)

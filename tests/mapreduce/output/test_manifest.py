@@ -152,6 +152,43 @@ def test_parts_stay_in_their_folder(name: str, output: Path) -> None:
         manifest.parse(manifest.encode(found), "x")
 
 
+def test_a_folder_too_high_or_too_low_is_said_with_the_one_to_give(tmp_path: Path) -> None:
+    def made(name: str, kind: str) -> Path:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "part-00000").touch()
+        manifest.write(tmp_path / name, manifest.build(kind))
+        return tmp_path / name
+
+    def said(folder: Path, kind: str | None = "model") -> str:
+        with pytest.raises(UserError) as error:
+            manifest.read(folder, kind)
+        return str(error.value)
+
+    (tmp_path / "sets" / "empty").mkdir(parents=True)
+    assert "give another folder" in said(tmp_path / "sets")
+    linear = made("sets/20ng/linear", "model")
+    made("sets/20ng/linear.work/words", "vocabulary")
+    for folder in (tmp_path / "sets" / "20ng", tmp_path / "sets"):
+        assert said(folder).endswith(f"; there is model output in {linear}: give the one that is meant")
+    (linear / "saved_model").mkdir()
+    assert said(linear / "saved_model").endswith(f"; there is model output in {linear}: give the one that is meant")
+    assert said(tmp_path / "sets" / "20ng", "vocabulary").endswith("linear.work/words: give the one that is meant")
+    (tmp_path / "sets" / "20ng" / "torn").mkdir()
+    (tmp_path / "sets" / "20ng" / "torn" / "_manifest.json").write_text("[")
+    (tmp_path / "sets" / "20ng" / "torn" / "_SUCCESS").touch()
+    others = [made(f"sets/20ng/m{number}", "model") for number in range(6)]
+    names = ", ".join(map(str, [linear, *others[:4]]))
+    assert said(tmp_path / "sets" / "20ng").endswith(f" model output in {names} and 2 more: give the one that is meant")
+    assert not any(word in said(tmp_path / "sets") for word in ("remove", "again"))
+
+
+def test_a_model_whose_manifest_names_no_file_is_refused(tmp_path: Path) -> None:
+    manifest.write(tmp_path, manifest.build("model"))
+    (tmp_path / "model.keras").write_bytes(b"anything")
+    with pytest.raises(UserError, match="names no file of the model"):
+        manifest.read(tmp_path, "model")
+
+
 def test_files_in_folders_are_parts(tmp_path: Path) -> None:
     (tmp_path / "saved" / "variables").mkdir(parents=True)
     (tmp_path / "saved" / "variables" / "x").write_bytes(b"weights")

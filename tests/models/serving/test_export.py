@@ -204,10 +204,12 @@ def test_what_cannot_be_loaded_is_refused_before_tensorflow(tmp_path: Path) -> N
 
 def test_a_damaged_saved_model_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "saved_model").mkdir()
+    (tmp_path / "notes").write_bytes(b"not a model")
     manifest.write(tmp_path, {**manifest.build("model"), "model": {"labels": ["a"]}})
-    with pytest.raises(UserError, match="no SavedModel"):
-        models.load(tmp_path)
     (tmp_path / "saved_model" / "saved_model.pb").write_bytes(b"not a model")
+    with pytest.raises(UserError, match="no SavedModel"):  # one that the manifest does not name is none
+        models.load(tmp_path)
+    manifest.write(tmp_path, {**manifest.build("model"), "model": {"labels": ["a"]}})
     with pytest.raises(UserError, match="cannot be loaded") as error:
         models.load(tmp_path)
     assert "\n" not in str(error.value)

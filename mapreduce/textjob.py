@@ -299,7 +299,9 @@ class TextJob(Job):
         kinds = [FORMATS[given]] if given else [one for one in FORMATS.values() if suffix in one.suffixes]
         if suffix in OPENERS and suffix not in ON_CLUSTERS:
             return True
-        return bool(kinds) and all(one.open is not None for one in kinds)
+        if len({one.open is None for one in kinds}) > 1:  # its first bytes tell
+            kinds = [FORMATS[detect(map(Source, self.headers([path])))]]
+        return bool(kinds) and kinds[0].open is not None
 
     def names_tokens(self) -> bool:
         """Whether a flag says that the input is text."""

@@ -135,6 +135,8 @@ def test_a_table_is_the_same_on_a_cluster(runner: str, hadoop: Hadoop, tmp_path:
     hadoop("fs", "-put", *(tmp_path / name for name in names), there)
     for name in names:
         assert run_job("labelcount", "-r", runner, *more, tmp_path / name).stdout == wanted, name
+        if runner == "spark":
+            continue  # it reads the cluster's files where it is told which cluster
         if name == "u.csv":
             done = run_job("labelcount", "-r", runner, *more, f"{there}/{name}", code=2)
             assert b"is UTF-16, which a cluster does not cut into lines" in done.stderr

@@ -118,17 +118,13 @@ class RecordReader:
 
     def read(self, block: bytes) -> list[Record]:
         """The records (label, text) that end in a block; plain text has the label b""."""
-        found = []
-        for _, _, record in self.entries(block):
-            if isinstance(record, tuple):
-                found.append(record)
-        return found
+        return [record for _, _, record in self.entries(block) if isinstance(record, tuple)]
 
     def finish(self) -> None:
         """Counts what has begun and not ended, at the end of the input; it is no record."""
         if self._cut is not None and (lines := self._cut.lines):
-            self._reject(UNCLOSED, self.lines + 1)
-            self.rejected[UNCLOSED] += lines - 1  # whatever it has swallowed
+            self.samples.offer(self.lines + 1, UNCLOSED)
+            self.rejected[UNCLOSED] += lines  # whatever it has swallowed
             self.lines += lines
 
     def entries(self, block: bytes) -> Iterator[tuple[int, bytes, Record | str]]:
@@ -137,37 +133,44 @@ class RecordReader:
         if not self._checked:
             self._check_kind(block)
         if self._cut is not None:
-            cut: Iterable[tuple[bytes, int]] = ((line[:-1], lines) for line, lines in self._cut.records(block))
+            cut: Iterable[tuple[bytes, int]] = self._cut.records(block)
         else:
             whole = block.split(b"\n")
             if not whole[-1]:
                 whole.pop()
             cut = zip(whole, repeat(1))
         parse, rule = self._format.parse, self.rule
+        takes_all = rule.split == "all"
         suspect = self._cut is not None or self._is_suspect(block)
         valid = scan(block)[1]
-        for line, lines in cut:
-            number = self.lines + 1
-            self.lines += lines
-            self.continued += lines - 1
-            try:
-                if suspect:
-                    self._check_line(line)
-                line = line[:-1] if line.endswith(b"\r") else line
-                record = None if self._begins is not False and self._is_header(line) else parse(line)
-            except Rejected as cause:
-                self._reject(str(cause), number)
-                yield number, line, str(cause)
-                continue
-            if record is None:
-                self.headers += 1
-            elif record[1] in rule:
-                self.used += 1
-                if not valid:
-                    self._count_invalid(number, record[1])
-                yield number, line, record
-            else:
-                self.left_out += 1
+        number, used = self.lines, 0
+        try:
+            for line, lines in cut:
+                first, number = number + 1, number + lines
+                try:
+                    if suspect:
+                        self._check_line(line)
+                    line = line[:-1] if line.endswith(b"\r") else line
+                    record = None if self._begins is not False and self._is_header(line) else parse(line)
+                except Rejected as cause:
+                    self.continued += lines - 1
+                    self.rejected[str(cause)] += 1
+                    self.samples.offer(first, str(cause))
+                    yield first, line, str(cause)
+                    continue
+                if lines > 1:
+                    self.continued += lines - 1
+                if record is None:
+                    self.headers += 1
+                elif takes_all or record[1] in rule:
+                    used += 1
+                    if not valid:
+                        self._count_invalid(first, record[1])
+                    yield first, line, record
+                else:
+                    self.left_out += 1
+        finally:
+            self.lines, self.used = number, self.used + used
 
     def columns(self, line: bytes, names: Iterable[str], place: str) -> dict[str, bytes]:
         """Further columns of a record.
@@ -191,10 +194,6 @@ class RecordReader:
             return False
         self._format.take_header(line)
         return True
-
-    def _reject(self, cause: str, number: int) -> None:
-        self.rejected[cause] += 1
-        self.samples.offer(number, cause)
 
     def _count_invalid(self, number: int, text: bytes) -> None:
         if not is_utf8(text):

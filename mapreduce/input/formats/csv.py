@@ -31,7 +31,10 @@ class Table(Format):
         self._delimiter = layout.delimiter or self.usual
         self._quotes = self.quoted if layout.quotes is None else layout.quotes
         self._texts = (layout.columns[0], *layout.joined) if layout.columns else ()
+        self._label_column, self._count = layout.columns[1:] if layout.columns else (-1, 0)
+        self._labelled = layout.labelled
         self._text, self._label = layout.text_field.encode(), layout.label_field.encode()
+        self._is_named = self._label_column >= 0 and layout.header is not False
         self._names: list[str] = []
 
     @property
@@ -73,7 +76,7 @@ class Table(Format):
             for block in pieces(file):
                 found = []
                 for record, lines in records.records(block):
-                    found.append(one_line(record[:-1].removesuffix(b"\r")) + b"\n")
+                    found.append(one_line(record.removesuffix(b"\r")) + b"\n")
                     number += lines
                 yield b"".join(found)
         if swallowed := records.lines:
@@ -158,19 +161,20 @@ class Table(Format):
         """Takes the columns; an empty line is no record, nor is one that is the header."""
         if not line.strip(b" "):
             return None
-        _, label_column, count = self.layout.columns or (0, 0, 0)
-        row = self.row(line)
-        if len(row) != count:
+        row = line.split(self._delimiter) if b'"' not in line else self.row(line)
+        if len(row) != self._count:
             raise Rejected("wrong number of fields")
-        label = row[label_column] if label_column >= 0 else b""
-        texts = [row[column] for column in self._texts]
-        if label_column >= 0 and self.layout.header is not False and self._is_header(row):
+        text = row[self._texts[0]]
+        if len(self._texts) > 1:
+            text = b" ".join([row[column] for column in self._texts])
+        label = row[self._label_column] if self._label_column >= 0 else b""
+        if label == self._label and text == self._text and self._is_named:
             return None  # the header, once a file
-        return checked(label, one_line(b" ".join(texts) if len(texts) > 1 else texts[0]), self.layout.labelled)
+        return checked(label, one_line(text) if b"\n" in text else text, self._labelled)
 
     def is_header(self, line: bytes) -> bool:
         """Whether the names of the columns are in their places."""
-        if self.layout.header is False or not self.layout.columns:
+        if self.layout.header is False or not self.layout.columns or self._text not in line:
             return False
         try:
             row = self.row(line)

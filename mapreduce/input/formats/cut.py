@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from functools import cache
+from itertools import repeat
 
 from mapreduce.input.files import BLOCK, BOM, open_input
 from mapreduce.native import library as native
@@ -62,7 +63,7 @@ class Cut:
 
     Args:
         delimiter: between fields.
-        longest: a longer record comes cut, but not to fewer bytes than one more than this and its line end.
+        longest: a longer record comes cut, to one byte more than this.
 
     Attributes:
         lines: how many lines the record that has not ended yet has had so far.
@@ -75,20 +76,24 @@ class Cut:
         self._size = self.lines = 0
 
     def records(self, block: bytes) -> Iterator[tuple[bytes, int]]:
-        """The records that end in the block, each with its line end, and how many lines it has."""
+        """The records that end in the block, without their line ends, and how many lines each has."""
         start = 0
+        if self._state == BEGINS and not self._size and b'"' not in block:  # then lines are records
+            whole = block.split(b"\n")
+            start = len(block) - len(whole.pop())
+            yield from zip(whole, repeat(1))
         while start < len(block):
             rest = block[start:] if start else block
             found, self._state, done = ends(rest, self._delimiter, self._state)
             begin = 0
             for end in found:
-                record, lines = rest[begin:end], 1
+                record, lines = rest[begin : end - 1], 1
                 if self._size:
                     self._keep(record)
-                    record, lines = b"".join(self._begun), self.lines
+                    record, lines = b"".join(self._begun), self.lines + 1
                     self._begun, self._size, self.lines = [], 0, 0
-                elif b"\n" in record[:-1]:
-                    lines = record.count(b"\n")
+                elif b"\n" in record:
+                    lines = record.count(b"\n") + 1
                 yield record, lines
                 begin = end
             if begin < done:
@@ -97,7 +102,7 @@ class Cut:
 
     def _keep(self, piece: bytes) -> None:
         self.lines += piece.count(b"\n")
-        if (room := self._longest + 2 - self._size) > 0:
+        if (room := self._longest + 1 - self._size) > 0:
             self._begun.append(piece[:room])
         self._size += len(piece)
 

@@ -23,8 +23,10 @@ class JsonLines(Format):
         """Takes the fields; a line break inside the text becomes a space."""
         fields = self._load(line)
         layout = self.layout
-        text, label = self._text(fields), _field(fields, layout.label_field)
-        name = _label(label, layout.labelled)
+        text, label = fields.get(layout.text_field), fields.get(layout.label_field)
+        if not isinstance(text, str):
+            text = self._text(fields)
+        name = label if isinstance(label, str) else _label(_field(fields, layout.label_field), layout.labelled)
         # A lone surrogate, escaped, is no UTF-8.
         if layout.strict and not (is_utf8(_utf8(text)) and is_utf8(_utf8(name))):
             raise Rejected("invalid UTF-8")

@@ -24,7 +24,7 @@ def bag(ids: tf.Tensor | tf.RaggedTensor) -> dict[str, tf.Tensor]:
     import tensorflow as tf
 
     if isinstance(ids, tf.RaggedTensor):
-        rows, values, height = ids.value_rowids(), ids.values, ids.nrows()
+        rows, values, height = owners(ids.row_splits[1:]), ids.values, ids.nrows()
     else:
         places = tf.where(ids != 0)
         rows, values, height = places[:, 0], tf.gather_nd(ids, places), tf.shape(ids, out_type=tf.int64)[0]
@@ -41,3 +41,14 @@ def pad(rows: tf.RaggedTensor) -> tf.Tensor:
 
     longest = tf.maximum(tf.cast(1, rows.row_splits.dtype), rows.bounding_shape(axis=1))
     return rows.to_tensor(shape=tf.stack([rows.nrows(), longest]))
+
+
+def owners(ends: tf.Tensor) -> tf.Tensor:
+    """The row of each value, [values], where rows end before `ends` [rows], ascending; of the dtype of `ends`.
+
+    tf.repeat and RaggedTensor.value_rowids say the same, but may make a table of all rows by the longest one.
+    """
+    import tensorflow as tf
+
+    values = tf.range(tf.reduce_max(tf.concat([[0], ends], 0)), dtype=ends.dtype)
+    return tf.searchsorted(ends, values, side="right", out_type=ends.dtype)

@@ -18,7 +18,7 @@ from mapreduce.output.vocabulary import FIRST, OOV
 from mapreduce.tokens.hashing import KEY
 from mapreduce.tokens.specification import Specification
 from models.layers.bags import bag, pad
-from models.layers.tokenizer import features
+from models.layers.tokenizer import feature_parts, joined
 
 ASSET = "vocabulary.txt"
 
@@ -64,8 +64,9 @@ def encode(
 
     Token i of the vocabulary is i + 2, any other 1, padding 0; with `Buckets` a feature of bucket i is i + 2.
     """
-    found = features(specification, texts)
-    ids = found.with_values(tf.cast(table.lookup(found.values) + FIRST, tf.int32))
+    # Ids are joined, not features: a feature takes six times the memory of its id, and more.
+    parts = feature_parts(specification, texts)
+    ids = joined([part.with_values(tf.cast(table.lookup(part.values) + FIRST, tf.int32)) for part in parts])
     return bag(ids) if kind == "bag" else pad(ids)
 
 
@@ -82,44 +83,37 @@ class TextEncoder(keras.layers.Layer):
     Args:
         specification: a `Specification`, or the data that its `to_json` gives.
         kind: "ids" or "bag".
-        vocabulary: path of a file of tokens, one a line, or a number of buckets that features are hashed to; without
-            it the layer waits for the `.keras` file's own.
+        vocabulary: a number of buckets that features are hashed to. Without it the layer waits for `load_assets`, which
+            is given the `.keras` file's own tokens. A path is refused: who makes a `.keras` file must not name a file
+            of those who load it.
 
     Raises:
-        UserError: kind is neither.
+        UserError: kind is neither, or vocabulary no number.
     """
 
     def __init__(
         self,
         specification: Specification | dict[str, Any],
         kind: str = "ids",
-        vocabulary: str | int | None = None,
+        vocabulary: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"trainable": False, "dtype": "string", "name": "text_encoder", **kwargs})
         if kind not in ("ids", "bag"):
-            raise UserError(f"TextEncoder: kind is ids or bag. Received: {kind!r}")
+            raise UserError(f"TextEncoder: kind is ids or bag. Received: {kind!r:.60}")
+        if vocabulary is not None and type(vocabulary) is not int:
+            raise UserError(
+                f"TextEncoder: vocabulary is a number of buckets, and tokens are an asset. Received: {vocabulary!r:.60}"
+            )
         if isinstance(specification, dict):
             specification = Specification.from_json(specification)
         self.specification, self.kind = specification, kind
         self.supports_jit = False
         self._tokens: bytes | None = None
         self._table: tf.lookup.StaticHashTable | Buckets | None = None
-        self._buckets = vocabulary if isinstance(vocabulary, int) else None
-        if self._buckets is not None:
-            self._table = Buckets(self._buckets)
-        elif vocabulary is not None:
-            self._load(str(vocabulary))
-
-    def _load(self, path: str) -> None:
-        with open(path, "rb") as file:
-            self._tokens = file.read()
-        tokens = self._tokens.split(b"\n")[:-1]
-        # From memory: a `.keras` file is unpacked into a folder that is gone once it is loaded.
-        source = tf.lookup.KeyValueTensorInitializer(
-            tf.constant(tokens, tf.string, [len(tokens)]), tf.range(len(tokens), dtype=tf.int64)
-        )
-        self._table = tf.lookup.StaticHashTable(source, OOV - FIRST)
+        self._buckets = vocabulary
+        if vocabulary is not None:
+            self._table = Buckets(vocabulary)
 
     def call(self, texts: tf.Tensor) -> Any:
         if self._table is None:
@@ -139,9 +133,17 @@ class TextEncoder(keras.layers.Layer):
             file.write(self._tokens or b"")
 
     def load_assets(self, dir_path: str) -> None:
-        """Reads the vocabulary from the `.keras` file."""
-        if self._buckets is None:
-            self._load(os.path.join(dir_path, ASSET))
+        """Reads the vocabulary from the folder of the `.keras` file, or from one where `write_tokens` has put it."""
+        if self._buckets is not None:
+            return
+        with open(os.path.join(dir_path, ASSET), "rb") as file:
+            self._tokens = file.read()
+        tokens = self._tokens.split(b"\n")[:-1]
+        # From memory: a `.keras` file is unpacked into a folder that is gone once it is loaded.
+        source = tf.lookup.KeyValueTensorInitializer(
+            tf.constant(tokens, tf.string, [len(tokens)]), tf.range(len(tokens), dtype=tf.int64)
+        )
+        self._table = tf.lookup.StaticHashTable(source, OOV - FIRST)
 
     def get_config(self) -> dict[str, Any]:
         own = {"specification": self.specification.to_json(), "kind": self.kind, "vocabulary": self._buckets}

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mapreduce.tokens.specification import Specification
 from mapreduce.tokens.tokenizer import CHARACTER_NGRAM, HEAD
+from models.layers.bags import owners
 
 _BYTES = tf.constant([bytes([value]) for value in range(256)]).numpy()
 
@@ -72,6 +73,11 @@ class Tokenizer(keras.layers.Layer):
 
 def features(specification: Specification, texts: tf.Tensor) -> tf.RaggedTensor:
     """The features of texts [n] as a ragged string tensor [n, None], in the specification's order."""
+    return joined(feature_parts(specification, texts))
+
+
+def feature_parts(specification: Specification, texts: tf.Tensor) -> list[tf.RaggedTensor]:
+    """The same by kind of feature, not `joined` yet: each is a ragged string tensor [n, None]."""
     found = words(specification, texts)
     parts = [word_ngrams(found, width) for width in specification.ngrams]
     if specification.character_ngrams:
@@ -81,6 +87,11 @@ def features(specification: Specification, texts: tf.Tensor) -> tf.RaggedTensor:
     if specification.head:
         first = found[:, : specification.head]
         parts.append(first.with_values(tf.strings.join([HEAD, first.values])))
+    return parts
+
+
+def joined(parts: list[tf.RaggedTensor]) -> tf.RaggedTensor:
+    """Row by row, one part after the other."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis=1)
 
 
@@ -116,7 +127,7 @@ def characters(strings: tf.Tensor) -> tf.RaggedTensor:
     """
     sizes = tf.strings.length(strings)
     ends = tf.cumsum(sizes)
-    row_of_byte = tf.repeat(tf.range(tf.size(strings)), sizes)
+    row_of_byte = owners(ends)
     raw = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
     first = tf.range(tf.size(raw)) == tf.gather(ends - sizes, row_of_byte)
     begins = first | (tf.bitwise.bitwise_and(raw, np.uint8(0xC0)) != 0x80)
@@ -157,7 +168,7 @@ def _replace_bytes(table: dict[int, str], texts: tf.Tensor) -> tf.Tensor:
     """Any table, byte by byte."""
     pieces = [table.get(unit, "").encode() if unit in table else bytes([unit]) for unit in range(256)]
     raw = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
-    rows = tf.repeat(tf.range(tf.size(texts)), tf.strings.length(texts))
+    rows = owners(tf.cumsum(tf.strings.length(texts)))
     return tf.strings.unsorted_segment_join(
         tf.gather(tf.constant(pieces), tf.cast(raw, tf.int32)), rows, tf.size(texts)
     )
@@ -176,7 +187,7 @@ def _replace_codepoints(table: dict[int, str], texts: tf.Tensor) -> tf.Tensor:
     at = tf.minimum(tf.searchsorted(units, found), len(units) - 1)
     hit = tf.gather(np.array(units, np.int32), at) == found
     counts = tf.where(hit, tf.gather(sizes, at), 1)
-    source = tf.repeat(tf.range(tf.size(found)), counts)
+    source = owners(tf.cumsum(counts))
     within = tf.range(tf.size(source)) - tf.gather(tf.cumsum(counts, exclusive=True), source)
     position = tf.minimum(tf.gather(tf.gather(starts, at), source) + within, len(written) - 1)
     values = tf.where(tf.gather(hit, source), tf.gather(written, position), tf.gather(found, source))

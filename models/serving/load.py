@@ -61,4 +61,8 @@ def load_keras(directory: str | os.PathLike[str]) -> Any:
     for room in (architectures, layers):
         for module in pkgutil.iter_modules(room.__path__):
             importlib.import_module(f"{room.__name__}.{module.name}")
-    return keras.models.load_model(path)
+    try:
+        return keras.models.load_model(path)
+    except (TypeError, ValueError, OSError) as error:
+        cause = str(error).rsplit("Exception encountered: ", 1)[-1].split("\n")[0][:200]
+        raise UserError(f"{path}: cannot be loaded ({cause}); export the model again") from None

@@ -13,7 +13,7 @@ import numpy as np
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.formats import images
-from models.serving.loaded_texts import BATCH, LoadedModel
+from models.serving.loaded_texts import BATCH, LoadedModel, answer_all, as_list
 
 
 class LoadedImageModel(LoadedModel):
@@ -33,8 +33,8 @@ class LoadedImageModel(LoadedModel):
         """Probabilities, float32 [images, labels].
 
         Args:
-            pictures: uint8 [images, height, width, channels], the last one may be left out where it is 1; or a list
-                of the texts of image records, b"28x28x1:...".
+            pictures: uint8 [images, height, width, channels], an array or a tensor, the last one may be left out where
+                it is 1; or a list of the texts of image records, b"28x28x1:...".
 
         Raises:
             UserError: they are of another dtype or shape.
@@ -42,19 +42,44 @@ class LoadedImageModel(LoadedModel):
         found = [self._serve(batch, "probabilities") for batch in self._batches(pictures)]
         return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *found])
 
+    def answer(self, texts: Any) -> tuple[np.ndarray[Any, Any], dict[int, str]]:
+        """Of the texts of image records: as that of a model of texts."""
+        listed = as_list(texts, "image")
+        result = np.full((len(listed), len(self.labels)), np.nan, np.float32)
+        causes: dict[int, str] = {}
+        decoded: list[tuple[int, bytes]] = []
+        for place, text in enumerate(listed):
+            try:
+                decoded.append((place, self._decode(text)))
+            except Rejected as cause:
+                causes[place] = str(cause)
+        for start in range(0, len(decoded), BATCH):
+            rows = [place for place, _ in decoded[start : start + BATCH]]
+            batch = self._joined([pixels for _, pixels in decoded[start : start + BATCH]])
+            answer_all(lambda some: self._serve(some, "probabilities"), batch, rows, result, causes)
+        return result, dict(sorted(causes.items()))
+
     def _serve(self, batch: np.ndarray[Any, Any], output: str) -> np.ndarray[Any, Any]:
         found: np.ndarray[Any, Any] = self._saved.serve(batch)[output].numpy()
         return found
 
     def _batches(self, pictures: Any) -> Iterator[np.ndarray[Any, Any]]:
+        pictures = _listed(pictures)
         for start in range(0, len(pictures), BATCH):
-            yield self.pixels(pictures[start : start + BATCH])
+            yield self.pixels(pictures[start : start + BATCH], start)
 
-    def pixels(self, pictures: Any) -> np.ndarray[Any, Any]:
-        """Pixels uint8 [images, height, width, channels] of what `__call__` takes."""
+    def pixels(self, pictures: Any, start: int = 0) -> np.ndarray[Any, Any]:
+        """Pixels uint8 [images, height, width, channels] of what `__call__` takes; `start` is the place of the first,
+        for errors."""
+        pictures = _listed(pictures)
         if not isinstance(pictures, np.ndarray):
-            decoded = list(map(self._decode, pictures))
-            return np.frombuffer(b"".join(decoded), np.uint8).reshape(len(decoded), *self.shape)
+            decoded = []
+            for place, text in enumerate(pictures, start):
+                try:
+                    decoded.append(self._decode(text))
+                except Rejected as cause:
+                    raise UserError(f"images[{place}]: {cause}") from None
+            return self._joined(decoded)
         found: np.ndarray[Any, Any] = pictures
         if found.ndim == 3 and self.shape[-1] == 1:
             found = found[..., None]
@@ -63,14 +88,28 @@ class LoadedImageModel(LoadedModel):
             raise UserError(f"the model takes images of {images.write_shape(self.shape)}, uint8. Received: {received}")
         return found
 
-    def _decode(self, text: str | bytes) -> bytes:
+    def _joined(self, decoded: list[bytes]) -> np.ndarray[Any, Any]:
+        return np.frombuffer(b"".join(decoded), np.uint8).reshape(len(decoded), *self.shape)
+
+    def _decode(self, text: Any) -> bytes:
+        wanted = f"the model takes images of {images.write_shape(self.shape)}"
+        if not isinstance(text, (str, bytes)):
+            received = f"{type(text).__name__} in a list"
+            raise Rejected(f"{wanted}, in one array, or a list of records' texts. Received: {received}")
         text = text.encode("utf-8", "replace") if isinstance(text, str) else text
         try:
             self._form.check(text)
         except Rejected as cause:
-            wanted = images.write_shape(self.shape)
-            raise UserError(f"the model takes images of {wanted}: {cause}. Received: {text[:40]!r}") from None
+            raise Rejected(f"{wanted}: {cause}. Received: {text[:40]!r}") from None
         return images.pixels(text)
+
+
+def _listed(pictures: Any) -> Any:
+    """Arrays as they are, tensors as arrays, texts in a list."""
+    pictures = pictures.numpy() if hasattr(pictures, "numpy") else pictures
+    if isinstance(pictures, np.ndarray) and pictures.dtype.kind not in "OSU":
+        return pictures
+    return as_list(pictures, "image")
 
 
 class LoadedAutoencoder(LoadedImageModel):

@@ -5,6 +5,7 @@ So it takes raw strings. `models.serving.export` writes it, `models.load` reads 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,11 @@ class TextModel:
     def keras_model(self) -> keras.Model:
         """From strings [batch] to probabilities [batch, labels]."""
         texts = keras.Input(shape=(), dtype="string", name="texts")
-        x = TextEncoder(self.specification, self.kind, self._lookup, name="text_encoder")(texts)
-        logits = keras.layers.Rescaling(self.scale, name="scale")(self.model(x))
+        buckets = self._lookup if isinstance(self._lookup, int) else None
+        encoder = TextEncoder(self.specification, self.kind, buckets, name="text_encoder")
+        if isinstance(self._lookup, str):
+            encoder.load_assets(os.path.dirname(self._lookup))
+        logits = keras.layers.Rescaling(self.scale, name="scale")(self.model(encoder(texts)))
         return keras.Model(texts, keras.layers.Softmax(name="probabilities")(logits), name="classifier")
 
     def about(self) -> dict[str, Any]:

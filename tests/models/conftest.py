@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,21 @@ tf.config.experimental.enable_tensor_float_32_execution(False)
 LABELS = ["up", "döwn", "left right"]
 WORDS = [b"rise", b"fall", b"west", b"east rise"]
 SPECIFICATION = preset("keras", ngrams=2)
+
+
+@contextmanager
+def memory_for(more: int) -> Iterator[None]:
+    """This process gets so many bytes more than it has, where the system says how many those are."""
+    if sys.platform != "linux":
+        yield
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def core(kind: str, tokens: int, labels: int) -> keras.Model:

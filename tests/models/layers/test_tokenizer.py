@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -12,9 +13,12 @@ import tensorflow as tf
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mapreduce.features.encoding import Encoder
 from mapreduce.tokens.specification import PRESETS, Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer as PlainTokenizer
+from models.layers.encoder import Buckets, encode
 from models.layers.tokenizer import Tokenizer, characters
+from tests.models.conftest import memory_for
 
 HOSTILE = [
     *(c.encode("utf-8", "surrogatepass") for c in "\0\t\n\v\f\r\x1c\x1f \x7f\x85\xa0\u2028\u2029\u3000\u200b\ufeff"),
@@ -163,6 +167,40 @@ def test_a_long_word_is_linear() -> None:
     word = "中".encode() * 100_000
     found = Tokenizer(preset("whitespace", character_ngrams=(5,)))([word])
     assert found.row_lengths().numpy().tolist() == [1 + 100_002 - 4]
+
+
+MANY_WIDTHS = preset("words", ngrams=3, character_ngrams=(3, 4, 5), head=2)
+
+
+def bags_of(texts: list[bytes], more: int) -> dict[str, tf.Tensor]:
+    """Their bags, made in a graph that takes no more memory than that."""
+    function = tf.function(lambda given: encode(MANY_WIDTHS, Buckets(1000), given, "bag"))
+    function(tf.constant([b"x y z"] * len(texts)))
+    with memory_for(more):
+        found: dict[str, tf.Tensor] = function(tf.constant(texts))
+    return found
+
+
+def counts_of(text: bytes) -> Counter[int]:
+    return Counter(Encoder(PlainTokenizer(MANY_WIDTHS), 1000).ids(text))
+
+
+LONG_AND_MANY = b"A" * 50_000 + b" b" * 45_000
+
+
+@pytest.mark.parametrize("text", [LONG_AND_MANY, LONG_AND_MANY[::-1], "中文字 ".encode() * 10_000], ids=range(3))
+def test_memory_is_linear_in_the_bytes(text: bytes) -> None:
+    """Words times the longest of them would be 9 GB."""
+    texts = [text, b"", b"a b c"]
+    found = bags_of(texts, 400 << 20)
+    for ids, counts, text in zip(found["ids"].numpy(), found["counts"].numpy(), texts, strict=True):
+        assert Counter({int(i): int(n) for i, n in zip(ids, counts) if i}) == counts_of(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [b"a" * 5_000_000, b"a " * 1_000_000, "中".encode() * 1_000_000], ids=range(3))
+def test_memory_is_linear_in_the_bytes_of_large_texts(text: bytes) -> None:
+    bags_of([text], 300 * len(text) + (400 << 20))
 
 
 def test_input_of_any_shape() -> None:

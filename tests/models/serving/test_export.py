@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,8 +22,9 @@ from mapreduce.tokens.specification import PRESETS, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.architectures.linear import linear
 from models.layers.encoder import encode, lookup_table, write_tokens
+from models.serving.loaded_texts import LoadedModel
 from tests.conftest import ROOT
-from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts
+from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts, memory_for
 
 HOSTILE = [
     *(
@@ -79,6 +82,121 @@ def test_answers_do_not_depend_on_batch_mates(model_directory: Path) -> None:
     np.testing.assert_allclose(
         model(texts), np.concatenate([model([text]) for text in texts[:5]] + [model(texts[5:])]), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        np.array(["rise", "fall"]),
+        np.array([b"rise", b"fall"]),
+        np.array(["rise", b"fall"], object),
+        tf.constant(["rise", "fall"]),
+        [tf.constant("rise"), np.str_("fall")],
+        ("rise", b"fall"),
+        (word for word in ("rise", "fall")),
+    ],
+    ids=range(7),
+)
+def test_texts_in_arrays_and_tensors(one_model: Path, texts: Any) -> None:
+    assert models.load(one_model).predict(texts) == ["up", "döwn"]
+
+
+def test_what_is_no_list_of_texts_is_one_line(one_model: Path) -> None:
+    model = models.load(one_model)
+    for given, match in (
+        (["ok", None], r"texts\[1\]: a text is str or bytes\. Received: NoneType None"),
+        (["ok", "ok", 1.5], r"texts\[2\]: .* Received: float 1\.5"),
+        ([["ok"]], r"texts\[0\]: .* Received: list \['ok'\]"),
+        (b"rise", "one text is a list of one"),
+        (tf.constant("rise"), "one text is a list of one"),
+        (tf.constant([["a"]]), r"Received: ndarray of shape \(1, 1\)"),
+        (np.zeros(2), r"texts\[0\]: .* Received: float64"),
+        ({"a": "rise"}, "Received: dict"),
+        (None, "Received: NoneType"),
+        (7, "Received: int"),
+        (["a", b"x" * (model.longest + 1)], rf"texts\[1\]: longer than {model.longest} bytes"),
+    ):
+        for ask in (model, model.predict):
+            with pytest.raises(UserError, match=match) as error:
+                ask(given)
+            assert "\n" not in str(error.value)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class FewWords(keras.layers.Layer):
+    """Fails on a batch with a text of five ids or more; of ten, for want of memory."""
+
+    def call(self, ids: Any) -> Any:
+        longest = tf.shape(ids)[1]
+        huge = tf.cond(longest > 9, lambda: tf.reduce_sum(tf.zeros(tf.stack([longest, 1 << 22, 1 << 20]))), lambda: 0.0)
+        few = tf.logical_or(longest < 5, longest > 9)
+        with tf.control_dependencies([huge, tf.debugging.Assert(few, ["too many words"])]):
+            return tf.identity(ids)
+
+
+def few_words(folder: Path) -> LoadedModel:
+    """A model that fails on some texts."""
+    ids = keras.Input((None,), dtype="int32")
+    model = keras.Model(ids, core("ids", len(WORDS), len(LABELS))(FewWords()(ids)))
+    settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": LABELS, "kind": "ids"}
+    export_texts(model, directory=folder, manifest=manifest.build("model"), **settings)
+    return models.load(folder)
+
+
+def test_a_text_that_fails_costs_no_other_one_its_answer(tmp_path: Path) -> None:
+    loaded = few_words(tmp_path / "m")
+    loaded.longest = 1000
+    texts = ["rise", "fall"] * 30
+    texts[7] = texts[50] = "one two three four"  # bigrams have ids, too
+    texts[51] = "x" * 1001
+    found, causes = loaded.answer(texts)
+    why = "the model fails: assertion failed: [too many words]"
+    assert causes == {7: why, 50: why, 51: "longer than 1000 bytes"}
+    assert np.isnan(found[list(causes)]).all()
+    alone = loaded(["rise", "fall"])
+    for place in set(range(60)) - set(causes):
+        np.testing.assert_allclose(found[place], alone[place % 2], atol=1e-6)
+    with pytest.raises(UserError, match=r"texts\[7\]: the model fails"):
+        loaded(texts)
+
+
+@pytest.mark.slow  # TensorFlow waits ten seconds for memory
+def test_a_text_that_memory_is_too_small_for_costs_no_other_one_its_answer(tmp_path: Path) -> None:
+    loaded = few_words(tmp_path / "m")
+    found, causes = loaded.answer(["x " * 10, "fall"])
+    assert causes == {0: "too little memory"}
+    np.testing.assert_allclose(found[1], loaded(["fall"])[0], atol=1e-6)
+
+
+def test_hostile_texts_and_their_neighbours_have_the_answers_that_they_have_alone(tmp_path: Path) -> None:
+    settings = {"tokens": WORDS, "labels": LABELS, "kind": "bag", "manifest": manifest.build("model")}
+    settings["specification"] = preset("words", ngrams=3, character_ngrams=(3, 4, 5))
+    export_texts(core("bag", len(WORDS), len(LABELS)), directory=tmp_path / "m", **settings)
+    loaded = models.load(tmp_path / "m")
+    hostile = [b"A" * 50_000 + b" fall" * 10_000, b"a" * 300_000, b"b " * 100_000, "中文".encode() * 50_000]
+    texts = [b"rise", *hostile, b"west", b"", b"fall"]
+    with memory_for(600 << 20):
+        found = loaded(texts)
+    for row, text in zip(found, texts, strict=True):
+        np.testing.assert_allclose(row, loaded([text])[0], atol=1e-6)
+    assert [loaded.labels[i] for i in found[[0, 1, 5, 7]].argmax(axis=1)] == ["up", "döwn", "left right", "döwn"]
+
+
+def test_a_keras_file_names_no_file_of_those_who_load_it(one_model: Path, tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret.txt", tmp_path / "m"
+    secret.write_bytes(b"a secret\n")
+    folder.mkdir()
+    with zipfile.ZipFile(one_model / "model.keras") as whole, zipfile.ZipFile(folder / "model.keras", "w") as made:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name == "config.json":
+                assert data.count(b'"vocabulary": null') == 1
+                data = data.replace(b'"vocabulary": null', b'"vocabulary": "%b"' % bytes(secret))
+            made.writestr(name, data)
+    manifest.write(folder, manifest.build("model"))
+    with pytest.raises(UserError, match=r"cannot be loaded \(TextEncoder: vocabulary is a number of buckets") as error:
+        models.load_keras(folder)
+    assert "\n" not in str(error.value)
 
 
 def test_saved_model_needs_no_code_of_ours(one_model: Path) -> None:

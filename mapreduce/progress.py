@@ -20,13 +20,13 @@ class Progress:
 
     Args:
         label: what is being done.
-        total: units of work in all.
+        total: units of work in all; None where that is not known.
         unit: its name, "B" for bytes.
         begin: units that an earlier run has done.
         quiet: show nothing.
     """
 
-    def __init__(self, label: str, total: int, *, unit: str = "B", begin: int = 0, quiet: bool = False) -> None:
+    def __init__(self, label: str, total: int | None, *, unit: str = "B", begin: int = 0, quiet: bool = False) -> None:
         self._label, self._total, self._unit, self._quiet = label, total, unit, quiet
         self._done = self._begin = begin
         self._started = self._shown = time.monotonic()
@@ -59,9 +59,11 @@ class Progress:
 
     def _line(self, words: str) -> str:
         rate = (self._done - self._begin) / (self._shown - self._started)
+        pace = f"{rate / 1e6:.1f} MB/s" if self._unit == "B" else f"{rate:.0f} {self._unit}/s"
+        if self._total is None:
+            return ", ".join(filter(None, [f"{self._done} {self._unit}", words, pace]))
         left = (self._total - self._done) / rate if rate else 0.0
         share = 100 * self._done // max(self._total, 1)
-        pace = f"{rate / 1e6:.1f} MB/s" if self._unit == "B" else f"{rate:.0f} {self._unit}/s"
         return ", ".join(filter(None, [f"{share} %", words, pace, f"{left:.0f} s left"]))
 
     def __exit__(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import count_or_share
@@ -22,6 +22,9 @@ from mapreduce.input.formats.dialect import found_out
 from mapreduce.input.formats.format import DELIMITERS, FIELD_FLAGS, READING_FLAGS, TEXTS
 from mapreduce.output import atomic
 
+ROWS = 4096
+"""Rows that are given at once, at most."""
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 SHOWN = 3
 """Rejected lines that are named one by one."""
 
@@ -50,8 +53,7 @@ def flags(options: argparse.Namespace) -> dict[str, str]:
     return {"--" + name.replace("_", "-"): str(value) for name, value in found.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A record that is to be answered.
 
     Attributes:
@@ -66,7 +68,7 @@ class Row:
     line: int
     text: bytes | None
     cause: str = ""
-    columns: Mapping[str, bytes] = field(default_factory=dict)
+    columns: Mapping[str, bytes] = NOTHING
 
 
 class _Input:
@@ -177,7 +179,7 @@ def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -
     """Blocks of what is to be answered, a row for each record in the order of the input; labels are not needed.
 
     Args:
-        columns: further columns that a row is to have.
+        columns: further columns that a row is to have; a row lacks those that its record lacks.
         paths, reading: as in `read`.
 
     Raises:
@@ -188,21 +190,57 @@ def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -
 
 def _rows(given: _Input, columns: Sequence[str]) -> Iterator[list[Row]]:
     told = Told(given)
+    kept_of = _Kept(columns)
     for source, reader, block in given.blocks():
         if not block:
             if given.layout.columns is not None and reader.rejected[UNCLOSED]:
                 yield [Row(source.name, reader.lines, None, UNCLOSED)]
             told.add(source, reader)
             continue
-        found = []
+        found: list[Row] = []
         for number, line, record in reader.entries(block):
+            if len(found) == ROWS:  # a block may hold half a million
+                kept_of.check()
+                yield found
+                found = []
             if isinstance(record, str):
                 found.append(Row(source.name, number, None, record))
             else:
-                kept = reader.columns(line, columns, f"{source.name}, line {number}") if columns else {}
-                found.append(Row(source.name, number, record[1], columns=kept))
+                kept = kept_of(reader, line, f"{source.name}, line {number}") if columns else NOTHING
+                found.append(Row(source.name, number, record[1], "", kept))
+        kept_of.check()
         yield found
     told.end()
+
+
+class _Kept:
+    """Further columns of records. One that a record lacks is left out there, as JSON may do; one that all of the first
+    records lack is a mistake."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._seen: set[str] = set()
+        self._lacking: dict[str, UserError] = {}
+
+    def __call__(self, reader: records.RecordReader, line: bytes, place: str) -> dict[str, bytes]:
+        """The columns of a record."""
+        found: dict[str, bytes] = {}
+        try:
+            found = reader.columns(line, self._columns, place)
+        except UserError:
+            for name in self._columns:
+                try:
+                    found.update(reader.columns(line, [name], place))
+                except UserError as error:
+                    self._lacking.setdefault(name, error)
+        self._seen.update(found)
+        return found
+
+    def check(self) -> None:
+        """Raises UserError where there is no such column."""
+        for name, error in self._lacking.items():
+            if name not in self._seen:
+                raise error
 
 
 class Told:

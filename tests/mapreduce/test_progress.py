@@ -91,3 +91,13 @@ def test_nothing_of_what_is_soon_over(monkeypatch: pytest.MonkeyPatch, capsys: p
     with progress.Progress("count map", 100) as shown:
         shown.update(100)
     assert capsys.readouterr() == ("", "")
+
+
+def test_work_whose_size_is_not_known(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    with progress.Progress("predict", None, unit="records") as shown:
+        shown.update(20)
+        shown.update(5)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("predict: 20 records, ") and first.endswith(" records/s")
+    assert second.startswith("predict: 25 records, ")

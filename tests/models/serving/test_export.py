@@ -22,7 +22,7 @@ from mapreduce.tokens.specification import PRESETS, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.architectures.linear import linear
 from models.layers.encoder import encode, lookup_table, write_tokens
-from models.serving.loaded_texts import LoadedModel
+from models.serving.loaded_texts import BATCH_BYTES, BATCH_NUMBERS, LoadedModel
 from tests.conftest import ROOT
 from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts, memory_for
 
@@ -120,6 +120,28 @@ def test_what_is_no_list_of_texts_is_one_line(one_model: Path) -> None:
             with pytest.raises(UserError, match=match) as error:
                 ask(given)
             assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("labels", [3, 1000])
+def test_batches_are_bounded_by_bytes_and_labels(labels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"tokens": WORDS, "labels": [str(n) for n in range(labels)], "manifest": manifest.build("model")}
+    core_model = core("bag", len(WORDS), labels)
+    export_texts(core_model, kind="bag", specification=SPECIFICATION, directory=tmp_path / "m", **settings)
+    model, asked = models.load(tmp_path / "m"), []
+    ask = model._classify
+
+    def watched(texts: list[bytes]) -> Any:
+        asked.append(texts)
+        return ask(texts)
+
+    monkeypatch.setattr(model, "_classify", watched)
+    texts = [b"fall" + b" x" * (7 * n) for n in range(500)]
+    assert set(model.predict(texts)) == {"1"}
+    assert sorted(text for batch in asked for text in batch) == sorted(texts)
+    for batch in asked:
+        size = len(batch) * max(map(len, batch))
+        assert len(batch) == 1 or (size <= BATCH_BYTES and size * labels <= BATCH_NUMBERS)
+    assert max(map(len, asked)) > 10
 
 
 @keras.saving.register_keras_serializable(package="tests")

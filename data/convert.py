@@ -1,8 +1,8 @@
 """Turn collections of labelled text or images into record lines: `label TAB text`, UTF-8, one document a line.
 
 Read here: a folder per class with a file per document or image, one file per class with a document per line, lines
-that begin with their label, Orange's .tab files, and IDX files of images. Not read here: CSV, JSON lines, fastText and
-TSV, which the jobs read as they are. Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
+that begin with their label, Orange's .tab files, IDX files of images, and the tables that the jobs read as they are
+(CSV, JSON, Parquet and their like). Nothing is tokenised, folded or shuffled: the text stays as it is, except that a
 line break or a tab inside a document becomes one space, since neither can stand inside a record line. What is
 changed or left out is counted on stderr, and more than 1 % of a class that is left out is an error. The output is
 written whole or not at all.
@@ -28,6 +28,7 @@ from data.readers import (
     per_line_pairs,
     read_bytes,
     read_file,
+    record_pairs,
     refuse_other_kinds,
     separated_pairs,
     tab_pairs,
@@ -36,6 +37,10 @@ from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.flag_values import count_or_share
+from mapreduce.input.files import Source
+from mapreduce.input.formats import detect
+from mapreduce.input.formats.images import Images
+from mapreduce.input.formats.text import Text
 from mapreduce.output import atomic
 from mapreduce.paths import written_here
 
@@ -100,8 +105,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--squeeze", action="store_true", help="each run of white space becomes a space, none at the ends"
     )
-    made.add_argument("--text-field", default="", help="the text column of a .tab file")
-    made.add_argument("--label-field", default="", help="the label column of a .tab file")
+    made.add_argument("--text-field", default="", help="the text column of a table or .tab file")
+    made.add_argument("--label-field", default="", help="the label column of a table or .tab file")
     made.add_argument("--idx-labels", type=Path, metavar="FILE", help="the labels of an IDX file of images")
     made.add_argument("--size", type=height_and_width, metavar="HxW", help="resize PNG and JPEG files: 32x32")
     made.add_argument("--grey", action="store_true", help="make one channel of the colours of PNG and JPEG files")
@@ -139,14 +144,15 @@ def pairs(options: argparse.Namespace, counts: Counts) -> Iterator[Pair]:
     kind = "lines" if options.per_line else "folder" if options.input.is_dir() else options.input.suffix
     kind = "IDX" if options.idx_labels and kind not in ("lines", "folder") else kind
     pictures = kind == "folder" and are_pictures(options.input)
+    table = kind not in ("lines", "folder", "IDX", ".tab") and not options.separator and is_table(options.input)
     for flag, value, fits in (
         ("--labels", options.labels, kind == "folder"),
         ("--idx-labels", options.idx_labels, kind == "IDX"),
         ("--size", options.size, pictures),
         ("--grey", options.grey, pictures),
         ("--separator", options.separator, kind not in ("lines", "folder", "IDX")),
-        ("--text-field", options.text_field, kind == ".tab" and not options.separator),
-        ("--label-field", options.label_field, kind == ".tab" and not options.separator),
+        ("--text-field", options.text_field, table or (kind == ".tab" and not options.separator)),
+        ("--label-field", options.label_field, table or (kind == ".tab" and not options.separator)),
     ):
         if value and not fits:
             raise UserError(f"{flag} {value}: does not go with this input; see --help")
@@ -168,11 +174,20 @@ def pairs(options: argparse.Namespace, counts: Counts) -> Iterator[Pair]:
     if path.suffix == ".tab":
         text = read_file(path, options.encoding, counts)
         return tab_pairs(text, str(path), counts, options.text_field, options.label_field)
+    if table:
+        fields = {"text_field": options.text_field, "label_field": options.label_field}
+        encoding = {} if options.encoding == "utf-8" else {"encoding": options.encoding}
+        return record_pairs(path, {**{k: v for k, v in fields.items() if v}, **encoding}, counts)
     refuse_other_kinds(read_bytes(path), path)
     raise UserError(
-        f"{path}: neither a folder nor a .tab file; for lines of label and text give --separator, "
+        f"{path}: neither a folder nor a .tab file nor a table; for lines of label and text give --separator, "
         "for an IDX file --idx-labels"
     )
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is of a format of records that the jobs read, by its name."""
+    return detect([Source(str(path))]) not in (Text.name, Images.name)
 
 
 def relabelled(found: Iterable[Pair], options: argparse.Namespace, counts: Counts) -> Iterator[Pair]:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import exceeds
-from mapreduce.input import first_bytes
+from mapreduce.input import first_bytes, rejections
+from mapreduce.input.formats.csv import UNCLOSED
+from mapreduce.input.reading import Input
 
 Pair = tuple[str, str]
 
@@ -187,6 +189,27 @@ def per_line_pairs(files: Sequence[str], encoding: str, counts: Counts) -> Itera
                 counts["blank lines left out"] += 1
         if not found:
             raise UserError(f"{name}: an empty class, no document for label {label}; give a file with lines")
+
+
+def record_pairs(path: Path, options: dict[str, str], counts: Counts) -> Iterator[Pair]:
+    """(label, text) of every record of a file that the jobs read as well: CSV, TSV, JSON, Parquet and their like.
+
+    Args:
+        options: as `mapreduce.input.reading.Input` takes them.
+
+    Raises:
+        UserError: it is not of its format, or lacks a column.
+        RecordError: a quote is never closed.
+    """
+    given = Input([str(path)], True, **options)  # type: ignore[arg-type]
+    for source, reader, block in given.blocks():
+        for number, _, record in reader.entries(block):
+            if isinstance(record, str):
+                counts.leave_out("", f"records with {record}", f"{source.name}, line {number}")
+            else:
+                yield tuple(field.decode("utf-8", "replace") for field in record)  # type: ignore[misc]
+        if not block and (swallowed := reader.rejected[UNCLOSED]):
+            raise rejections.unclosed(f"{source.name}: {UNCLOSED} swallows the last {swallowed} lines")
 
 
 def separated_pairs(path: Path, separator: str, encoding: str, counts: Counts) -> Iterator[Pair]:

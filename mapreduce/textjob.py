@@ -27,7 +27,7 @@ from mapreduce.input.formats.format import (
     IMAGES,
     READING_FLAGS,
     TEXTS,
-    delimiter_name,
+    settled,
 )
 from mapreduce.job import Job
 from mapreduce.output.manifest import RECORDS, REJECTED, Counters
@@ -62,12 +62,12 @@ class TextJob(Job):
 
     def configure_args(self) -> None:
         super().configure_args()
-        add, settled = self.add_passthru_arg, self.add_driver_arg
-        settled("--format", choices=FORMATS, help="input format; default: by suffix, else text")
+        add, driver = self.add_passthru_arg, self.add_driver_arg
+        driver("--format", choices=FORMATS, help="input format; default: by suffix, else text")
         for option, about in {**FIELD_FLAGS, **READING_FLAGS}.items():
-            settled(option, **about)
-        settled("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
-        settled("--columns", help="columns of a table: text,label,count, from 0; default: read from its header")
+            driver(option, **about)
+        driver("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
+        driver("--columns", help="columns of a table: text,label,count, from 0; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         add("--salt", default="", help="another salt draws another validation split")
@@ -78,7 +78,7 @@ class TextJob(Job):
         self.arg_parser.add_argument(
             "--max-rejected", type=count_or_share, default=0.01, help="fail at more: 100, or a share (default: 0.01)"
         )
-        settled("--specification", file=True, help="in place of a preset: a JSON file, or an output's manifest")
+        driver("--specification", file=True, help="in place of a preset: a JSON file, or an output's manifest")
         for flag in FLAGS:
             add(flag.option, **flag.arguments)
 
@@ -255,13 +255,8 @@ class TextJob(Job):
         refuse_unreadable(format, (Source(path, encoding=given.encoding) for path in self._here(named)))
         layout = format.settle(given, self._sources(named))
         self._given = self._given or {name: getattr(options, name) for name in _SETTLED}
-        if layout.columns is not None:
-            texts = "+".join(map(str, (layout.columns[0], *layout.joined)))
-            options.columns = f"{texts},{layout.columns[1]},{layout.columns[2]}"
-        options.shape = layout.shape
-        options.text_field, options.label_field = layout.text_field, layout.label_field
-        options.delimiter = layout.delimiter and delimiter_name(layout.delimiter)
-        options.header, options.quotes = map(_yes_or_no, (layout.header, layout.quotes))
+        for name, value in settled(layout).items():
+            setattr(options, name, value)
         if (said := found_out(given, layout, format)) and not options.quiet:
             print(f"{self.KIND}: {said}", file=sys.stderr)
 
@@ -335,7 +330,3 @@ def _place() -> tuple[str, int] | None:
 
 _OF_TABLES = ("delimiter", "header", "quotes", "encoding")
 _SETTLED = ("text_field", "label_field", *_OF_TABLES)
-
-
-def _yes_or_no(value: bool | None) -> str | None:
-    return None if value is None else "yes" if value else "no"

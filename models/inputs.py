@@ -1,32 +1,27 @@
 """Records for the commands: files or standard input to blocks of (label, text), or to rows that are to be answered.
 
-Formats are `mapreduce.input.formats`' and files are opened by `mapreduce.input.files`; this module only joins the two.
-What a model is fitted on is not read here: the jobs read it.
+Files are read by `mapreduce.input.reading`; here are the flags that say how, and what a command makes of it. What a
+model is fitted on is not read here: the jobs read it.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from mapreduce.errors import RecordError, UserError
+from mapreduce.errors import UserError
 from mapreduce.flag_values import count_or_share
-from mapreduce.input import records, rejections
-from mapreduce.input.files import Source, blocks, expand, keep, pieces
-from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
+from mapreduce.input import records
+from mapreduce.input.formats import FORMATS
 from mapreduce.input.formats.csv import UNCLOSED
-from mapreduce.input.formats.dialect import found_out
-from mapreduce.input.formats.format import DELIMITERS, FIELD_FLAGS, READING_FLAGS, TEXTS
-from mapreduce.output import atomic
+from mapreduce.input.formats.format import FIELD_FLAGS, READING_FLAGS, TEXTS
+from mapreduce.input.reading import Input, Told
 
 ROWS = 4096
 """Rows that are given at once, at most."""
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
-SHOWN = 3
-"""Rejected lines that are named one by one."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
@@ -34,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--format", choices=FORMATS, help=f"format of the input (default: {default})")
     for flag, about in {**FIELD_FLAGS, **READING_FLAGS}.items():
         parser.add_argument(flag, **about)
-    parser.add_argument(
-        "--max-rejected", type=count_or_share, default=None, help="fail at more: 100, or a share (default: 0.01)"
-    )
+    parser.add_argument("--max-rejected", type=count_or_share, default=None, help="fail at more: 100, or a share")
 
 
 _NAMES = ("format", *(flag[2:].replace("-", "_") for flag in (*FIELD_FLAGS, *READING_FLAGS)), "max_rejected")
@@ -71,68 +64,6 @@ class Row(NamedTuple):
     columns: Mapping[str, bytes] = NOTHING
 
 
-class _Input:
-    """Files or standard input that are found and looked into at once, and read when asked for.
-
-    Args:
-        labelled: whether records have to have a label and a text.
-        keeps_all: whether columns beside these are asked for.
-    """
-
-    def __init__(
-        self,
-        paths: Sequence[str],
-        labelled: bool,
-        keeps_all: bool = False,
-        *,
-        format: str | None = None,
-        text_field: str = "text",
-        label_field: str = "label",
-        delimiter: str | None = None,
-        header: str | None = None,
-        quotes: str | None = None,
-        encoding: str | None = None,
-        max_rejected: float | None = None,
-    ) -> None:
-        files = [file for path in paths for file in ([path] if path == "-" else expand([path]))]
-        if format is not None and FORMATS[format].open is not None:
-            files = keep(files, sys.stdin.buffer, atomic.scratch)
-        # The first file stays open after the look at its first bytes: it may be a pipe.
-        self.sources = [Source(file, keep=number == 0, encoding=encoding) for number, file in enumerate(files)]
-        name = format or detect(source for source in self.sources if source.path != "-")
-        self.kind: type[Format] = FORMATS[name]
-        self.max_rejected = max_rejected
-        layout = Layout(
-            text_field,
-            label_field,
-            delimiter=delimiter and DELIMITERS.get(delimiter, delimiter.encode()),  # type: ignore[arg-type]
-            header=header and header == "yes",  # type: ignore[arg-type]
-            quotes=quotes and quotes == "yes",  # type: ignore[arg-type]
-            encoding=encoding,
-            labelled=labelled,
-            keeps_all=keeps_all,
-        )
-        refuse_unreadable(self.kind, self.sources)
-        self.layout = self.kind.settle(layout, self.sources)
-        if said := found_out(layout, self.layout, self.kind):
-            print(said, file=sys.stderr)
-
-    def blocks(self) -> Iterator[tuple[Source, records.RecordReader, bytes]]:
-        """Blocks of each file, with a reader of its own, and an empty one at its end."""
-        for source in self.sources:
-            reader = records.RecordReader(self.kind.name, layout=self.layout, keep=SHOWN, begins=True)
-            format = self.kind(self.layout)
-            if self.kind.open is not None:
-                with format.open_file(source.path) as stream:
-                    found = pieces(stream) if format.cuts else blocks(stream, records.MAX_LINE + 1)
-                    yield from ((source, reader, block) for block in found)
-            else:
-                found = source.blocks(records.MAX_LINE + 1, cut=format.cuts is None)
-                yield from ((source, reader, block) for block in found)
-            reader.finish()
-            yield source, reader, b""
-
-
 def labelled(paths: Sequence[str], **reading: Any) -> list[tuple[bytes, bytes]]:
     """All records (label, text) of labelled input, which is read as `read` does.
 
@@ -162,10 +93,10 @@ def read(paths: Sequence[str], **reading: Any) -> Iterator[list[tuple[bytes, byt
     Raises:
         UserError: a file is missing or damaged, or too many lines are no records.
     """
-    return _records(_Input(paths, True, **reading))
+    return _records(Input(paths, True, **reading))
 
 
-def _records(given: _Input) -> Iterator[list[tuple[bytes, bytes]]]:
+def _records(given: Input) -> Iterator[list[tuple[bytes, bytes]]]:
     told = Told(given)
     for source, reader, block in given.blocks():
         if block:
@@ -185,10 +116,10 @@ def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -
     Raises:
         UserError: as in `read`; or there is no such column.
     """
-    return _rows(_Input(paths, False, bool(columns), **reading), columns)
+    return _rows(Input(paths, False, bool(columns), **reading), columns)
 
 
-def _rows(given: _Input, columns: Sequence[str]) -> Iterator[list[Row]]:
+def _rows(given: Input, columns: Sequence[str]) -> Iterator[list[Row]]:
     told = Told(given)
     kept_of = _Kept(columns)
     for source, reader, block in given.blocks():
@@ -241,49 +172,3 @@ class _Kept:
         for name, error in self._lacking.items():
             if name not in self._seen:
                 raise error
-
-
-class Told:
-    """What is said at the end of lines that were rejected, or are not UTF-8."""
-
-    def __init__(self, given: _Input) -> None:
-        self._given = given
-        self._total = records.RecordReader(given.kind.name, layout=given.layout)
-        self._first = self._invalid = ""
-
-    def add(self, source: Source, reader: records.RecordReader) -> None:
-        """Adds up what a reader has counted of a file."""
-        total = self._total
-        total.lines += reader.lines
-        total.headers += reader.headers
-        total.continued += reader.continued
-        total.used += reader.used
-        total.invalid_utf8 += reader.invalid_utf8
-        total.rejected.update(reader.rejected)
-        if reader.samples and not self._first:
-            places = ", ".join(str(number) for number, _ in reader.samples)
-            self._first = f"; the first: {source.name}, line{'s' * (len(reader.samples) > 1)} {places}"
-        if reader.samples.invalid and not self._invalid:
-            self._invalid = f"; the first: {source.name}, line {reader.samples.invalid[0][0]}"
-
-    def end(self) -> None:
-        """Says it.
-
-        Raises:
-            RecordError: too much was rejected.
-        """
-        total = self._total
-        if total.invalid_utf8:
-            said = rejections.invalid(total.invalid_utf8, {"used": total.used})
-            print(said + self._invalid, file=sys.stderr)
-        if not total.rejected:
-            return
-        line = total.explain() + self._first
-        if total.rejected[UNCLOSED]:
-            raise rejections.unclosed(line)
-        most = self._given.max_rejected
-        rejected = sum(total.rejected.values())
-        if most is not None and rejected > (most * total.records if isinstance(most, float) else most):
-            raise RecordError(f"{line}; more than --max-rejected {most}")
-        total.check()
-        print(line, file=sys.stderr)

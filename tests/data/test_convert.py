@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from tests.conftest import ROOT
@@ -243,3 +244,25 @@ def test_the_commands_that_help_shows_run_as_they_stand(tmp_path: Path) -> None:
         "trec.tsv": "NUM\tHow far ?\n",
         "mr.tsv": "neg\ttext\npos\ttext\n",
     }
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".jsonl"])
+def test_tables_are_read_as_the_jobs_read_them(suffix: str, tmp_path: Path) -> None:
+    rows = [('a, good\r\n"film"', "pos"), ("bad\tone", "neg")] * 2
+    frame, path = pandas.DataFrame(rows, columns=["Review", "Stars"]), tmp_path / f"x{suffix}"
+    {
+        ".csv": lambda: frame.to_csv(path, index=False, sep=";", encoding="utf-16"),
+        ".parquet": lambda: frame.to_parquet(path),
+        ".json": lambda: frame.to_json(path, orient="records"),
+        ".jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+    }[suffix]()
+    named = ("--text-field", "Review", "--label-field", "Stars")
+    done = convert(path, *named, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b'pos\ta, good "film"\nneg\tbad one\n' * 2
+
+
+def test_a_quote_that_is_never_closed_leaves_nothing_written(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('label,text\na,b\nc,"d\ne,f\n')
+    done = convert("x.csv", "--max-left-out", "100", cwd=tmp_path)
+    assert done.returncode == 3 and not done.stdout and b"never closed swallows the last 2 lines" in done.stderr

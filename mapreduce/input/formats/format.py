@@ -84,6 +84,23 @@ class Layout:
         return (self.text_field, self.label_field) != ("text", "label")
 
 
+def settled(layout: Layout) -> dict[str, str | None]:
+    """What was settled of a layout, by the names of the flags that say it."""
+    columns = None
+    if layout.columns is not None:
+        columns = f"{'+'.join(map(str, (layout.columns[0], *layout.joined)))},{layout.columns[1]},{layout.columns[2]}"
+    said = {True: "yes", False: "no", None: None}
+    return {
+        "columns": columns,
+        "shape": layout.shape,
+        "text_field": layout.text_field,
+        "label_field": layout.label_field,
+        "delimiter": delimiter_name(layout.delimiter) if layout.delimiter else None,
+        "header": said[layout.header],
+        "quotes": said[layout.quotes],
+    }
+
+
 class Format:
     """A format of records.
 

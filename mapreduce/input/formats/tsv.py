@@ -42,7 +42,8 @@ class Tsv(Table):
             return layout
         if len(first.first()) >= BLOCK and not layout.names_fields and not layout.header:
             return replace(layout, header=False)
-        row = cls._first_row(first, replace(layout, quotes=True if layout.quotes is None else layout.quotes))
+        fields = first.first().split(layout.delimiter or TAB)
+        row = [field.strip(b'"').decode("utf-8", "surrogateescape") for field in fields]  # a header's, if it is one
         header = dialect.has_header(row, layout) if layout.header is None else layout.header
         if not header and not layout.names_fields and layout.delimiter == TAB and layout.quotes is not True:
             return replace(layout, header=False)

@@ -195,6 +195,8 @@ def test_columns_are_found_whatever_their_case_and_others_are_proposed(tmp_path:
     ("data", "flags", "columns", "header"),
     [
         (b"pos\ta good film\n", {}, None, False),
+        (b'pos\t"A good" film\nneg\t"\n', {}, None, False),
+        (b'"label"\t"text"\npos\ta\n', {}, (1, 0, 2), True),
         (b"label\ttext\npos\ta\n", {}, (1, 0, 2), True),
         (
             b"Sentence\tid\tSentiment\na\t1\tpos\n",

@@ -182,6 +182,17 @@ def test_a_text_that_fails_costs_no_other_one_its_answer(tmp_path: Path) -> None
         loaded(texts)
 
 
+def test_an_answer_that_is_no_number_is_none(tmp_path: Path) -> None:
+    model = core("ids", len(WORDS), len(LABELS))
+    (weights,) = model.get_layer("embedding").get_weights()
+    weights[2 + WORDS.index(b"west")] = np.nan
+    model.get_layer("embedding").set_weights([weights])
+    settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": LABELS, "kind": "ids"}
+    export_texts(model, directory=tmp_path / "m", manifest=manifest.build("model"), **settings)
+    found, causes = models.load(tmp_path / "m").answer(["rise", "to the west", "fall"])
+    assert causes == {1: "the model gives no number"} and found[[0, 2]].argmax(axis=1).tolist() == [0, 1]
+
+
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory
 def test_a_text_that_memory_is_too_small_for_costs_no_other_one_its_answer(tmp_path: Path) -> None:
     loaded = few_words(tmp_path / "m")

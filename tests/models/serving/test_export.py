@@ -208,7 +208,7 @@ def test_hostile_texts_and_their_neighbours_have_the_answers_that_they_have_alon
     loaded = models.load(tmp_path / "m")
     hostile = [b"A" * 50_000 + b" fall" * 10_000, b"a" * 300_000, b"b " * 100_000, "中文".encode() * 50_000]
     texts = [b"rise", *hostile, b"west", b"", b"fall"]
-    with memory_for(600 << 20):
+    with memory_for(1 << 30):
         found = loaded(texts)
     for row, text in zip(found, texts, strict=True):
         np.testing.assert_allclose(row, loaded([text])[0], atol=1e-6)

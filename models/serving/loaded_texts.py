@@ -16,6 +16,7 @@ from mapreduce.errors import UserError
 from mapreduce.input.records import MAX_LINE
 from mapreduce.local import machine
 from mapreduce.output import manifest
+from mapreduce.tokens.specification import Specification
 from models.quiet import import_tensorflow
 from models.serving.exports import saved_model
 
@@ -25,8 +26,8 @@ BATCH_BYTES = 1 << 18
 BATCH_NUMBERS = 1 << 24
 """The same times the number of labels: the linear model has a number for each feature and label, and a byte of text
 has a few features at most."""
-PER_BYTE = 200
-"""Bytes of memory that a byte of text takes in the graph, with three widths of n-grams of each kind."""
+PER_BYTE = 50
+"""Bytes of memory that a byte of text takes in the graph, at most, for each width of n-grams, and once more."""
 _FRAME = ("Graph execution error", "Detected at ", "<stack traces")
 
 
@@ -42,7 +43,6 @@ class LoadedModel:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.manifest = manifest.read(directory, "model")
-        self.longest = min(MAX_LINE, machine.memory() // 2 // PER_BYTE)
         path = os.path.join(directory, saved_model.NAME)
         if f"{saved_model.NAME}/saved_model.pb" not in manifest.part_names(self.manifest):
             raise UserError(f"{path}: no SavedModel; export the model again")
@@ -50,6 +50,11 @@ class LoadedModel:
             self.labels: list[str] = self.manifest["model"]["labels"]
         except (KeyError, TypeError):
             raise UserError(f"{directory}: its manifest names no labels; export the model again") from None
+        widths = 1
+        if (given := self.manifest.get("specification")) is not None:
+            specification = Specification.from_json(given)
+            widths = len(specification.ngrams) + len(specification.character_ngrams)
+        self.longest = min(MAX_LINE, machine.memory() // 2 // (PER_BYTE * (1 + widths)))
         import_tensorflow()
         import tensorflow as tf
 
@@ -169,7 +174,9 @@ def answer_all(
     import tensorflow as tf
 
     try:
-        result[rows] = ask(batch)
+        result[rows] = found = ask(batch)
+        empty = np.flatnonzero(np.isnan(found).any(axis=1)).tolist()
+        causes.update((rows[place], "the model gives no number") for place in empty)
     except tf.errors.OpError as error:
         if len(rows) == 1:
             memory = isinstance(error, tf.errors.ResourceExhaustedError)

@@ -182,6 +182,17 @@ def test_a_text_that_fails_costs_no_other_one_its_answer(tmp_path: Path) -> None
         loaded(texts)
 
 
+def test_an_answer_that_is_no_number_is_none(tmp_path: Path) -> None:
+    model = core("ids", len(WORDS), len(LABELS))
+    (weights,) = model.get_layer("embedding").get_weights()
+    weights[2 + WORDS.index(b"west")] = np.nan
+    model.get_layer("embedding").set_weights([weights])
+    settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": LABELS, "kind": "ids"}
+    export_texts(model, directory=tmp_path / "m", manifest=manifest.build("model"), **settings)
+    found, causes = models.load(tmp_path / "m").answer(["rise", "to the west", "fall"])
+    assert causes == {1: "the model gives no number"} and found[[0, 2]].argmax(axis=1).tolist() == [0, 1]
+
+
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory
 def test_a_text_that_memory_is_too_small_for_costs_no_other_one_its_answer(tmp_path: Path) -> None:
     loaded = few_words(tmp_path / "m")
@@ -197,7 +208,7 @@ def test_hostile_texts_and_their_neighbours_have_the_answers_that_they_have_alon
     loaded = models.load(tmp_path / "m")
     hostile = [b"A" * 50_000 + b" fall" * 10_000, b"a" * 300_000, b"b " * 100_000, "中文".encode() * 50_000]
     texts = [b"rise", *hostile, b"west", b"", b"fall"]
-    with memory_for(600 << 20):
+    with memory_for(1 << 30):
         found = loaded(texts)
     for row, text in zip(found, texts, strict=True):
         np.testing.assert_allclose(row, loaded([text])[0], atol=1e-6)

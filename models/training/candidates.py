@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.tokens.specification import Specification, preset
+from mapreduce.tokens.specification import Specification, character_table, override, preset
 
 FEATURES = 500_000
 """The most features a model has: more make it slow to load and hardly better."""
@@ -103,6 +103,33 @@ def _linear() -> list[TextCandidate]:
             ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1, longest=100.0
         ),
     ]
+
+
+def without_spaces(found: list[TextCandidate], chinese: bool) -> list[TextCandidate]:
+    """The candidates for texts that are written without spaces between words.
+
+    Ideographs are the tokens, or in other scripts all characters; runs of them stand for words, so pairs weigh as much as
+    single ones, and there is no head.
+
+    Args:
+        found: those for texts with spaces.
+        chinese: whether all but the ideographs stands between spaces.
+    """
+    if chinese:
+        tokens, widest = preset("cjk", punctuation="keep"), 3
+    else:  # runs of characters within what stands between spaces
+        table = character_table("codepoint", punctuation="keep")
+        tokens, widest = Specification(level="codepoint", table=table, split="character"), 4
+    changed = []
+    for one in found:
+        if one.weights is None:  # a network reads single tokens
+            changed.append(replace(one, specification=tokens, longest=None))
+        elif one.shares == (1.0, 0.1, 0.1, 1.0) or one.longest is not None:
+            continue  # they differ from others in what there is not here
+        else:
+            runs = override(tokens, ngrams=widest)
+            changed.append(replace(one, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1))
+    return changed
 
 
 def _words(model: str) -> TextCandidate:

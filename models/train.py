@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,17 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
-from mapreduce.flag_values import whole
+from mapreduce.flag_values import number, whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
 from mapreduce.paths import is_remote, written_here
 from mapreduce.runners import RUNNERS
+from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
-from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
-from models.training.settings import DEFAULT, Settings
+from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, Candidate, candidates, image_candidate
+from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
 
 
@@ -58,15 +60,19 @@ def train(
     from models.training import plots, train_images, train_texts
 
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
-    settings.check()
     folder = Path(output)
-    stages = Stages(paths, work_folder(output), runner=runner, reading=reading)
-    of_images = model in IMAGE_MODELS
-    tried = [image_candidate(model)] if of_images else candidates(model)
+    stages = Stages(
+        paths,
+        work_folder(output),
+        runner=runner,
+        reading=reading,
+        validation=settings.validation,
+    )
+    tried = check_settings(model, settings)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]
-    made_of["mixed_precision"] = settings.mixed_precision
+    made_of.update(mixed_precision=settings.mixed_precision, **settings.decides)
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)
         same = found["arguments"] == json.loads(json.dumps(made_of)) and found["inputs"] == stages.inputs
@@ -76,7 +82,7 @@ def train(
                 plots.curves(found["results"]["history"], settings.curves)
             return True
     started = time.monotonic()
-    made = (train_images if of_images else train_texts).make(stages, model, settings)
+    made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
     results = {**made.results, "history": made.histories, **(checked or {})}
     if made.interrupted:
         results["interrupted"] = made.interrupted
@@ -102,6 +108,17 @@ def work_folder(output: str | os.PathLike[str]) -> Path:
     if not folder.name:
         raise UserError(f"{output}: give the name of a folder for the model")
     return folder.with_name(folder.name + ".work")
+
+
+def check_settings(model: str, settings: Settings) -> list[Candidate]:
+    """The candidates of the model as the settings have them.
+
+    Raises:
+        UserError: a setting is not for this model, names no candidate of it, or needs a package that is missing.
+    """
+    settings.check()
+    names = settings.candidates
+    return settings.change([image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names))
 
 
 def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> None:
@@ -159,6 +176,17 @@ def parser() -> Parser:
     add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
+    add("--tokenizer", choices=PRESETS, help="in place of what each candidate of a model of texts has")
+    add("--candidates", type=_names, default=(), metavar="NAMES", help="try these alone, by name, separated by commas")
+    add("--epochs", type=whole(1, 100_000), help="in place of what each candidate has, as the next three")
+    add("--learning-rate", type=number(0.0, 1e6), metavar="RATE", help="where it begins, if it falls")
+    add("--batch-size", type=whole(1, 1_000_000), metavar="N", help="records in a step")
+    add("--features", type=whole(1, 100_000_000), metavar="N", help="the most features that are kept")
+    add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: every label weighs the same in the loss")
+    add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
+    share = "share of the records that candidates are compared on (default: 0.1)"
+    add("--validation", type=number(0.0, 1.0), default=VALIDATION, metavar="SHARE", help=share)
+    add("--force", action="store_true", help="replace a model of other inputs")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")
     add("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard's logs")
@@ -168,11 +196,15 @@ def parser() -> Parser:
     return made
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(part.split()) for part in text.split(","))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     options = parser().parse_args(arguments)
     given, flags = inputs.arguments(options), inputs.flags(options)
-    settings = Settings(options.seed, options.resume, options.mixed_precision, options.tensorboard, options.curves)
+    settings = Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)})
 
     def work() -> int:
         require("tensorflow")
@@ -181,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
         check_pair(options.model, options.train, options.format)
-        settings.check()
+        check_settings(options.model, settings)
         checked = None
         if not any(map(is_remote, options.train)):
             checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)

@@ -42,7 +42,8 @@ def fit(given: Run) -> Fitted:
     with build.precision(settings):
         model = build.build(candidate, given.size, len(given.labels), given.scale)
     steps = -(-dataset.count(given.shards) // candidate.batch_size)
-    model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate))
+    weights = dataset.class_weights(given.shards, given.labels) if settings.class_weight else None
+    model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate, weights))
     model.optimizer.build(model.trainable_variables)
     state = None
     if given.checkpoint is not None and settings.resume:

@@ -30,7 +30,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     Raises:
         UserError: there is one label only.
     """
-    candidate = image_candidate(model)
+    (candidate,) = settings.change([image_candidate(model, settings.candidates)])
     validates = _has_validation(stages)
     train = stages.encode_images("train" if validates else "all")
     validation = stages.encode_images("validation") if validates else None
@@ -90,6 +90,6 @@ def _has_validation(stages: Stages) -> bool:
     """Whether a record is of the validation split; on a cluster it is taken for granted."""
     if any(map(is_remote, stages.paths)):
         return True
-    rule = SplitRule("validation")
+    rule = SplitRule("validation", stages.validation, stages.salt.encode())
     found = inputs.read(stages.paths, format=stages.reading.get("--format"))
     return any(text in rule for block in found for _, text in block)

@@ -81,18 +81,26 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
     return Counted(kept, folder, name, features)
 
 
+def _candidates(
+    model: str, settings: Settings, labels: int | None = None, length: float | None = None
+) -> list[TextCandidate]:
+    found = settings.change(candidates(model, labels, length, settings.candidates))
+    return [one for one in found if isinstance(one, TextCandidate)]
+
+
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     """Fits every candidate on the train split and compares them on the validation split.
 
     Ctrl-C ends it with the best one so far, where one was trained here for an epoch at least.
     """
-    first = candidates(model)[0]
+    first = _candidates(model, settings)[0]
     every = feature_counts.label_documents(stages.labelcount(first.specification, "all"))
     if len(every) < 2:
         raise one_label(every, stages.paths[0])
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
-    found = candidates(model, len(every), feature_counts.mean_length(counted_labels))
+    length = feature_counts.mean_length(counted_labels)
+    found = _candidates(model, settings, len(every), length)
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
         return Choice(Tried(found[0], 0.0, 1.0, []), {}, {})

@@ -125,7 +125,9 @@ def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
     if given.validation is None:
         return None
     found = Measure(model, given.validation, kind=build.input_kind(given.candidate), labels=given.labels)
-    return (lambda: -found.error()) if build.gives_images(given.candidate) else found.accuracy
+    if build.gives_images(given.candidate):
+        return lambda: -found.error()
+    return lambda: found.score(given.settings.select)
 
 
 def tensorboard(given: Run) -> list[Any]:

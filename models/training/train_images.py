@@ -14,7 +14,7 @@ from mapreduce.input.records import SplitRule
 from mapreduce.paths import is_remote
 from models import dataset, inputs
 from models.quiet import import_tensorflow
-from models.training import calibration, plots
+from models.training import calibration, plots, scores
 from models.training.candidates import image_candidate
 from models.training.checks import one_label
 from models.training.runs import Fitted, Interrupted, Made, Run
@@ -65,25 +65,26 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
     results["parameters"] = fitted.model.count_params()
     said = _score(fitted)
-    if said:
-        results["validation"] = {candidate.name: said}
-        what = "reconstruction error" if build.gives_images(candidate) else "validation"
-        print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {abs(said):.4f}", file=sys.stderr)
+    if said is not None:
+        what = "reconstruction error" if build.gives_images(candidate) else f"validation {settings.select}"
+        results["validation"] = {candidate.name: {what: said}}
+        print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {said:.4f}", file=sys.stderr)
     if build.gives_images(candidate):
         picture = plots.reconstructions(fitted.model, validation or train)
         write = functools.partial(export, PixelModel(fitted.model, labels=None), files={PICTURE: picture})
     else:
         scale = 1.0
         if validation is not None:
-            measure = Measure(fitted.model, validation, kind="pixels", labels=labels)
-            scale = calibration.calibrate(*measure.logits())
+            logits, y = Measure(fitted.model, validation, kind="pixels", labels=labels).logits()
+            scale = calibration.calibrate(logits, y)
+            results["validation"] = {candidate.name: scores.measure(logits, y, scale).to_json()}
         write = functools.partial(export, PixelModel(fitted.model, labels=labels, scale=scale))
     return Made(write, results, {candidate.name: fitted.history}, interrupted)
 
 
 def _score(fitted: Fitted) -> float | None:
     found = fitted.history[fitted.epoch - 1].get("validation")
-    return None if found is None else round(found, 4)
+    return None if found is None else abs(round(found, 4))
 
 
 def _has_validation(stages: Stages) -> bool:

@@ -48,7 +48,7 @@ def train(
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
     is replaced. What an interrupted run has finished is not done again. `checked` is what `models.training.checks` has
-    found; the manifest keeps it among the results.
+    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results.
 
     Returns:
         Whether it was made to the end; False where Ctrl-C has left the best model so far.
@@ -67,6 +67,7 @@ def train(
         runner=runner,
         reading=reading,
         validation=settings.validation,
+        salt=(checked or {}).get("salt", ""),
     )
     tried = check_settings(model, settings)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
@@ -216,7 +217,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_settings(options.model, settings)
         checked = None
         if not any(map(is_remote, options.train)):
-            checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
+            checked = checks.check(
+                options.train,
+                options.test or (),
+                forbid_leaks=options.forbid_leaks,
+                validation=options.validation,
+                **given,
+            )
         if not train(
             options.train,
             str(options.output),

@@ -16,6 +16,8 @@ from mapreduce.errors import LeakError, UserError
 from mapreduce.input.records import record_hash
 from models import inputs
 from models.counts.feature_counts import FeatureCounts
+from models.training.salts import Sides
+from models.training.settings import VALIDATION
 
 IMBALANCE = 20
 """Warned of where the largest label has so many times the records of the smallest."""
@@ -25,17 +27,23 @@ SHOWN = 5
 
 
 def check(
-    train: Sequence[str], test: Sequence[str] = (), *, forbid_leaks: bool = False, **reading: Any
+    train: Sequence[str],
+    test: Sequence[str] = (),
+    *,
+    forbid_leaks: bool = False,
+    validation: float = VALIDATION,
+    **reading: Any,
 ) -> dict[str, Any]:
     """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
 
     Args:
         train, test: record files; `reading` says how `models.inputs.read` reads them.
         forbid_leaks: whether a leak is an error.
+        validation: share of the validation split.
 
     Returns:
         For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
-        training set}.
+        training set, "salt": the first of `models.training.salts.SALTS` that puts every label into both splits}.
 
     Raises:
         LeakError: there are leaks and they are forbidden.
@@ -47,8 +55,10 @@ def check(
         tested[record_hash(text)] += 1
         unseen[label] += 1
     seen: set[str] = set()
+    sides = Sides(validation)
     for label, text in _records(train, reading):
         labels[label] += 1
+        sides.add(label, text)
         if tested and (name := record_hash(text)) in tested:
             seen.add(name)
     # With one label only training itself says what is wrong.
@@ -60,7 +70,10 @@ def check(
         if forbid_leaks:
             raise LeakError(f"{share}; list them with jobs/duplicates.py and take them out, or allow leaks")
         print(f"warning: {share}; jobs/duplicates.py lists them, and similar ones", file=sys.stderr)
-    return {"labels": dict(sorted(labels.items())), "leaks": leaks}
+    salt, said = sides.salt() if len(labels) > 1 else ("", "")
+    if said:
+        print(said, file=sys.stderr)
+    return {"labels": dict(sorted(labels.items())), "leaks": leaks, "salt": salt}
 
 
 def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -37,7 +37,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         tmp_path / "test.tsv", {"sports": ["ball 3", "ball 3", "new"], "polticis": ["a", "b"], "weather": ["vote"]}
     )
     found = check([train], [test])
-    assert found == {"labels": {"Politics": 1, "politics": 50, "sport": 2, "sports": 100}, "leaks": 3}
+    assert found == {"labels": {"Politics": 1, "politics": 50, "sport": 2, "sports": 100}, "leaks": 3, "salt": "16"}
     said = capsys.readouterr().err
     assert said.splitlines() == [
         "warning: labels with one record, which cannot be validated: 'Politics'",
@@ -48,6 +48,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "'polticis' (for 'politics'?), 'weather'",
         "warning: 3 of 6 test records (2 texts) are in the training set as well; jobs/duplicates.py lists them, and "
         "similar ones",
+        "labels that are not in both splits: 'sport'; with --salt 16 all of two or more records are, so it is taken",
     ]
     with pytest.raises(LeakError, match="3 of 6 test records") as error:
         check([train], [test], forbid_leaks=True)
@@ -55,7 +56,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 9), "neg": numbered("b", 9)})
+    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 40), "neg": numbered("b", 40)})
     test = write(tmp_path / "test.tsv", {"pos": ["c"], "neg": ["d"]})
     assert check([train], [test], forbid_leaks=True)["leaks"] == 0
     assert capsys.readouterr().err == ""

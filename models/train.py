@@ -7,8 +7,10 @@ there is one, is read once.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -25,10 +27,11 @@ from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
-from mapreduce.paths import is_remote, written_here
+from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
+from models.training import config
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, Candidate, candidates, image_candidate
 from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
@@ -43,19 +46,21 @@ def train(
     settings: Settings = DEFAULT,
     reading: dict[str, str] | None = None,
     checked: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> bool:
     """Makes a model of record files, in `output`; job outputs stay beside it, in `output`.work.
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
     is replaced. What an interrupted run has finished is not done again. `checked` is what `models.training.checks` has
-    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results.
+    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results. `train.toml`, beside the model, says how to make it again; `more` are
+    flags that it keeps, too.
 
     Returns:
         Whether it was made to the end; False where Ctrl-C has left the best model so far.
 
     Raises:
-        UserError: `output` is something else than a model, the model does not read such records, or the records do
-            not make one.
+        UserError: `output` is something else than a model, or one of other inputs, the model does not read such
+            records, or the records do not make one.
     """
     from models.training import plots, train_images, train_texts
 
@@ -76,6 +81,9 @@ def train(
     made_of.update(mixed_precision=settings.mixed_precision, **settings.decides)
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)
+        others = [one["path"] for one in found["inputs"]]
+        if others != [one["path"] for one in stages.inputs] and not settings.force:
+            raise UserError(f"{folder}: a model of {_shown(others)}; give another --output, or --force to replace it")
         same = found["arguments"] == json.loads(json.dumps(made_of)) and found["inputs"] == stages.inputs
         if same and not found["results"].get("interrupted"):
             print(f"{folder}: up to date", file=sys.stderr)
@@ -89,7 +97,11 @@ def train(
         results["interrupted"] = made.interrupted
     seconds = time.monotonic() - started
     described = manifest.build("model", arguments=made_of, inputs=stages.inputs, results=results, seconds=seconds)
-    made.export(directory=folder, manifest=described)
+    flags = {"train": [absolute(os.fspath(path)) for path in paths], "model": model, "runner": runner}
+    flags.update({**settings.flags(), **{flag[2:]: value for flag, value in stages.reading.items()}, **(more or {})})
+    decisions = {"candidate": results["candidate"]["name"], "salt": stages.salt, **_versions()}
+    text = config.text(flags, decisions).encode("utf-8", "surrogateescape")
+    made.export(directory=folder, manifest=described, files={**made.files, config.NAME: text})
     if settings.curves:
         plots.curves(made.histories, settings.curves)
     if made.interrupted:
@@ -144,6 +156,19 @@ def _existing(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: exists and is not a whole model{there}; give another --output") from None
 
 
+def _shown(paths: list[str]) -> str:
+    return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "") if paths else "no input"
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import numpy
+    import tensorflow
+
+    found = {module.__name__: module.__version__ for module in (tensorflow, keras, numpy)}
+    return {"python": platform.python_version(), **found}
+
+
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:
     """The accuracy of the exported model on labelled records; a label that it does not know counts as wrong.
 
@@ -187,6 +212,7 @@ def parser() -> Parser:
     add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
     share = "share of the records that candidates are compared on (default: 0.1)"
     add("--validation", type=number(0.0, 1.0), default=VALIDATION, metavar="SHARE", help=share)
+    add("--config", metavar="FILE", help="take flags from this TOML file, as the train.toml of a model; others win")
     add("--force", action="store_true", help="replace a model of other inputs")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")
@@ -201,9 +227,20 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in text.split(","))
 
 
+def _options(given: list[str]) -> Any:
+    """The flags of the command line, and those of the configuration that it names, before them."""
+    made, first = parser(), argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config", nargs="?")
+    path = first.parse_known_args(given)[0].config
+    try:
+        return made.parse_args([*(config.arguments(path, made) if path else []), *given])
+    except UserError as error:
+        made.error(str(error))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    options = parser().parse_args(arguments)
+    options = _options(sys.argv[1:] if arguments is None else list(arguments))
     given, flags = inputs.arguments(options), inputs.flags(options)
     settings = Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)})
 
@@ -215,7 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             expand([path])  # a missing file is an error now and not in ten minutes
         check_pair(options.model, options.train, options.format)
         check_settings(options.model, settings)
-        checked = None
+        checked, more = None, {"forbid-leaks": options.forbid_leaks}
+        if options.test:
+            more["test"] = [absolute(path) for path in options.test]
         if not any(map(is_remote, options.train)):
             checked = checks.check(
                 options.train,
@@ -232,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings=settings,
             reading=flags,
             checked=checked,
+            more=more,
         ):
             return 130
         if options.test:

@@ -7,7 +7,7 @@ of those. What else decides which model becomes of it is in `Settings.decides`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,13 @@ class Settings:
             for name in ("class_weight", "select", "validation")
             if getattr(self, name) != getattr(DEFAULT, name)
         }
+
+    def flags(self) -> dict[str, Any]:
+        """What repeats the training, as `train.toml` keeps it: flags without dashes; what has no value is left out."""
+        own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
+        found["candidates"] = ", ".join(self.candidates)
+        return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
 
     @property
     def measures(self) -> bool:

@@ -64,14 +64,15 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
     results["parameters"] = fitted.model.count_params()
+    files: dict[str, bytes] = {}
     said = _score(fitted)
     if said is not None:
         what = "reconstruction error" if build.gives_images(candidate) else f"validation {settings.select}"
         results["validation"] = {candidate.name: {what: said}}
         print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {said:.4f}", file=sys.stderr)
     if build.gives_images(candidate):
-        picture = plots.reconstructions(fitted.model, validation or train)
-        write = functools.partial(export, PixelModel(fitted.model, labels=None), files={PICTURE: picture})
+        files[PICTURE] = plots.reconstructions(fitted.model, validation or train)
+        write = functools.partial(export, PixelModel(fitted.model, labels=None))
     else:
         scale = 1.0
         if validation is not None:
@@ -79,7 +80,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
             scale = calibration.calibrate(logits, y)
             results["validation"] = {candidate.name: scores.measure(logits, y, scale).to_json()}
         write = functools.partial(export, PixelModel(fitted.model, labels=labels, scale=scale))
-    return Made(write, results, {candidate.name: fitted.history}, interrupted)
+    return Made(write, results, {candidate.name: fitted.history}, interrupted, files)
 
 
 def _score(fitted: Fitted) -> float | None:

@@ -56,7 +56,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 40), "neg": numbered("b", 40)})
+    train = write(tmp_path / "train.tsv", {"pos": numbered("good", 40), "neg": numbered("bad", 40)})
     test = write(tmp_path / "test.tsv", {"pos": ["c"], "neg": ["d"]})
     assert check([train], [test], forbid_leaks=True)["leaks"] == 0
     assert capsys.readouterr().err == ""

@@ -52,8 +52,8 @@ def train(
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
     is replaced. What an interrupted run has finished is not done again. `checked` is what `models.training.checks` has
-    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results. `train.toml`, beside the model, says how to make it again; `more` are
-    flags that it keeps, too.
+    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results.
+    `train.toml`, beside the model, says how to make it again; `more` are flags that it keeps, too.
 
     Returns:
         Whether it was made to the end; False where Ctrl-C has left the best model so far.
@@ -82,7 +82,7 @@ def train(
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)
         others = [one["path"] for one in found["inputs"]]
-        if others != [one["path"] for one in stages.inputs] and not settings.force:
+        if [*map(absolute, others)] != [absolute(one["path"]) for one in stages.inputs] and not settings.force:
             raise UserError(f"{folder}: a model of {_shown(others)}; give another --output, or --force to replace it")
         same = found["arguments"] == json.loads(json.dumps(made_of)) and found["inputs"] == stages.inputs
         if same and not found["results"].get("interrupted"):

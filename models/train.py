@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -138,6 +139,13 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
     """Raises UserError where the model reads images and the records are texts, or the other way round."""
     local = [path for path in paths if not is_remote(path)]
     found = format or detect(map(Source, expand(local) or paths))
+    if not FORMATS[found].labelled and not format:
+        for path in local:
+            if _holds_class_folders(path):
+                raise UserError(
+                    f"{path}: a folder of class folders; make records of it first: "
+                    f"python data/convert.py {shlex.quote(path)} --output train.tsv"
+                )
     holds_images = FORMATS[found].holds == IMAGES
     if holds_images == (model in IMAGE_MODELS):
         return
@@ -146,6 +154,12 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
     raise UserError(
         f"{model} reads {reads}, and {paths[0]} holds {holds}{hint}; the models of {holds} are {', '.join(there)}"
     )
+
+
+def _holds_class_folders(path: str) -> bool:
+    folder = Path(path)
+    inside = [one for one in folder.iterdir() if not one.name.startswith(("_", "."))] if folder.is_dir() else []
+    return len(inside) > 1 and all(one.is_dir() for one in inside)
 
 
 def _existing(folder: Path) -> dict[str, Any]:
@@ -263,6 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 validation=options.validation,
                 **given,
             )
+        elif options.test:
+            inputs.labelled(options.test, **given)  # what cannot be measured on is an error now
         if not train(
             options.train,
             str(options.output),

@@ -6,6 +6,7 @@ of those. What else decides which model becomes of it is in `Settings.decides`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -104,7 +105,18 @@ class Settings:
         return self.tensorboard is not None or self.curves is not None
 
     def check(self) -> None:
-        """Raises UserError where a package is missing that the settings need."""
+        """Raises UserError where a value is no good, or a package is missing that the settings need."""
+        numbers = (self.epochs, self.learning_rate, self.batch_size, self.features)
+        if (
+            self.select not in SELECT
+            or self.class_weight not in (None, *CLASS_WEIGHTS)
+            or not 0 < self.validation < 1
+            or not all(value is None or 0 < value < math.inf for value in numbers)
+        ):
+            raise UserError(
+                f"settings: select is one of {', '.join(SELECT)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
+                f"validation a share above 0 and below 1, and numbers are above 0. Received: {self}"
+            )
         for flag, value, package in (
             ("--tensorboard", self.tensorboard, "tensorboard"),
             ("--curves", self.curves, "matplotlib"),

@@ -84,13 +84,16 @@ def test_a_flag_that_is_no_good_is_one_line(
     ("model", "settings", "said"),
     [
         ("cnn", Settings(tokenizer="words"), "--tokenizer: cnn reads images"),
+        ("linear", Settings(validation=1.0), "validation a share above 0 and below 1.* Received: .*validation=1.0"),
+        ("linear", Settings(epochs=0), "numbers are above 0"),
+        ("linear", Settings(select="f1"), "select is one of accuracy, macro-f1, log-loss"),
         ("cnn", Settings(features=9), "--features: cnn reads images"),
         ("cnn", Settings(candidates=("resnet",)), "cnn has no 'resnet'; it has cnn"),
         ("autoencoder", Settings(class_weight="balanced"), "--class-weight: autoencoder gives images"),
         ("autoencoder", Settings(select="log-loss"), "--select: autoencoder gives images"),
     ],
 )
-def test_a_flag_that_is_for_another_model_is_refused(model: str, settings: Settings, said: str) -> None:
+def test_a_setting_that_is_no_good_or_for_another_model_is_refused(model: str, settings: Settings, said: str) -> None:
     with pytest.raises(UserError, match=said):
         train.check_settings(model, settings)
 

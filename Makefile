@@ -8,9 +8,7 @@ RUNNER ?= local
 SEED ?= 0
 
 BIN := .venv/bin
-NAME := $(if $(TRAIN),$(basename $(notdir $(TRAIN))),$(DATA))
-TRAIN_FILE = $(if $(TRAIN),$(TRAIN),data/raw/$(DATA)-train.tsv)
-TEST_FILE = $(if $(TRAIN),$(TEST),data/raw/$(DATA)-test.tsv)
+export TRAIN TEST
 
 .SILENT:
 .DELETE_ON_ERROR:
@@ -45,10 +43,14 @@ data: .venv/installed
 	$(BIN)/python data/fetch.py $(DATA) 1>&2
 
 ## make train        trains MODEL=linear, or one of the README's networks, on DATA, or on TRAIN=my/train.tsv
-##                   TEST=my/test.tsv; RESUME=1 goes on with what was interrupted; prints the accuracy
+##                   TEST=my/test.tsv, whose model is data/derived/my-train.tsv/linear; RESUME=1 goes on with what was
+##                   interrupted; ARGS="--epochs 5" passes further flags; prints the accuracy
+# The names of files reach the shell as variables, so they may hold spaces and quotes.
 train: .venv/installed $(if $(TRAIN),,data)
-	$(BIN)/python -m models.train --train $(TRAIN_FILE) $(addprefix --test ,$(TEST_FILE)) \
-	  --model $(MODEL) --runner $(RUNNER) --seed $(SEED) $(if $(RESUME),--resume) --output data/derived/$(NAME)/$(MODEL)
+	test -n "$$TRAIN" && name=$$(printf %s "$$TRAIN" | tr / -) || \
+	  { name=$(DATA) TRAIN=data/raw/$(DATA)-train.tsv TEST=data/raw/$(DATA)-test.tsv; }; \
+	$(BIN)/python -m models.train --train "$$TRAIN" $${TEST:+--test "$$TEST"} --model $(MODEL) --runner $(RUNNER) \
+	  --seed $(SEED) $(if $(RESUME),--resume) --output "data/derived/$$name/$(MODEL)" $(ARGS)
 
 ## make accuracy     fills the README's tables of accuracies; ARGS="r8 trec --trec data/raw" names data sets and folders,
 ##                   ARGS="networks mnist" those of the table of networks

@@ -34,6 +34,29 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     return parse
 
 
+def number(above: float, below: float) -> Callable[[str], float]:
+    """A parser of numbers between two others, neither of which is taken.
+
+    Example:
+        >>> number(0, 1)("0.5")
+        0.5
+
+    Raises:
+        ArgumentTypeError, as the parser: it is none, or not between them.
+    """
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = above
+        if not above < value < below:
+            raise ArgumentTypeError(f"a number above {above:g} and below {below:g}. Received: {text:.60}")
+        return value
+
+    return parse
+
+
 def count_or_share(text: str) -> float | int:
     """Parses "2" as a count and "0.01" as a share.
 

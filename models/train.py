@@ -7,11 +7,15 @@ there is one, is read once.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import platform
+import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +23,18 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
-from mapreduce.flag_values import whole
+from mapreduce.flag_values import number, whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
-from mapreduce.paths import is_remote, written_here
+from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
+from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
-from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, candidates, image_candidate
-from models.training.settings import DEFAULT, Settings
+from models.training import config
+from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, Candidate, candidates, image_candidate
+from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
 
 
@@ -41,34 +47,44 @@ def train(
     settings: Settings = DEFAULT,
     reading: dict[str, str] | None = None,
     checked: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> bool:
     """Makes a model of record files, in `output`; job outputs stay beside it, in `output`.work.
 
     A model that is there and was made of the same files in the same way is left as it is; one that was made otherwise
     is replaced. What an interrupted run has finished is not done again. `checked` is what `models.training.checks` has
-    found; the manifest keeps it among the results.
+    found, and the salt of the validation split that it has chosen; the manifest keeps it among the results.
+    `train.toml`, beside the model, says how to make it again; `more` are flags that it keeps, too.
 
     Returns:
         Whether it was made to the end; False where Ctrl-C has left the best model so far.
 
     Raises:
-        UserError: `output` is something else than a model, the model does not read such records, or the records do
-            not make one.
+        UserError: `output` is something else than a model, or one of other inputs, the model does not read such
+            records, or the records do not make one.
     """
     from models.training import plots, train_images, train_texts
 
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
-    settings.check()
     folder = Path(output)
-    stages = Stages(paths, work_folder(output), runner=runner, reading=reading)
-    of_images = model in IMAGE_MODELS
-    tried = [image_candidate(model)] if of_images else candidates(model)
+    stages = Stages(
+        paths,
+        work_folder(output),
+        runner=runner,
+        reading=reading,
+        validation=settings.validation,
+        salt=(checked or {}).get("salt", ""),
+    )
+    tried = check_settings(model, settings)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]
-    made_of["mixed_precision"] = settings.mixed_precision
+    made_of.update(mixed_precision=settings.mixed_precision, **settings.decides)
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)
+        others = [one["path"] for one in found["inputs"]]
+        if [*map(absolute, others)] != [absolute(one["path"]) for one in stages.inputs] and not settings.force:
+            raise UserError(f"{folder}: a model of {_shown(others)}; give another --output, or --force to replace it")
         same = found["arguments"] == json.loads(json.dumps(made_of)) and found["inputs"] == stages.inputs
         if same and not found["results"].get("interrupted"):
             print(f"{folder}: up to date", file=sys.stderr)
@@ -76,13 +92,17 @@ def train(
                 plots.curves(found["results"]["history"], settings.curves)
             return True
     started = time.monotonic()
-    made = (train_images if of_images else train_texts).make(stages, model, settings)
+    made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
     results = {**made.results, "history": made.histories, **(checked or {})}
     if made.interrupted:
         results["interrupted"] = made.interrupted
     seconds = time.monotonic() - started
     described = manifest.build("model", arguments=made_of, inputs=stages.inputs, results=results, seconds=seconds)
-    made.export(directory=folder, manifest=described)
+    flags = {"train": [absolute(os.fspath(path)) for path in paths], "model": model, "runner": runner}
+    flags.update({**settings.flags(), **{flag[2:]: value for flag, value in stages.reading.items()}, **(more or {})})
+    decisions = {"candidate": results["candidate"]["name"], "salt": stages.salt, **_versions()}
+    text = config.text(flags, decisions).encode("utf-8", "surrogateescape")
+    made.export(directory=folder, manifest=described, files={**made.files, config.NAME: text})
     if settings.curves:
         plots.curves(made.histories, settings.curves)
     if made.interrupted:
@@ -104,10 +124,28 @@ def work_folder(output: str | os.PathLike[str]) -> Path:
     return folder.with_name(folder.name + ".work")
 
 
+def check_settings(model: str, settings: Settings) -> list[Candidate]:
+    """The candidates of the model as the settings have them.
+
+    Raises:
+        UserError: a setting is not for this model, names no candidate of it, or needs a package that is missing.
+    """
+    settings.check()
+    names = settings.candidates
+    return settings.change([image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names))
+
+
 def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> None:
     """Raises UserError where the model reads images and the records are texts, or the other way round."""
     local = [path for path in paths if not is_remote(path)]
     found = format or detect(map(Source, expand(local) or paths))
+    if not FORMATS[found].labelled and not format:
+        for path in local:
+            if _holds_class_folders(path):
+                raise UserError(
+                    f"{path}: a folder of class folders; make records of it first: "
+                    f"python data/convert.py {shlex.quote(path)} --output train.tsv"
+                )
     holds_images = FORMATS[found].holds == IMAGES
     if holds_images == (model in IMAGE_MODELS):
         return
@@ -118,12 +156,31 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
     )
 
 
+def _holds_class_folders(path: str) -> bool:
+    folder = Path(path)
+    inside = [one for one in folder.iterdir() if not one.name.startswith(("_", "."))] if folder.is_dir() else []
+    return len(inside) > 1 and all(one.is_dir() for one in inside)
+
+
 def _existing(folder: Path) -> dict[str, Any]:
     try:
         return manifest.read(folder, "model")
     except UserError:
         there = f" ({there})" if (there := manifest.near(folder, manifest.MODEL)) else ""
         raise UserError(f"{folder}: exists and is not a whole model{there}; give another --output") from None
+
+
+def _shown(paths: list[str]) -> str:
+    return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "") if paths else "no input"
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import numpy
+    import tensorflow
+
+    found = {module.__name__: module.__version__ for module in (tensorflow, keras, numpy)}
+    return {"python": platform.python_version(), **found}
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:
@@ -159,6 +216,18 @@ def parser() -> Parser:
     add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
+    add("--tokenizer", choices=PRESETS, help="in place of what each candidate of a model of texts has")
+    add("--candidates", type=_names, default=(), metavar="NAMES", help="try these alone, by name, separated by commas")
+    add("--epochs", type=whole(1, 100_000), help="in place of what each candidate has, as the next three")
+    add("--learning-rate", type=number(0.0, 1e6), metavar="RATE", help="where it begins, if it falls")
+    add("--batch-size", type=whole(1, 1_000_000), metavar="N", help="records in a step")
+    add("--features", type=whole(1, 100_000_000), metavar="N", help="the most features that are kept")
+    add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: every label weighs the same in the loss")
+    add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
+    share = "share of the records that candidates are compared on (default: 0.1)"
+    add("--validation", type=number(0.0, 1.0), default=VALIDATION, metavar="SHARE", help=share)
+    add("--config", metavar="FILE", help="take flags from this TOML file, as the train.toml of a model; others win")
+    add("--force", action="store_true", help="replace a model of other inputs")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")
     add("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard's logs")
@@ -168,11 +237,26 @@ def parser() -> Parser:
     return made
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(part.split()) for part in text.split(","))
+
+
+def _options(given: list[str]) -> Any:
+    """The flags of the command line, and those of the configuration that it names, before them."""
+    made, first = parser(), argparse.ArgumentParser(add_help=False)
+    first.add_argument("--config", nargs="?")
+    path = first.parse_known_args(given)[0].config
+    try:
+        return made.parse_args([*(config.arguments(path, made) if path else []), *given])
+    except UserError as error:
+        made.error(str(error))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    options = parser().parse_args(arguments)
+    options = _options(sys.argv[1:] if arguments is None else list(arguments))
     given, flags = inputs.arguments(options), inputs.flags(options)
-    settings = Settings(options.seed, options.resume, options.mixed_precision, options.tensorboard, options.curves)
+    settings = Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)})
 
     def work() -> int:
         require("tensorflow")
@@ -181,10 +265,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
         check_pair(options.model, options.train, options.format)
-        settings.check()
-        checked = None
+        check_settings(options.model, settings)
+        checked, more = None, {"forbid-leaks": options.forbid_leaks}
+        if options.test:
+            more["test"] = [absolute(path) for path in options.test]
         if not any(map(is_remote, options.train)):
-            checked = checks.check(options.train, options.test or (), forbid_leaks=options.forbid_leaks, **given)
+            checked = checks.check(
+                options.train,
+                options.test or (),
+                forbid_leaks=options.forbid_leaks,
+                validation=options.validation,
+                **given,
+            )
+        elif options.test:
+            inputs.labelled(options.test, **given)  # what cannot be measured on is an error now
         if not train(
             options.train,
             str(options.output),
@@ -193,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings=settings,
             reading=flags,
             checked=checked,
+            more=more,
         ):
             return 130
         if options.test:

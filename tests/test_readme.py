@@ -71,7 +71,7 @@ def test_commands(clone: Path) -> None:
 
 @pytest.mark.slow
 def test_own_data(clone: Path) -> None:
-    train, predict = (c for c in commands("sh train") if "TRAIN=" in c or "derived/train" in c)
+    train, predict = (c for c in commands("sh train") if "TRAIN=" in c or "derived/my-train" in c)
     out = run(train, clone)
     assert re.fullmatch(r"accuracy [01]\.\d{4}\n", out)
     assert float(out.split()[1]) > 0.9

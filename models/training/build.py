@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,13 +59,25 @@ def optimizer(candidate: Candidate, steps: int) -> keras.optimizers.Optimizer:
     return names[candidate.optimizer](rate)
 
 
-def loss(candidate: Candidate) -> Any:
-    """The candidate's loss, as Keras takes it."""
-    return {
+def loss(candidate: Candidate, weights: Mapping[int, float] | None = None) -> Any:
+    """The candidate's loss, as Keras takes it; `weights`, one for each label, multiply the loss of their records."""
+    found: Any = {
         "squared hinge": squared_hinge,
         "cross-entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "pixels": keras.losses.BinaryCrossentropy(from_logits=True),
     }[candidate.loss]
+    if weights is None:
+        return found
+    # The losses of single records: Keras takes the mean of what is weighed.
+    one = found.call if isinstance(found, keras.losses.Loss) else found
+    table = tf.constant([weights[i] for i in range(len(weights))], tf.float32)
+
+    def weighted(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """float32 [batch], as the loss gives it, times the weight of each record's label."""
+        losses = one(y, logits)
+        return losses * tf.cast(tf.gather(table, tf.reshape(tf.cast(y, tf.int32), [-1])), losses.dtype)
+
+    return weighted
 
 
 def squared_hinge(y: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -23,9 +23,11 @@ def calibrate(logits: Array, y: Array) -> float:
     scales = np.geomspace(0.1, 100.0, 61)
     if not len(known):
         return 1.0
-    losses = []
-    for one in scales:
-        z = one * logits[known]
-        z = z - z.max(axis=1, keepdims=True)
-        losses.append(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(known)), y[known]]))
+    losses = [log_loss(one * logits[known], y[known]) for one in scales]
     return float(scales[int(np.argmin(losses))])
+
+
+def log_loss(logits: Array, y: Array) -> float:
+    """The mean of -log(softmax(logits)) at y; logits float [documents, labels], y int [documents]."""
+    z = logits - logits.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]))

@@ -7,9 +7,9 @@ but a number of labels and a mean length are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mapreduce.errors import UserError
 from mapreduce.tokens.specification import Specification, character_table, override, preset
@@ -210,35 +210,58 @@ TEXT_MODELS, IMAGE_MODELS = tuple(_TEXTS), tuple(_IMAGES)
 MODELS = (*TEXT_MODELS, *IMAGE_MODELS)
 
 
-def candidates(model: str, labels: int | None = None, length: float | None = None) -> list[TextCandidate]:
+def candidates(
+    model: str, labels: int | None = None, length: float | None = None, names: Sequence[str] = ()
+) -> list[TextCandidate]:
     """The candidates of a model of texts, at most eight.
 
     Args:
         labels: the number of labels; None takes the candidates for any number.
         length: the mean number of words in a document; None takes the candidates for any length.
+        names: those that are wanted, of whatever length, as `--candidates` splits them at commas; all without.
 
     Nothing else about the data decides what is tried.
 
     Raises:
-        UserError: there is no such model.
+        UserError: there is no such model or candidate, or none of those that are named is for so many labels.
     """
     if model not in _TEXTS:
         raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
-    return [
-        found
-        for found in _TEXTS[model]()
-        if (labels is None or found.labels in (None, labels))
-        and (length is None or found.longest is None or length <= found.longest)
+    found = [
+        one
+        for one in _named(_TEXTS[model](), names)
+        if (labels is None or one.labels in (None, labels))
+        and (names or length is None or one.longest is None or length <= one.longest)
     ]
+    if not found:
+        raise UserError(f"--candidates: none of {', '.join(names)} is for {labels} labels; name others")
+    return found
 
 
-def image_candidate(model: str) -> Candidate:
+Some = TypeVar("Some", bound=Candidate)
+
+
+def _named(found: list[Some], parts: Sequence[str]) -> list[Some]:
+    """Those that are named, in their own order; a name that holds a comma is two parts."""
+    known = [one.name for one in found]
+    wanted: list[str] = []
+    rest = list(parts)
+    while rest:
+        n = next((n for n in range(len(rest), 0, -1) if ", ".join(rest[:n]) in known), 0)
+        if not n:
+            raise UserError(f"--candidates: {found[0].model} has no {rest[0]!r}; it has {'; '.join(known)}")
+        wanted.append(", ".join(rest[:n]))
+        rest = rest[n:]
+    return [one for one in found if one.name in wanted or not wanted]
+
+
+def image_candidate(model: str, names: Sequence[str] = ()) -> Candidate:
     """The one candidate of a model of images: the validation split decides how long it is trained.
 
     Raises:
-        UserError: there is no such model.
+        UserError: there is no such model or candidate.
     """
     if model not in _IMAGES:
         raise UserError(f"no model {model!r} of images; there are {', '.join(IMAGE_MODELS)}")
-    (found,) = _IMAGES[model]()
+    (found,) = _named(_IMAGES[model](), names)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from mapreduce.errors import UserError
 from mapreduce.output import atomic
 
 Arrays = list[np.ndarray[Any, Any]]
+# What zipfile, NumPy and json raise on damaged files.
+DAMAGE = (
+    *(OSError, EOFError, MemoryError, NotImplementedError),
+    *(AttributeError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass
@@ -68,11 +74,25 @@ def read(path: Path, model: keras.Model, key: str) -> State | None:
             variables = _variables(model)
             arrays = [found[f"variable {i}"] for i in range(len(variables))]
             best = [found[f"best {i}"] for i in range(len(model.weights))] if "best 0" in found else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: damaged ({str(error)[:80]}); remove it, or leave --resume out") from None
+            state = State(list(about["history"]), best or arrays[: len(model.weights)], int(about["best_epoch"]))
+            if not 0 < state.best_epoch <= len(state.history):
+                raise ValueError(f"epoch {state.best_epoch} of {len(state.history)}")
+            _check(arrays, variables)
+            _check(state.best, model.weights)
+    except DAMAGE as error:
+        about = " ".join(str(error).split())[:80] or type(error).__name__
+        raise UserError(f"{path}: damaged ({about}); remove it, or leave --resume out") from None
     for variable, array in zip(variables, arrays):
         variable.assign(array)
-    return State(about["history"], best or arrays[: len(model.weights)], about["best_epoch"])
+    return state
+
+
+def _check(arrays: Arrays, variables: list[Any]) -> None:
+    for array, variable in zip(arrays, variables):
+        if array.shape != tuple(variable.shape) or not np.can_cast(array.dtype, variable.dtype, "same_kind"):
+            raise ValueError(f"{array.dtype} {array.shape} in place of {variable.dtype} {tuple(variable.shape)}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError("a weight that is no number")
 
 
 def weights(model: keras.Model) -> Arrays:

@@ -6,6 +6,7 @@ and texts that both sets hold. Nothing is mended and no model is made; similar t
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,44 +14,70 @@ from itertools import combinations
 from typing import Any
 
 from mapreduce.errors import LeakError, UserError
+from mapreduce.input.formats.dialect import LABEL_NAMES, TEXT_NAMES
 from mapreduce.input.records import record_hash
 from models import inputs
 from models.counts.feature_counts import FeatureCounts
+from models.training.salts import Sides
+from models.training.settings import VALIDATION
 
 IMBALANCE = 20
 """Warned of where the largest label has so many times the records of the smallest."""
 RARE = 10
 """A label is taken for a typing error of another one that has at least so many times its records."""
 SHOWN = 5
+FEW, MANY = 20, 1000
+"""Labels are no classes where there are more than half of so many records, or more than MANY and a fifth."""
 
 
 def check(
-    train: Sequence[str], test: Sequence[str] = (), *, forbid_leaks: bool = False, **reading: Any
+    train: Sequence[str],
+    test: Sequence[str] = (),
+    *,
+    forbid_leaks: bool = False,
+    validation: float = VALIDATION,
+    **reading: Any,
 ) -> dict[str, Any]:
     """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
 
     Args:
         train, test: record files; `reading` says how `models.inputs.read` reads them.
         forbid_leaks: whether a leak is an error.
+        validation: share of the validation split.
 
     Returns:
         For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
-        training set}.
+        training set, "salt": the first of `models.training.salts.SALTS` that puts every label into both splits}.
 
     Raises:
         LeakError: there are leaks and they are forbidden.
-        UserError: a file cannot be read, or holds no record.
+        UserError: a file cannot be read, the test set has no labelled record, or nearly every record of the training
+            set has a label of its own.
     """
     labels, unseen = Counter[str](), Counter[str]()
     tested: Counter[str] = Counter()
     for label, text in _records(test, reading):
         tested[record_hash(text)] += 1
         unseen[label] += 1
+    if test and not any(unseen):
+        raise UserError(
+            f"{test[0]}: {'no label in its records' if unseen else 'no record'}; give a labelled --test file"
+        )
     seen: set[str] = set()
+    first: tuple[str, bytes] | None = None
+    longer = 0
+    sides = Sides(validation)
     for label, text in _records(train, reading):
+        first = first or (label, text)
         labels[label] += 1
+        longer += len(label.encode("utf-8", "surrogateescape")) - len(text)
+        sides.add(label, text)
         if tested and (name := record_hash(text)) in tested:
             seen.add(name)
+    check_classes(labels, train[0], swapped=longer > 0)
+    if first and reading.get("header") is None and is_header(*first) and labels[first[0]] == 1:
+        names = f"{first[0]!r} and {first[1][:60].decode('utf-8', 'replace')!r} in the first record"
+        print(f"warning: {train[0]}: {names}: a header line? give --header yes", file=sys.stderr)
     # With one label only training itself says what is wrong.
     for line in [*warnings(labels), *test_warnings(unseen, labels)] if len(labels) > 1 else []:
         print(f"warning: {line}", file=sys.stderr)
@@ -60,7 +87,10 @@ def check(
         if forbid_leaks:
             raise LeakError(f"{share}; list them with jobs/duplicates.py and take them out, or allow leaks")
         print(f"warning: {share}; jobs/duplicates.py lists them, and similar ones", file=sys.stderr)
-    return {"labels": dict(sorted(labels.items())), "leaks": leaks}
+    salt, said = sides.salt() if len(labels) > 1 else ("", "")
+    if said:
+        print(said, file=sys.stderr)
+    return {"labels": dict(sorted(labels.items())), "leaks": leaks, "salt": salt}
 
 
 def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -85,6 +115,38 @@ def warnings(labels: Counter[str]) -> Iterator[str]:
             yield f"imbalanced: {most!r} has {many} records ({share:.0f} %) and {least!r} {few}"
 
 
+def is_header(label: str, text: bytes) -> bool:
+    """Whether a record is made of the usual names of columns."""
+    return label.strip().lower() in LABEL_NAMES or text.strip().lower().decode("utf-8", "replace") in TEXT_NAMES
+
+
+def check_classes(labels: Counter[str], path: str, *, swapped: bool) -> None:
+    """Raises UserError, with the likely cause, where labels are no classes: nearly every record has its own.
+
+    Args:
+        swapped: whether the labels are longer than the texts.
+    """
+    records, kinds = labels.total(), len(labels)
+    if not (records >= FEW and kinds > records / 2) and not (kinds > MANY and kinds > records / 5):
+        return
+    numbers = sum(map(_is_number, labels))
+    if numbers > 0.9 * kinds:
+        cause = "they are numbers, which is regression; make classes of them, or give another --label-field"
+    elif swapped:
+        cause = "they are longer than the texts; if the columns are swapped, give --text-field 1 --label-field 2"
+    else:
+        cause = "they may be ids; give another --label-field"
+    raise UserError(f"{path}: {kinds} labels in {records} records, such as {min(labels):.40}: {cause}")
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
 def test_warnings(tested: Counter[str], labels: Counter[str]) -> Iterator[str]:
     """A line on the labels of a test set that the training set lacks."""
     unseen = sorted(set(tested) - set(labels))
@@ -99,7 +161,7 @@ def typing_errors(labels: Counter[str]) -> list[tuple[str, str]]:
     """Pairs (rare label, common label) that differ in case, in white space or in one character.
 
     One character is one more, one less, another one, or two that changed places; labels of less than four characters
-    and numbers are left out.
+    and those that differ in digits alone are left out.
     """
     groups: dict[str, set[str]] = {}
     for label in labels:
@@ -108,15 +170,24 @@ def typing_errors(labels: Counter[str]) -> list[tuple[str, str]]:
     found = set()
     for group in groups.values():
         for one, other in combinations(sorted(group, key=lambda label: (labels[label], label)), 2):
-            if labels[other] >= RARE * labels[one]:
+            if labels[other] >= RARE * labels[one] and not _are_numbered(one, other):
                 found.add((one, other))
     return sorted(found)
+
+
+def _are_numbered(one: str, other: str) -> bool:
+    """Whether labels differ in digits alone, as "item 1" and "item 2" do."""
+    (a, b), (x, y) = (
+        (re.sub(r"\d", "", plain), re.sub(r"\D", "", plain))
+        for plain in (" ".join(s.casefold().split()) for s in (one, other))
+    )
+    return a == x and b != y
 
 
 def _forms(label: str) -> Iterable[str]:
     """Labels that are one character apart have one of these in common."""
     plain = " ".join(label.casefold().split())
-    if len(plain) < 4 or plain.replace(".", "").replace("-", "").isdigit():
+    if len(plain) < 4:
         return {plain}
     return {plain, *(plain[:i] + plain[i + 1 :] for i in range(len(plain)))}
 

@@ -43,7 +43,11 @@ class Epochs(keras.callbacks.Callback):
         """
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
-            raise UserError(f"the loss is {logs['loss']} after epoch {epoch + 1}; the learning rate is too high")
+            candidate = self.run.candidate
+            raise UserError(
+                f"candidate {candidate.name}: the loss is {logs['loss']} after epoch {epoch + 1}: the learning rate, "
+                f"{candidate.rate:g}, is too high, as it is where most texts are alike; give a lower --learning-rate"
+            )
         if self.measure is not None:
             logs["validation"] = self.measure()
         state = self.state

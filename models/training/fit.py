@@ -42,7 +42,8 @@ def fit(given: Run) -> Fitted:
     with build.precision(settings):
         model = build.build(candidate, given.size, len(given.labels), given.scale)
     steps = -(-dataset.count(given.shards) // candidate.batch_size)
-    model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate))
+    weights = dataset.class_weights(given.shards, given.labels) if settings.class_weight else None
+    model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate, weights))
     model.optimizer.build(model.trainable_variables)
     state = None
     if given.checkpoint is not None and settings.resume:
@@ -124,7 +125,9 @@ def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
     if given.validation is None:
         return None
     found = Measure(model, given.validation, kind=build.input_kind(given.candidate), labels=given.labels)
-    return (lambda: -found.error()) if build.gives_images(given.candidate) else found.accuracy
+    if build.gives_images(given.candidate):
+        return lambda: -found.error()
+    return lambda: found.score(given.settings.select)
 
 
 def tensorboard(given: Run) -> list[Any]:

@@ -82,9 +82,10 @@ class Made:
     """A model that can be exported.
 
     Attributes:
-        export: writes it; takes `directory` and `manifest`.
+        export: writes it; takes `directory`, `manifest` and more `files`.
         results: for the manifest.
         histories: of every fit, by name.
+        files: further files of the model's folder, by name.
         interrupted: why it is not what it would have become; "" where it is.
     """
 
@@ -92,3 +93,4 @@ class Made:
     results: dict[str, Any]
     histories: dict[str, History] = field(default_factory=dict)
     interrupted: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)

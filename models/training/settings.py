@@ -1,15 +1,27 @@
 """How training runs, as data: what the flags of `models.train` say beside the records and the model.
 
-Only the seed and the precision change what becomes of it. What the model is stands in `models.training.candidates`.
+What a candidate is stands in `models.training.candidates`; `Settings.change` gives the candidates that the flags make
+of those. What else decides which model becomes of it is in `Settings.decides`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
+from mapreduce.tokens.specification import Specification, preset
+from models.training.candidates import Candidate, TextCandidate
+
+SELECT = ("accuracy", "macro-f1", "log-loss")
+"""What candidates, and the epochs of models of images, are compared by on the validation split."""
+CLASS_WEIGHTS = ("balanced",)
+VALIDATION = 0.1
+"""The share of the validation split."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,13 @@ class Settings:
         mixed_precision: whether a GPU computes in float16.
         tensorboard: folder of TensorBoard's logs.
         curves: PNG file of the learning curves.
+        force: whether a model of other inputs is replaced.
+        class_weight: "balanced" weighs the loss of a record by records / (labels * records of its label).
+        select: one of SELECT.
+        validation: share of the validation split, above 0 and below 1.
+        tokenizer: a preset that takes the place of every candidate's; its widths of n-grams and its head stay.
+        candidates: names of the candidates that are tried; all without.
+        epochs, learning_rate, batch_size, features: take the place of every candidate's.
     """
 
     seed: int = 0
@@ -29,6 +48,56 @@ class Settings:
     mixed_precision: bool = False
     tensorboard: Path | None = None
     curves: Path | None = None
+    force: bool = False
+    class_weight: str | None = None
+    select: str = SELECT[0]
+    validation: float = VALIDATION
+    tokenizer: str | None = None
+    candidates: tuple[str, ...] = ()
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    features: int | None = None
+
+    def change(self, found: Iterable[Candidate]) -> list[Candidate]:
+        """The candidates as the settings change them.
+
+        Raises:
+            UserError: a flag is not for what the model reads or gives.
+        """
+        named = {"epochs": self.epochs, "rate": self.learning_rate, "batch_size": self.batch_size}
+        given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+        return [self._change(candidate, given) for candidate in found]
+
+    def _change(self, candidate: Candidate, given: dict[str, Any]) -> Candidate:
+        if candidate.loss == "pixels" and (self.class_weight or self.select != SELECT[0]):
+            flag = "--class-weight" if self.class_weight else "--select"
+            raise UserError(f"{flag}: {candidate.model} gives images and no labels; leave it out")
+        if isinstance(candidate, TextCandidate):
+            more: dict[str, Any] = {} if self.features is None else {"features": self.features}
+            if self.tokenizer is not None:
+                more["specification"] = tokenized(candidate.specification, self.tokenizer)
+            return replace(candidate, **given, **more)
+        for flag, value in (("--tokenizer", self.tokenizer), ("--features", self.features)):
+            if value is not None:
+                raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
+        return replace(candidate, **given)
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
+        return {
+            name: getattr(self, name)
+            for name in ("class_weight", "select", "validation")
+            if getattr(self, name) != getattr(DEFAULT, name)
+        }
+
+    def flags(self) -> dict[str, Any]:
+        """What repeats the training, as `train.toml` keeps it: flags without dashes; what has no value is left out."""
+        own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
+        found["candidates"] = ", ".join(self.candidates)
+        return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
 
     @property
     def measures(self) -> bool:
@@ -36,13 +105,32 @@ class Settings:
         return self.tensorboard is not None or self.curves is not None
 
     def check(self) -> None:
-        """Raises UserError where a package is missing that the settings need."""
+        """Raises UserError where a value is no good, or a package is missing that the settings need."""
+        numbers = (self.epochs, self.learning_rate, self.batch_size, self.features)
+        if (
+            self.select not in SELECT
+            or self.class_weight not in (None, *CLASS_WEIGHTS)
+            or not 0 < self.validation < 1
+            or not all(value is None or 0 < value < math.inf for value in numbers)
+        ):
+            raise UserError(
+                f"settings: select is one of {', '.join(SELECT)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
+                f"validation a share above 0 and below 1, and numbers are above 0. Received: {self}"
+            )
         for flag, value, package in (
             ("--tensorboard", self.tensorboard, "tensorboard"),
             ("--curves", self.curves, "matplotlib"),
         ):
             if value is not None and not installed(package):
                 raise UserError(f"{flag}: {missing(package)}")
+
+
+def tokenized(specification: Specification, name: str) -> Specification:
+    """A preset with the features of another specification; n-grams of characters need words of several."""
+    found = preset(name, ngrams=specification.ngrams, head=specification.head)
+    if found.split == "character":
+        return found
+    return replace(found, character_ngrams=specification.character_ngrams)
 
 
 DEFAULT = Settings()

@@ -25,7 +25,7 @@ from mapreduce.output import atomic, manifest
 from mapreduce.paths import is_remote
 from mapreduce.tokens.specification import Specification
 from models.training.candidates import Candidate
-from models.training.settings import Settings
+from models.training.settings import VALIDATION, Settings
 
 
 class Stages:
@@ -36,6 +36,7 @@ class Stages:
         folder: where outputs are kept, each under a name that says what it is.
         runner: a name in `mapreduce.runners.RUNNERS`.
         reading: flags of the record reader, for example {"--format": "tsv"}.
+        validation, salt: the share of the validation split, and what draws it.
 
     Raises:
         UserError: an input is missing.
@@ -48,6 +49,8 @@ class Stages:
         *,
         runner: str = "local",
         reading: dict[str, str] | None = None,
+        validation: float = VALIDATION,
+        salt: str = "",
     ) -> None:
         self.paths = [os.fspath(path) for path in inputs]
         self._remote = any(map(is_remote, self.paths))
@@ -56,6 +59,7 @@ class Stages:
         self.folder = Path(folder)
         self.runner = runner
         self.reading = reading or {}
+        self.validation, self.salt = validation, salt
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
@@ -86,7 +90,7 @@ class Stages:
     def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path]) -> str:
         """Names a training by all that its result depends on: the candidate, settings and the outputs it reads."""
         parts = [manifest.read(path)["parts"] for path in outputs]
-        found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts}
+        found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts, **settings.decides}
         if settings.mixed_precision:
             found["mixed_precision"] = True
         return json.dumps(found, sort_keys=True)
@@ -125,11 +129,16 @@ class Stages:
             "specification_fingerprint": specification and specification.fingerprint,
             "vocabulary_fingerprint": vocabulary_fingerprint,
         }
-        if _is_current(output, job, wanted, self.reading):
+        drawn = {"validation": self.validation, "salt": self.salt}
+        if _is_current(output, job, wanted, self.reading, drawn):
             return output
         shutil.rmtree(output, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {"--split": split, "--output-dir": output, **self.reading, **(flags or {})}
+        if self.validation != VALIDATION:
+            options["--validation"] = self.validation
+        if self.salt:
+            options["--salt"] = self.salt
         if specification is not None:
             rules = self.folder / f"{specification.fingerprint}.json"
             atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))
@@ -145,13 +154,16 @@ class Stages:
         return output
 
 
-def _is_current(output: Path, kind: str, wanted: dict[str, Any], reading: dict[str, str]) -> bool:
+def _is_current(
+    output: Path, kind: str, wanted: dict[str, Any], reading: dict[str, str], drawn: dict[str, Any]
+) -> bool:
     try:
         found = manifest.read(output, kind)
     except UserError:
         return False
     # How much may be rejected changes nothing of what is there.
     fields = {name[2:].replace("-", "_"): value for name, value in reading.items() if name != "--max-rejected"}
+    fields.update(drawn)
     read = found["arguments"]
     return all(found.get(name) == value for name, value in wanted.items()) and all(
         read.get(name) == value for name, value in fields.items()

@@ -14,7 +14,7 @@ from mapreduce.input.records import SplitRule
 from mapreduce.paths import is_remote
 from models import dataset, inputs
 from models.quiet import import_tensorflow
-from models.training import calibration, plots
+from models.training import calibration, plots, scores
 from models.training.candidates import image_candidate
 from models.training.checks import one_label
 from models.training.runs import Fitted, Interrupted, Made, Run
@@ -30,7 +30,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     Raises:
         UserError: there is one label only.
     """
-    candidate = image_candidate(model)
+    (candidate,) = settings.change([image_candidate(model, settings.candidates)])
     validates = _has_validation(stages)
     train = stages.encode_images("train" if validates else "all")
     validation = stages.encode_images("validation") if validates else None
@@ -64,32 +64,34 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
     results["parameters"] = fitted.model.count_params()
+    files: dict[str, bytes] = {}
     said = _score(fitted)
-    if said:
-        results["validation"] = {candidate.name: said}
-        what = "reconstruction error" if build.gives_images(candidate) else "validation"
-        print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {abs(said):.4f}", file=sys.stderr)
+    if said is not None:
+        what = "reconstruction error" if build.gives_images(candidate) else f"validation {settings.select}"
+        results["validation"] = {candidate.name: {what: said}}
+        print(f"best epoch: {fitted.epoch} of {candidate.epochs}, {what} {said:.4f}", file=sys.stderr)
     if build.gives_images(candidate):
-        picture = plots.reconstructions(fitted.model, validation or train)
-        write = functools.partial(export, PixelModel(fitted.model, labels=None), files={PICTURE: picture})
+        files[PICTURE] = plots.reconstructions(fitted.model, validation or train)
+        write = functools.partial(export, PixelModel(fitted.model, labels=None))
     else:
         scale = 1.0
         if validation is not None:
-            measure = Measure(fitted.model, validation, kind="pixels", labels=labels)
-            scale = calibration.calibrate(*measure.logits())
+            logits, y = Measure(fitted.model, validation, kind="pixels", labels=labels).logits()
+            scale = calibration.calibrate(logits, y)
+            results["validation"] = {candidate.name: scores.measure(logits, y, scale).to_json()}
         write = functools.partial(export, PixelModel(fitted.model, labels=labels, scale=scale))
-    return Made(write, results, {candidate.name: fitted.history}, interrupted)
+    return Made(write, results, {candidate.name: fitted.history}, interrupted, files)
 
 
 def _score(fitted: Fitted) -> float | None:
     found = fitted.history[fitted.epoch - 1].get("validation")
-    return None if found is None else round(found, 4)
+    return None if found is None else abs(round(found, 4))
 
 
 def _has_validation(stages: Stages) -> bool:
     """Whether a record is of the validation split; on a cluster it is taken for granted."""
     if any(map(is_remote, stages.paths)):
         return True
-    rule = SplitRule("validation")
+    rule = SplitRule("validation", stages.validation, stages.salt.encode())
     found = inputs.read(stages.paths, format=stages.reading.get("--format"))
     return any(text in rule for block in found for _, text in block)

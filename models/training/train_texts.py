@@ -8,8 +8,9 @@ fitted again on all records. The jobs run in `models.training.stages`, the fit i
 from __future__ import annotations
 
 import functools
+import math
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from models.training import calibration
 from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run
+from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
 
@@ -36,7 +38,7 @@ class Counted:
 
 @dataclass
 class Tried:
-    """A candidate on the train split: its accuracy on validation, the scale that calibrates its logits.
+    """A candidate on the train split: its scores on validation, and the scale that calibrates its logits.
 
     Attributes:
         fitted: the model, where this process has trained it.
@@ -44,7 +46,7 @@ class Tried:
     """
 
     candidate: TextCandidate
-    accuracy: float
+    scores: Scores
     scale: float
     history: History
     fitted: Fitted | None = None
@@ -53,10 +55,10 @@ class Tried:
 
 @dataclass
 class Choice:
-    """What choosing has come to: the best, accuracies and histories of all by name, and whether it was cut short."""
+    """What choosing has come to: the best, scores and histories of all by name, and whether it was cut short."""
 
     best: Tried
-    scores: dict[str, float]
+    scores: dict[str, dict[str, float]]
     histories: dict[str, History]
     interrupted: bool = False
 
@@ -81,57 +83,76 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
     return Counted(kept, folder, name, features)
 
 
+def _candidates(
+    model: str, settings: Settings, labels: int | None = None, length: float | None = None
+) -> list[TextCandidate]:
+    found = settings.change(candidates(model, labels, length, settings.candidates))
+    return [one for one in found if isinstance(one, TextCandidate)]
+
+
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     """Fits every candidate on the train split and compares them on the validation split.
 
     Ctrl-C ends it with the best one so far, where one was trained here for an epoch at least.
     """
-    first = candidates(model)[0]
+    first = _candidates(model, settings)[0]
     every = feature_counts.label_documents(stages.labelcount(first.specification, "all"))
     if len(every) < 2:
         raise one_label(every, stages.paths[0])
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
-    found = candidates(model, len(every), feature_counts.mean_length(counted_labels))
+    length = feature_counts.mean_length(counted_labels)
+    found = _candidates(model, settings, len(every), length)
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
-        return Choice(Tried(found[0], 0.0, 1.0, []), {}, {})
+        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {})
     best: Tried | None = None
-    scores: dict[str, float] = {}
+    scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
     try:
         for candidate in found:
             tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
-            scores[candidate.name], histories[candidate.name] = round(tried.accuracy, 4), tried.history
-            if best is None or tried.accuracy > best.accuracy:
+            scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
+            # Of equal ones the first.
+            if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
                 best = tried
-            print(f"candidate {candidate.name}: validation {tried.accuracy:.4f}", file=sys.stderr)
+            said = ", ".join(f"{name} {value:.4f}" for name, value in tried.scores.to_json().items())
+            print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
-            return Choice(best, scores, histories, interrupted=True)
+            return Choice(best, _to_json(scores), histories, interrupted=True)
         if not isinstance(stop, Interrupted):
             raise
         partial = _partial(stages, candidate, stop.fitted)
         return Choice(partial, {}, {candidate.name: stop.fitted.history}, interrupted=True)
     assert best is not None  # there is a candidate of every model for any number of labels
+    left = {label: n - documents.get(label, 0) for label, n in every.items()}
+    most = max(sorted(left), key=left.__getitem__)
+    if all(math.isclose(one.accuracy, left[most] / sum(left.values())) for one in scores.values()):
+        print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
-    return Choice(best, scores, histories)
+    return Choice(best, _to_json(scores), histories)
+
+
+def _to_json(scores: dict[str, Scores]) -> dict[str, dict[str, float]]:
+    return {name: one.to_json() for name, one in scores.items()}
 
 
 def _partial(stages: Stages, candidate: TextCandidate, fitted: Fitted) -> Tried:
     counted = count(stages, candidate, "train")
     validation = stages.encode(candidate.specification, "validation", counted.vocabulary, counted.fingerprint)
-    accuracy, scale = _validate(candidate, counted, fitted, validation)
-    return Tried(candidate, accuracy, scale, fitted.history, fitted, counted)
+    scores, scale = _validate(candidate, counted, fitted, validation)
+    return Tried(candidate, scores, scale, fitted.history, fitted, counted)
 
 
-def _validate(candidate: TextCandidate, counted: Counted, fitted: Fitted, validation: Path) -> tuple[float, float]:
+def _validate(candidate: TextCandidate, counted: Counted, fitted: Fitted, validation: Path) -> tuple[Scores, float]:
     from models.training import build
     from models.training.validation import Measure
 
     kind, labels = build.input_kind(candidate), counted.counts.labels
     logits, y = Measure(fitted.model, validation, kind=kind, labels=labels).logits()
-    return float((logits.argmax(axis=1) == y).mean()), calibration.calibrate(logits, y)
+    scale = calibration.calibrate(logits, y)
+    return measure(logits, y, scale), scale
 
 
 def try_out(stages: Stages, candidate: TextCandidate, counted: Counted, settings: Settings) -> Tried:
@@ -141,17 +162,18 @@ def try_out(stages: Stages, candidate: TextCandidate, counted: Counted, settings
         for split in ("train", "validation")
     )
     key = stages.key(candidate, settings, (counted.features, train, validation))
-    for one in (scores := stages.scores()):
-        if one["key"] == key:
-            return Tried(candidate, one["accuracy"], one["scale"], one["history"], counted=counted)
+    for one in (kept := stages.scores()):
+        if one["key"] == key and "macro_f1" in one:  # 0.1.0 kept the accuracy alone
+            found = Scores(one["accuracy"], one["macro_f1"], one["log_loss"])
+            return Tried(candidate, found, one["scale"], one["history"], counted=counted)
     file = stages.checkpoint("train", key)
     measured = validation if settings.measures else None
     fitted = _fit(candidate, counted, train, settings, checkpoint=file, key=key, validation=measured)
-    accuracy, calibrated = _validate(candidate, counted, fitted, validation)
-    scores.append({"key": key, "accuracy": accuracy, "scale": calibrated, "history": fitted.history})
-    stages.write_scores(scores)
+    scores, calibrated = _validate(candidate, counted, fitted, validation)
+    kept.append({"key": key, **asdict(scores), "scale": calibrated, "history": fitted.history})
+    stages.write_scores(kept)
     file.unlink(missing_ok=True)
-    return Tried(candidate, accuracy, calibrated, fitted.history, fitted, counted)
+    return Tried(candidate, scores, calibrated, fitted.history, fitted, counted)
 
 
 def _fit(candidate: TextCandidate, counted: Counted, shards: Path, settings: Settings, **more: Any) -> Fitted:

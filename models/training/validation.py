@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from models import dataset
 from models.counts.feature_counts import Array
+from models.training.scores import measure
 
 BATCH = 128
 
@@ -43,10 +44,9 @@ class Measure:
             truth.append(y.numpy())
         return np.concatenate(found), np.concatenate(truth)
 
-    def accuracy(self) -> float:
-        """The share of records whose label has the highest logit."""
-        logits, y = self.logits()
-        return float((logits.argmax(axis=1) == y).mean())
+    def score(self, select: str) -> float:
+        """The score of this name in `models.training.scores`; higher is better, so log loss is negative."""
+        return measure(*self.logits()).rank(select)[0]
 
     def error(self) -> float:
         """For a model that gives images back: the mean squared difference of pixels, whose range is from 0 to 1."""

@@ -162,7 +162,7 @@ def test_an_interrupted_run_goes_on(trained: Path, capfd: pytest.CaptureFixture[
 def test_other_records_make_another_model(trained: Path) -> None:
     shutil.copytree(trained / "model", trained / "replaced")
     write(trained / "more.tsv", documents(90, 0))
-    assert run(trained, output="replaced", train_file="more.tsv") == 0
+    assert run(trained, "--force", output="replaced", train_file="more.tsv") == 0
     assert manifest.read(trained / "replaced")["inputs"][0]["size"] == (trained / "more.tsv").stat().st_size
 
 

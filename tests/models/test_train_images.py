@@ -109,7 +109,8 @@ def test_the_manifest_says_which_epoch_was_best(mlp: Path) -> None:
     measured = [one["validation"] for one in results["history"]["mlp"]]
     assert len(measured) == candidates.image_candidate("mlp").epochs
     assert results["epoch"] == measured.index(max(measured)) + 1
-    assert results["validation"] == {"mlp": round(max(measured), 4)}
+    assert results["validation"]["mlp"]["accuracy"] == round(max(measured), 4)
+    assert set(results["validation"]["mlp"]) == {"accuracy", "macro-f1", "log-loss"}
 
 
 def test_evaluate_reads_image_records(folder: Path, mlp: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mapreduce.errors import LeakError
+from mapreduce.errors import LeakError, UserError
 from models.train import main
 from models.training.checks import check, typing_errors, warnings
 
@@ -37,7 +37,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         tmp_path / "test.tsv", {"sports": ["ball 3", "ball 3", "new"], "polticis": ["a", "b"], "weather": ["vote"]}
     )
     found = check([train], [test])
-    assert found == {"labels": {"Politics": 1, "politics": 50, "sport": 2, "sports": 100}, "leaks": 3}
+    assert found == {"labels": {"Politics": 1, "politics": 50, "sport": 2, "sports": 100}, "leaks": 3, "salt": "16"}
     said = capsys.readouterr().err
     assert said.splitlines() == [
         "warning: labels with one record, which cannot be validated: 'Politics'",
@@ -48,6 +48,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "'polticis' (for 'politics'?), 'weather'",
         "warning: 3 of 6 test records (2 texts) are in the training set as well; jobs/duplicates.py lists them, and "
         "similar ones",
+        "labels that are not in both splits: 'sport'; with --salt 16 all of two or more records are, so it is taken",
     ]
     with pytest.raises(LeakError, match="3 of 6 test records") as error:
         check([train], [test], forbid_leaks=True)
@@ -55,7 +56,7 @@ def test_everything_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 9), "neg": numbered("b", 9)})
+    train = write(tmp_path / "train.tsv", {"pos": numbered("good", 40), "neg": numbered("bad", 40)})
     test = write(tmp_path / "test.tsv", {"pos": ["c"], "neg": ["d"]})
     assert check([train], [test], forbid_leaks=True)["leaks"] == 0
     assert capsys.readouterr().err == ""
@@ -71,6 +72,11 @@ def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.C
         ("alt.atheism", "alt.theism", True),
         ("cpi", "cpu", False),
         ("1001", "1002", False),
+        ("C02", "C04", False),
+        ("item 1", "item 2", False),
+        ("item 1", "item 12", False),
+        ("item1", "item 1", True),
+        ("itme 1", "item 1", True),
         ("spoons", "sports", False),
     ],
 )
@@ -101,3 +107,80 @@ def test_training_fails_where_leaks_are_forbidden(tmp_path: Path, capsys: pytest
 def test_leaks_of_the_data_sets(name: str, leaks: int, root: Path) -> None:
     raw = root / "data" / "raw"
     assert check([str(raw / f"{name}-train.tsv")], [str(raw / f"{name}-test.tsv")])["leaks"] == leaks
+
+
+def lines(path: Path, pairs: list[tuple[str, str]]) -> str:
+    path.write_text("".join(f"{label}\t{text}\n" for label, text in pairs))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (
+            [(f"{i / 7:.2f}", f"a film {i}") for i in range(20)],
+            "20 labels in 20 records, such as 0.00: they are numbers",
+        ),
+        ([(f"{i}", f"a film {i}") for i in range(30)], "they are numbers, which is regression"),
+        ([(f"a long film {i}", "pos") for i in range(20)], "give --text-field 1 --label-field 2"),
+        ([(f"tt{i}", f"a film {i}") for i in range(11)] + [("tt0", "more")] * 9, "they may be ids"),
+        ([(f"tt{i % 1001}", f"a film {i}") for i in range(4000)], "1001 labels in 4000 records"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, pairs: list[tuple[str, str]], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        check([lines(tmp_path / "train.tsv", pairs)])
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(f"tt{i}", f"a film {i}") for i in range(19)],
+        [(f"{i % 10}", f"a film {i}") for i in range(20)],
+        [(f"tt{i % 1000}", f"a film {i}") for i in range(3000)],
+    ],
+)
+def test_many_classes_are_classes(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
+    assert len(check([lines(tmp_path / "train.tsv", pairs)])["labels"]) > 9
+
+
+def test_what_looks_like_a_header_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = [(label, f"{label} film {i}") for label in ("good", "bad") for i in range(60)]
+    path = lines(tmp_path / "train.tsv", [("Label", "what they say"), *body])
+    said = "'Label' and 'what they say' in the first record: a header line? give --header yes"
+    check([path])
+    assert said in capsys.readouterr().err
+    check([path], header="no")
+    assert "header" not in capsys.readouterr().err
+    check([lines(tmp_path / "train.tsv", [("class", "text one"), ("class", "text two"), *body])])  # a label so called
+    assert "header" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("", "no record; give a labelled --test file"),
+        ("\ta text\n", "no label (1)"),
+        (None, "no label in its records"),
+    ],
+)
+def test_a_test_file_without_labels_is_found_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], test: str | None, said: str
+) -> None:
+    train = write(tmp_path / "train.tsv", {"pos": numbered("a", 9), "neg": numbered("b", 9)})
+    path = tmp_path / ("test.txt" if test is None else "test.tsv")
+    path.write_text("a text\n" if test is None else test)
+    code = main(["--train", train, "--test", str(path), "--output", str(tmp_path / "model")])
+    words = capsys.readouterr().err
+    assert code in (2, 3) and said in words and "fit" not in words
+    assert not (tmp_path / "model.work").exists()
+
+
+def test_class_folders_are_converted_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in ("pos", "neg"):
+        (tmp_path / "my films" / label).mkdir(parents=True)
+        (tmp_path / "my films" / label / "1.txt").write_text("a film")
+    assert main(["--train", str(tmp_path / "my films"), "--output", str(tmp_path / "model")]) == 2
+    words = capsys.readouterr().err
+    assert words.count("\n") == 1 and f"python data/convert.py '{tmp_path}/my films' --output train.tsv" in words

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import pytest
 import models
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
+from models import train
 from models.training import candidates, checkpoint, fit
 from models.training.runs import Fitted, Interrupted
 from models.training.settings import Settings
@@ -124,9 +128,55 @@ def test_a_damaged_checkpoint_is_one_line(shards: tuple[Path, Path], tmp_path: P
         trained(shards, RESUMED, checkpoint=tmp_path / "c.npz")
 
 
+def test_whatever_is_damaged_in_a_checkpoint_is_one_line(whole: Fitted, tmp_path: Path) -> None:
+    model, path = whole.model, tmp_path / "c.npz"
+    model.compile("sgd", "mse")
+    checkpoint.write(path, model, "k", checkpoint.State([{"loss": 1.0}], checkpoint.weights(model), 1))
+    data, before = path.read_bytes(), checkpoint.weights(model)
+    with np.load(path) as found:
+        arrays = dict(found)
+    # A byte here and there, half of the file, and nothing of it: read as it was, or refused.
+    draw = random.Random(0)
+    spoiled = [data[: len(data) // 2], b"", *(_flipped(data, draw.randrange(len(data))) for _ in range(60))]
+    one = arrays["variable 0"]
+    for array in (one * np.float32("nan"), one[:-1], one.astype("c16"), np.array("text")):
+        file = io.BytesIO()
+        np.savez(file, **{**arrays, "variable 0": array})
+        spoiled.append(file.getvalue())
+    for about in (b"[]", b"{}", b"3", json.dumps({"key": "k", "history": 3, "best_epoch": 1}).encode()):
+        file = io.BytesIO()
+        np.savez(file, **{**arrays, "about": np.frombuffer(about, np.uint8)})
+        spoiled.append(file.getvalue())
+    file = io.BytesIO()
+    np.save(file, one)  # one array and no archive of them
+    spoiled.append(file.getvalue())
+    refused = 0
+    for bad in spoiled:
+        path.write_bytes(bad)
+        try:
+            checkpoint.read(path, model, "k")
+        except UserError as error:
+            refused += 1
+            assert "damaged" in str(error) and "\n" not in str(error)
+            assert all(map(np.array_equal, checkpoint.weights(model), before))
+    assert refused > 40
+
+
+def _flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+
+
+def test_texts_that_are_all_alike_need_a_lower_rate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.tsv").write_text("pos\tthe same text\nneg\tthe same text\n" * 100)
+    command = ["--train", str(tmp_path / "train.tsv"), "--output", str(tmp_path / "model")]
+    assert train.main(command) == 2
+    assert "give a lower --learning-rate" in capfd.readouterr().err.splitlines()[-1]
+    assert train.main([*command, "--learning-rate", "0.5"]) == 0
+
+
 def test_a_loss_that_is_no_number_is_one_line(shards: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit.build, "loss", lambda _: lambda y, logits: keras.ops.mean(logits) * float("nan"))
-    with pytest.raises(UserError, match="after epoch 1; the learning rate is too high"):
+    monkeypatch.setattr(fit.build, "loss", lambda *_: lambda y, logits: keras.ops.mean(logits) * float("nan"))
+    with pytest.raises(UserError, match=r"small: the loss is nan after epoch 1: .* 0\.001, .* a lower --learning-rate"):
         trained(shards)
 
 

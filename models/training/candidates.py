@@ -108,8 +108,8 @@ def _linear() -> list[TextCandidate]:
 def without_spaces(found: list[TextCandidate], chinese: bool) -> list[TextCandidate]:
     """The candidates for texts that are written without spaces between words.
 
-    Ideographs are the tokens, or in other scripts all characters; runs of them stand for words, so pairs weigh as much as
-    single ones, and there is no head.
+    Ideographs are the tokens, or in other scripts all characters; runs of them stand for words, so pairs weigh as much
+    as single ones, and there is no head.
 
     Args:
         found: those for texts with spaces.

@@ -10,15 +10,15 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import feature_counts, feature_weights
 from models.quiet import import_tensorflow
-from models.training import calibration
-from models.training.candidates import TextCandidate, candidates
+from models.training import calibration, language
+from models.training.candidates import TextCandidate, candidates, without_spaces
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run
 from models.training.scores import Scores, measure
@@ -84,10 +84,16 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
 
 
 def _candidates(
-    model: str, settings: Settings, labels: int | None = None, length: float | None = None
+    model: str,
+    settings: Settings,
+    labels: int | None = None,
+    length: float | None = None,
+    scripts: dict[str, float] | None = None,
 ) -> list[TextCandidate]:
-    found = settings.change(candidates(model, labels, length, settings.candidates))
-    return [one for one in found if isinstance(one, TextCandidate)]
+    found = candidates(model, labels, length, settings.candidates)
+    if scripts:
+        found = without_spaces(found, language.is_chinese(scripts))
+    return [one for one in settings.change(found) if isinstance(one, TextCandidate)]
 
 
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
@@ -102,7 +108,12 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
     length = feature_counts.mean_length(counted_labels)
-    found = _candidates(model, settings, len(every), length)
+    scripts: dict[str, float] = {}
+    if settings.tokenizer is None:
+        scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
+    if scripts:
+        print(language.explain(scripts), file=sys.stderr)
+    found = _candidates(model, settings, len(every), length, scripts)
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
         return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {})

@@ -64,6 +64,11 @@ class Row(NamedTuple):
     columns: Mapping[str, bytes] = NOTHING
 
 
+def found_out(paths: Sequence[str], **reading: Any) -> dict[str, str]:
+    """What the first bytes of tables say of them, as flags of the jobs, which then need not find it out each."""
+    return Input(paths, True, quiet=True, **reading).flags()
+
+
 def labelled(paths: Sequence[str], **reading: Any) -> list[tuple[bytes, bytes]]:
     """All records (label, text) of labelled input, which is read as `read` does.
 

@@ -76,6 +76,8 @@ def train(
         salt=(checked or {}).get("salt", ""),
     )
     tried = check_settings(model, settings)
+    if not any(map(is_remote, stages.paths)):
+        stages.found = inputs.found_out(stages.paths, **{f[2:].replace("-", "_"): v for f, v in stages.reading.items()})
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]

@@ -30,6 +30,7 @@ class Input:
         keeps_all: whether columns beside these are asked for.
         format: one of `mapreduce.input.formats.FORMATS`; None is what suffixes and first bytes tell.
         text_field, label_field, delimiter, header, quotes, encoding: as the flags of these names have them.
+        quiet: whether what was found out of tables is not said.
         max_rejected: fail where more is rejected; None fails where all is.
 
     Raises:
@@ -42,6 +43,7 @@ class Input:
         labelled: bool,
         keeps_all: bool = False,
         *,
+        quiet: bool = False,
         format: str | None = None,
         text_field: str = "text",
         label_field: str = "label",
@@ -71,7 +73,7 @@ class Input:
         )
         refuse_unreadable(self.kind, self.sources)
         self.layout = self.kind.settle(layout, self.sources)
-        if said := found_out(layout, self.layout, self.kind):
+        if (said := found_out(layout, self.layout, self.kind)) and not quiet:
             print(said, file=sys.stderr)
 
     def flags(self) -> dict[str, str]:

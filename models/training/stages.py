@@ -36,6 +36,9 @@ class Stages:
         folder: where outputs are kept, each under a name that says what it is.
         runner: a name in `mapreduce.runners.RUNNERS`.
         reading: flags of the record reader, for example {"--format": "tsv"}.
+
+    Attributes:
+        found: what has been found out of tables, as further flags.
         validation, salt: the share of the validation split, and what draws it.
 
     Raises:
@@ -59,6 +62,7 @@ class Stages:
         self.folder = Path(folder)
         self.runner = runner
         self.reading = reading or {}
+        self.found: dict[str, str] = {}
         self.validation, self.salt = validation, salt
 
     @cached_property
@@ -130,11 +134,12 @@ class Stages:
             "vocabulary_fingerprint": vocabulary_fingerprint,
         }
         drawn = {"validation": self.validation, "salt": self.salt}
-        if _is_current(output, job, wanted, self.reading, drawn):
+        reading = {**self.reading, **self.found}
+        if _is_current(output, job, wanted, reading, drawn):
             return output
         shutil.rmtree(output, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = {"--split": split, "--output-dir": output, **self.reading, **(flags or {})}
+        options = {"--split": split, "--output-dir": output, **reading, **(flags or {})}
         if self.validation != VALIDATION:
             options["--validation"] = self.validation
         if self.salt:

@@ -25,6 +25,9 @@ from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
 
+FEWEST = 1.5
+"""Warned of where documents have fewer words on average."""
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -113,6 +116,8 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
     if scripts:
         print(language.explain(scripts), file=sys.stderr)
+    elif length < FEWEST:
+        print(f"warning: {length:.1f} words in a document, on average: are these the texts?", file=sys.stderr)
     found = _candidates(model, settings, len(every), length, scripts)
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)

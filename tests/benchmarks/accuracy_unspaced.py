@@ -59,9 +59,11 @@ def main() -> None:
     for seed in SEEDS:
         train = [(label, text) for label, text in records if not is_test(seed, text)]
         test = [(label, text) for label, text in records if is_test(seed, text)]
-        scores.append((ours(train, test), peer(train, test)))
-        print(f"{seed}: {len(train)} to train on, {len(test)} to test on: ours %.4f, SVM %.4f" % scores[-1], flush=True)
-    print("mean: ours %.4f, SVM %.4f" % tuple(map(mean, zip(*scores))))
+        here, there = ours(train, test), peer(train, test)
+        scores.append((here, there))
+        print(f"{seed}: {len(train)} and {len(test)} documents: ours {here:.4f}, SVM {there:.4f}", flush=True)
+    here, there = map(mean, zip(*scores))
+    print(f"mean: ours {here:.4f}, SVM {there:.4f}")
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ def test_a_model_is_made_again_from_the_file_beside_it(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_model_of_another_file_is_replaced_only_when_forced(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

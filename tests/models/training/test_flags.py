@@ -115,6 +115,7 @@ def test_a_weighted_loss_is_the_mean_of_weighed_losses(loss: str) -> None:
     assert model.evaluate(logits, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_flags_make_another_model_that_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "train.tsv", documents(90, 0))
     write(tmp_path / "test.tsv", documents(9, 1))

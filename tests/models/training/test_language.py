@@ -66,7 +66,7 @@ def lines(good: str, bad: str, characters: str) -> str:
 @pytest.mark.parametrize(
     ("good", "bad", "characters"),
     [
-        ("好看", "难看", "这部电影的故事我们昨天在家里说了很多人都来"),
+        pytest.param("好看", "难看", "这部电影的故事我们昨天在家里说了很多人都来", marks=pytest.mark.slow),
         pytest.param("ดีมาก", "แย่มาก", "กขคงจชซฐณดตถทธนบปผ", marks=pytest.mark.slow),
         pytest.param("すばらしい", "つまらない", "この映画はきのう見たものでした", marks=pytest.mark.slow),
     ],

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 LARGEST = 10**18
 """Counts that are given or summed up lie below, so that they fit 64 bits."""
@@ -22,16 +25,7 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
         ArgumentTypeError, as the parser: it is none, or outside the bounds.
     """
 
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise ArgumentTypeError(f"a whole number from {least} to {most}. Received: {text:.60}")
-        return value
-
-    return parse
+    return parser(int, lambda value: least <= value <= most, f"a whole number from {least} to {most}")
 
 
 def number(above: float, below: float) -> Callable[[str], float]:
@@ -45,14 +39,27 @@ def number(above: float, below: float) -> Callable[[str], float]:
         ArgumentTypeError, as the parser: it is none, or not between them.
     """
 
-    def parse(text: str) -> float:
+    return parser(float, lambda value: above < value < below, f"a number above {above:g} and below {below:g}")
+
+
+def parser(kind: Callable[[str], Number], fits: Callable[[Number], bool], what: str) -> Callable[[str], Number]:
+    """A parser of numbers that fit.
+
+    Args:
+        kind: int or float.
+        what: they have to be, for the error.
+
+    Raises:
+        ArgumentTypeError, as the parser: it is none, or does not fit.
+    """
+
+    def parse(text: str) -> Number:
         try:
-            value = float(text)
+            if fits(value := kind(text)):
+                return value
         except ValueError:
-            value = above
-        if not above < value < below:
-            raise ArgumentTypeError(f"a number above {above:g} and below {below:g}. Received: {text:.60}")
-        return value
+            pass
+        raise ArgumentTypeError(f"{what}. Received: {text:.60}")
 
     return parse
 

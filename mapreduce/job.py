@@ -271,16 +271,11 @@ class Job(MRJob):
         found = remote.find_files(command, there, self.options.output_dir)
         return [*expand([path for path in paths if path not in there]), *(file.path for file in found)]
 
-    def headers(self, paths: list[str]) -> list[str]:
-        """Files here that begin as the input does; of the files on a cluster the first one is looked into."""
-        files = self.files_behind(paths)
-        there = list(filter(is_remote, files))
-        if not there:
-            return files
+    def header(self, path: str) -> str:
+        """A file here that begins as one on the cluster does."""
         from mapreduce.cluster import remote
 
-        header = remote.header(there[0], atomic.scratch(), self._hadoop())
-        return [header, *(file for file in files if file not in there)]
+        return remote.header(path, tuple(self._hadoop()))
 
     def fetched(self, outputs: list[str]) -> list[str]:
         """Where outputs are on this machine; those on a cluster are fetched, whole, for as long as the program runs."""

@@ -17,16 +17,16 @@ from mapreduce import mrjob_compat
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import count_or_share, whole
 from mapreduce.input import first_bytes, records, rejections
-from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source, expand, is_transcoded, is_utf8, note_copy
+from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source, expand, is_transcoded, note_copy
 from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.dialect import found_out
 from mapreduce.input.formats.format import (
-    DELIMITERS,
     FIELD_FLAGS,
     IMAGES,
     READING_FLAGS,
     TEXTS,
+    laid_out,
     settled,
 )
 from mapreduce.job import Job
@@ -95,30 +95,7 @@ class TextJob(Job):
     @property
     def layout(self) -> Layout:
         """How the records are laid out, by the flags."""
-        options = self.options
-        columns, joined = None, tuple[int, ...]()
-        if options.columns is not None:
-            try:
-                texts, label, count = options.columns.split(",")
-                text, *more = map(int, texts.split("+"))
-                columns, joined = (text, int(label), int(count)), tuple(more)
-            except ValueError:
-                raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {options.columns!r}") from None
-        if options.encoding is not None:
-            is_utf8(options.encoding)
-        return Layout(
-            options.text_field,
-            options.label_field,
-            columns,
-            joined,
-            options.delimiter and DELIMITERS.get(options.delimiter, options.delimiter.encode()),
-            options.header and options.header == "yes",
-            options.quotes and options.quotes == "yes",
-            options.encoding,
-            options.shape,
-            options.strict,
-            self.LABELLED,
-        )
+        return laid_out(vars(self.options), strict=self.options.strict, labelled=self.LABELLED)
 
     @property
     def input_format(self) -> Format:
@@ -206,7 +183,10 @@ class TextJob(Job):
         if rejected and not self.options.quiet:
             print(f"{self.KIND}: {line}", file=sys.stderr)
         if invalid and not self.options.quiet:
-            print(f"{self.KIND}: {rejections.invalid(invalid, found)}{rejections.where(first)}", file=sys.stderr)
+            print(
+                f"{self.KIND}: {rejections.invalid(invalid, found.get('used', 0))}{rejections.where(first)}",
+                file=sys.stderr,
+            )
         if self.LABELLED and not found.get("used"):
             split = self.options.split
             raise RecordError(f"no labelled record in the input ({found.get('in', 0)} lines in, split {split})")
@@ -252,23 +232,19 @@ class TextJob(Job):
         if format.holds == IMAGES and self.names_tokens():
             raise UserError("images have no tokens: leave out --vocabulary, --tokenizer, --ngrams and their like")
         given = self.layout
-        refuse_unreadable(format, (Source(path, encoding=given.encoding) for path in self._here(named)))
-        layout = format.settle(given, self._sources(named))
+        files = self.files_behind(named)
+        there = [path for path in files if is_remote(path)]
+        here = [path for path in files if path not in there] if there else files
+        refuse_unreadable(format, (Source(path, encoding=given.encoding) for path in here))
+        layout = format.settle(given, self._sources(files))
         self._given = self._given or {name: getattr(options, name) for name in _SETTLED}
         for name, value in settled(layout).items():
             setattr(options, name, value)
         if (said := found_out(given, layout, format)) and not options.quiet:
             print(f"{self.KIND}: {said}", file=sys.stderr)
-
-        there = [path for path in self.files_behind(named) if is_remote(path)]
-        if there and any(is_transcoded(head, options.encoding) for head in self.headers(there[:1])):
-            raise UserError(first_bytes.not_utf8(there[0], options.encoding or "UTF-16"))
-        self.one_task_a_file = bool(there and self.cuts_anywhere and self._has_quotes(there[0]))
+        self.one_task_a_file = bool(there and self.cuts_anywhere and b'"' in Source(self.header(there[0])).head())
 
     _given: dict[str, Any] = {}
-
-    def _has_quotes(self, path: str) -> bool:
-        return any(b'"' in Source(head).head() for head in self.headers([path]))
 
     def arguments(self) -> dict[str, Any]:
         """The job's flags, as they were given but for the columns; those of tables where they were."""
@@ -295,20 +271,25 @@ class TextJob(Job):
         if suffix in OPENERS and suffix not in ON_CLUSTERS:
             return True
         if len({one.open is None for one in kinds}) > 1:  # its first bytes tell
-            kinds = [FORMATS[detect(map(Source, self.headers([path])))]]
+            kinds = [FORMATS[detect([Source(self.header(path))])]]
         return bool(kinds) and kinds[0].open is not None
 
     def names_tokens(self) -> bool:
         """Whether a flag says that the input is text."""
         return self.names_specification()
 
-    def _sources(self, named: list[str]) -> Iterator[Source]:
-        """The files that begin as the input does; on a cluster they are looked for when the first is asked for."""
-        for path in self.headers(named):
-            yield Source(path, encoding=self.options.encoding)
-
-    def _here(self, named: list[str]) -> list[str]:
-        return [path for path in self.files_behind(named) if not is_remote(path)]
+    def _sources(self, files: list[str]) -> Iterator[Source]:
+        """The files that begin as the input does; of those on a cluster the first, which is fetched when it is asked
+        for: a format that looks at none costs no start of `hadoop`, and its tasks find out what the input is."""
+        there = next(filter(is_remote, files), None)
+        if there is not None:
+            header = self.header(there)
+            if is_transcoded(header, self.options.encoding):
+                raise UserError(first_bytes.not_utf8(there, self.options.encoding or "UTF-16"))
+            yield Source(header)
+        for path in files:
+            if not is_remote(path):
+                yield Source(path, encoding=self.options.encoding)
 
     def _detect(self, named: list[str]) -> str:
         if self.READS == (IMAGES,):

@@ -129,8 +129,8 @@ def _rows(given: Input, columns: Sequence[str]) -> Iterator[list[Row]]:
     kept_of = _Kept(columns)
     for source, reader, block in given.blocks():
         if not block:
-            if given.layout.columns is not None and reader.rejected[UNCLOSED]:
-                yield [Row(source.name, reader.lines, None, UNCLOSED)]
+            if swallowed := reader.rejected[UNCLOSED]:
+                yield [Row(source.name, reader.lines - swallowed + 1, None, UNCLOSED)]
             told.add(source, reader)
             continue
         found: list[Row] = []

@@ -6,7 +6,6 @@ read or answered has a row, too, that says why. It trains and measures nothing.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gc
 import io
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import models
-from mapreduce import command
+from mapreduce import command, flag_values
 from mapreduce.command import Parser
 from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import whole
@@ -181,17 +180,6 @@ class Predictor:
             yield f"{self.labelled} of {self.answered} answers reach --threshold {self.threshold:g} ({share:.1%})"
 
 
-def share(text: str) -> float:
-    """Reads a probability."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"a probability from 0 to 1. Received: {text:.60}")
-    return value
-
-
 def parser() -> Parser:
     """The command line, as --help shows it."""
     description = "Writes a row for each record, in the order of the input: by default `label TAB probability`."
@@ -201,7 +189,8 @@ def parser() -> Parser:
     labels = made.add_mutually_exclusive_group()
     labels.add_argument("--top-k", type=whole(1), default=1, metavar="K", help="so many labels, the best one first")
     labels.add_argument("--all", action="store_true", help="every label with its probability, the best one first")
-    made.add_argument("--threshold", type=share, default=0.0, metavar="P", help="no label below this probability")
+    probability = flag_values.parser(float, lambda value: 0 <= value <= 1, "a probability from 0 to 1")
+    made.add_argument("--threshold", type=probability, default=0.0, metavar="P", help="no label below this probability")
     made.add_argument("--id-field", metavar="NAME", help="column of the input that comes first in the output")
     made.add_argument("--keep-columns", default="", metavar="A,B", help="columns of the input that come next")
     made.add_argument("--output-format", choices=FORMATS, default="tsv", help="of the rows (default: tsv)")

@@ -28,13 +28,16 @@ COUNTS = ("wordcount", "featurecount", "labelcount", "encode-images", "imagestat
 NETWORKS = ("textcnn", "lstm", "attention", "transformer")
 
 
+def unpacked(name: str, folder: Path) -> Path:
+    with tarfile.open(ROOT / "tests" / "earlier" / name) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that tests/earlier/make.py filled."""
-    folder = tmp_path_factory.mktemp("earlier")
-    with tarfile.open(ROOT / "tests" / "earlier" / "written.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpacked("written.tar.gz", tmp_path_factory.mktemp("earlier"))
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +132,7 @@ def test_a_model_of_images_says_the_same(earlier: Path, said: dict[str, Any]) ->
 @pytest.fixture(scope="module")
 def since(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with models that tests/earlier/make.py filled as they are written since 0.1.0."""
-    folder = tmp_path_factory.mktemp("since")
-    with tarfile.open(ROOT / "tests" / "earlier" / "models.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpacked("models.tar.gz", tmp_path_factory.mktemp("since"))
 
 
 @pytest.mark.parametrize("name", ["linear", "textcnn", "mlp"])

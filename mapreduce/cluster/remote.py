@@ -296,15 +296,16 @@ def describe(paths: Sequence[str]) -> list[dict[str, Any]]:
     return [{"path": file.path, "size": file.size} for file in found]
 
 
-def header(path: str, folder: str, command: Sequence[str]) -> str:
-    """A file in `folder` that holds the first MiB of a file on the cluster, and has its name."""
+@cache
+def header(path: str, command: tuple[str, ...]) -> str:
+    """A file of this machine that holds the first MiB of one on the cluster, and has its name; fetched only once."""
     head = b""
     for block in Hdfs(list(command)).cat(path, decompress=True):
         head += block
         if len(head) >= BLOCK:
             break
     stem, suffix = os.path.splitext(posixpath.basename(path))
-    target = os.path.join(folder, stem if suffix in OPENERS else stem + suffix)  # it is decompressed
+    target = os.path.join(atomic.scratch(), stem if suffix in OPENERS else stem + suffix)  # it is decompressed
     with open(target, "wb") as file:
         file.write(head[:BLOCK])
     return target

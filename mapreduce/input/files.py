@@ -101,7 +101,7 @@ def is_whole(path: str, encoding: str | None = None) -> bool:
 def is_transcoded(path: str, encoding: str | None = None) -> bool:
     """Whether a file is not in UTF-8, by what is said of its encoding or by its first bytes."""
     if encoding:
-        return not is_utf8(encoding)
+        return not means_utf8(encoding)
     if os.path.splitext(path)[1] in OPENERS:
         try:
             with open_input(path, "utf-8") as file:
@@ -111,7 +111,7 @@ def is_transcoded(path: str, encoding: str | None = None) -> bool:
     return first_bytes.encoding(_head(path)) is not None
 
 
-def is_utf8(encoding: str) -> bool:
+def means_utf8(encoding: str) -> bool:
     """Whether a name means UTF-8.
 
     Raises:
@@ -154,7 +154,7 @@ def as_utf8(stream: BinaryIO, encoding: str | None = None) -> BinaryIO:
     """A stream of the same text in UTF-8; the stream itself where it is so already."""
     if encoding is None and hasattr(stream, "peek"):
         encoding = first_bytes.encoding(stream.peek(first_bytes.ENOUGH)[: first_bytes.ENOUGH])
-    if encoding is None or is_utf8(encoding):
+    if encoding is None or means_utf8(encoding):
         return stream
     return cast(BinaryIO, io.BufferedReader(_Transcoded(stream, encoding), BLOCK))
 
@@ -236,19 +236,14 @@ class Source:
         self._keep = keep or path == "-" or not os.path.isfile(absolute(path))
         self._head: bytes | None = None
 
-    def head(self) -> bytes:
-        """The first MiB, or all there is, without a byte order mark; decompressed, in UTF-8.
+    def head(self, size: int = BLOCK) -> bytes:
+        """The first bytes, at most a MiB, without a byte order mark; decompressed, in UTF-8. Of a file that does not
+        stay open nothing is kept.
 
         Raises:
             UserError: the file cannot be read.
         """
-        if self._head is None:
-            with self._explained():
-                self._stream = self._open()
-                self._head = self._stream.read(BLOCK)
-            if not self._keep:
-                self.close()
-        return self._head.removeprefix(BOM)
+        return self._look(lambda stream: stream.read(size))[:size].removeprefix(BOM)
 
     def first(self) -> bytes:
         """The first line without its end, or the first MiB of it.
@@ -256,7 +251,19 @@ class Source:
         Raises:
             UserError: the file cannot be read.
         """
-        return self.head().partition(b"\n")[0].removesuffix(b"\r")
+        line = self._look(lambda stream: stream.readline(BLOCK)).removeprefix(BOM)
+        return line.partition(b"\n")[0].removesuffix(b"\r")
+
+    def _look(self, look: Callable[[IO[bytes]], bytes]) -> bytes:
+        if self._head is not None:
+            return self._head
+        with self._explained():
+            if self._keep:
+                self._stream = self._open()
+                self._head = self._stream.read(BLOCK)
+                return self._head
+            with self._open() as stream:
+                return look(stream)
 
     def stream(self) -> Any:
         """The whole file, as `blocks` reads it.

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from mapreduce.errors import RecordError
+from mapreduce.flag_values import exceeds
 from mapreduce.input import records, rejections
 from mapreduce.input.files import Source, blocks, expand, keep, pieces
-from mapreduce.input.formats import FORMATS, Format, Layout, detect, refuse_unreadable
+from mapreduce.input.formats import FORMATS, Format, detect, refuse_unreadable
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.dialect import found_out
-from mapreduce.input.formats.format import DELIMITERS, settled
+from mapreduce.input.formats.format import laid_out, settled
 from mapreduce.output import atomic
 
 SHOWN = 3
@@ -28,10 +29,10 @@ class Input:
         paths: files, folders or globs; "-" is standard input.
         labelled: whether records have to have a label and a text.
         keeps_all: whether columns beside these are asked for.
-        format: one of `mapreduce.input.formats.FORMATS`; None is what suffixes and first bytes tell.
-        text_field, label_field, delimiter, header, quotes, encoding: as the flags of these names have them.
         quiet: whether what was found out of tables is not said.
         max_rejected: fail where more is rejected; None fails where all is.
+        format: one of `mapreduce.input.formats.FORMATS`; None is what suffixes and first bytes tell.
+        text_field, label_field, delimiter, header, quotes, encoding: as the flags of these names have them.
 
     Raises:
         UserError: a file is missing, or of a format that is not read; or it lacks a column.
@@ -44,6 +45,7 @@ class Input:
         keeps_all: bool = False,
         *,
         quiet: bool = False,
+        max_rejected: float | None = None,
         format: str | None = None,
         text_field: str = "text",
         label_field: str = "label",
@@ -51,7 +53,6 @@ class Input:
         header: str | None = None,
         quotes: str | None = None,
         encoding: str | None = None,
-        max_rejected: float | None = None,
     ) -> None:
         files = [file for path in paths for file in ([path] if path == "-" else expand([path]))]
         if format is not None and FORMATS[format].open is not None:
@@ -61,16 +62,9 @@ class Input:
         name = format or detect(source for source in self.sources if source.path != "-")
         self.kind: type[Format] = FORMATS[name]
         self.max_rejected = max_rejected
-        layout = Layout(
-            text_field,
-            label_field,
-            delimiter=delimiter and DELIMITERS.get(delimiter, delimiter.encode()),  # type: ignore[arg-type]
-            header=header and header == "yes",  # type: ignore[arg-type]
-            quotes=quotes and quotes == "yes",  # type: ignore[arg-type]
-            encoding=encoding,
-            labelled=labelled,
-            keeps_all=keeps_all,
-        )
+        flags: dict[str, str | None] = {"text_field": text_field, "label_field": label_field, "delimiter": delimiter}
+        flags.update(header=header, quotes=quotes, encoding=encoding)
+        layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all)
         refuse_unreadable(self.kind, self.sources)
         self.layout = self.kind.settle(layout, self.sources)
         if (said := found_out(layout, self.layout, self.kind)) and not quiet:
@@ -128,7 +122,7 @@ class Told:
         """
         total = self._total
         if total.invalid_utf8:
-            said = rejections.invalid(total.invalid_utf8, {"used": total.used})
+            said = rejections.invalid(total.invalid_utf8, total.used)
             print(said + self._invalid, file=sys.stderr)
         if not total.rejected:
             return
@@ -136,8 +130,7 @@ class Told:
         if total.rejected[UNCLOSED]:
             raise rejections.unclosed(line)
         most = self._given.max_rejected
-        rejected = sum(total.rejected.values())
-        if most is not None and rejected > (most * total.records if isinstance(most, float) else most):
+        if most is not None and exceeds(total.rejected.total(), total.records, most):
             raise RecordError(f"{line}; more than --max-rejected {most}")
         total.check()
         print(line, file=sys.stderr)

@@ -130,8 +130,7 @@ class RecordReader:
     def entries(self, block: bytes) -> Iterator[tuple[int, bytes, Record | str]]:
         """What ends in a block: for each record the number of its line, from 1, its bytes, and the record or why it is
         rejected."""
-        if not self._checked:
-            self._check_kind(block)
+        self._check_kind(block)
         if self._cut is not None:
             cut: Iterable[tuple[bytes, int]] = self._cut.records(block)
         else:
@@ -202,10 +201,12 @@ class RecordReader:
 
     def _check_kind(self, block: bytes) -> None:
         """Raises UserError where what is read first shows that it is no text."""
-        self._checked = True
-        if self._begins is not False and (found := first_bytes.kind(block[: first_bytes.ENOUGH])):
+        if self._checked or self._begins is False:
+            return
+        self._checked = True  # what begins a later block is text
+        if found := first_bytes.kind(block[: first_bytes.ENOUGH]):
             raise UserError(first_bytes.refusal("the input", found))
-        if self._begins is not False and (found := first_bytes.encoding(block)):
+        if found := first_bytes.encoding(block):
             raise UserError(first_bytes.not_utf8("the input", found))
 
     def _check_line(self, line: bytes) -> None:

@@ -134,10 +134,10 @@ def unclosed(line: str) -> RecordError:
     return RecordError(f"{line}; close it, or give --quotes no where quotes are characters like any other")
 
 
-def invalid(texts: int, found: dict[str, int]) -> str:
+def invalid(texts: int, used: int) -> str:
     """One line on texts that are used and are not UTF-8."""
     return (
-        f"{texts} of {found.get('used', 0)} texts are not UTF-8 and are used as they are; where it is another encoding "
+        f"{texts} of {used} texts are not UTF-8 and are used as they are; where it is another encoding "
         "give it, as --encoding cp1252 or latin-1"
     )
 

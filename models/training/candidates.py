@@ -120,17 +120,18 @@ def without_spaces(found: list[TextCandidate], chinese: bool) -> list[TextCandid
     else:  # runs of characters within what stands between spaces
         table = character_table("codepoint", punctuation="keep")
         tokens, widest = Specification(level="codepoint", table=table, split="character"), 4
-    changed = []
+    runs = override(tokens, ngrams=widest)
+    changed: list[TextCandidate] = []
     for one in found:
         if one.weights is None:  # a network reads single tokens
-            changed.append(replace(one, specification=tokens, longest=None))
-        elif one.shares == (1.0, 0.1, 0.1, 1.0) or one.longest is not None:
-            continue  # they differ from others in what there is not here
+            one = replace(one, specification=tokens, longest=None)
         else:
             # Most runs are no words: half of the steps, and half as long ones, learn fewer of them by heart.
-            slower = replace(one, rate=one.rate / 2, epochs=one.epochs // 2)
-            runs = override(tokens, ngrams=widest)
-            changed.append(replace(slower, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1))
+            slower = replace(one, rate=one.rate / 2, epochs=one.epochs // 2, longest=None)
+            one = replace(slower, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
+        # Some differ from others in words alone.
+        if not any(replace(one, name=other.name) == other for other in changed):
+            changed.append(one)
     return changed
 
 

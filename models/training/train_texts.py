@@ -112,8 +112,11 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     documents = feature_counts.label_documents(counted_labels)
     length = feature_counts.mean_length(counted_labels)
     scripts: dict[str, float] = {}
+    looked = replace(first, minimum_df=1)
+    counted = None
     if settings.tokenizer is None:
-        scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
+        counted = count(stages, looked, "train")
+        scripts = language.unspaced(counted.counts)
     if scripts:
         print(language.explain(scripts), file=sys.stderr)
     elif length < FEWEST:
@@ -127,7 +130,9 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     histories: dict[str, History] = {}
     try:
         for candidate in found:
-            tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
+            if counted is None or candidate != looked:
+                counted = count(stages, candidate, "train")
+            tried, counted = try_out(stages, candidate, counted, settings), None
             scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
             # Of equal ones the first.
             if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):

@@ -73,7 +73,7 @@ def refuse_unreadable(format: type[Format], sources: Iterable[Source]) -> None:
     if format.open is not None:
         return
     for source in sources:
-        if found := first_bytes.kind(source.head()[: first_bytes.ENOUGH]):
+        if found := first_bytes.kind(source.head(first_bytes.ENOUGH)):
             raise UserError(first_bytes.refusal(source.name, found))
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input import rejections
-from mapreduce.input.files import BLOCK, BOM, Source, pieces, shown
+from mapreduce.input.files import BLOCK, Source, pieces, shown
 from mapreduce.input.formats import cut, dialect
 from mapreduce.input.formats.format import Format, Layout, Record, checked, one_line
 
@@ -50,11 +50,12 @@ class Table(Format):
         """Whether no record has a line end in it, either."""
         if not super().is_lines(path):
             return False
+        if not self.cuts:
+            return True
         state = cut.BEGINS
         with self.open_file(path) as file:
-            while self.cuts and (block := file.read(BLOCK)):
-                rest, ends = block.removeprefix(BOM), 0
-                lines = rest.count(b"\n")
+            for rest in pieces(file):
+                lines, ends = rest.count(b"\n"), 0
                 while rest:
                     found, state, done = cut.ends(rest, self._delimiter, state)
                     rest, ends = rest[done:], ends + len(found)
@@ -97,7 +98,7 @@ class Table(Format):
             if not head.strip():
                 continue  # an empty file has no records either
             layout = replace(layout, delimiter=layout.delimiter or dialect.delimiter(head, layout))
-            header = cls._first_row(source, layout)
+            header = cls._first_row(head, source.name, layout)
             if first is None:
                 first = (source.name, header)
                 layout = dialect.columns(layout, header, source.name)
@@ -110,20 +111,28 @@ class Table(Format):
         return layout
 
     @classmethod
-    def _first_row(cls, source: Source, layout: Layout) -> list[str]:
+    def _first_row(cls, head: bytes, name: str, layout: Layout) -> list[str]:
         table = cls(layout)
-        head = source.head().lstrip(b"\r\n")
-        ends = cut.ends(head, table._delimiter, room=1)[0] if table.cuts else []
-        line = head[: ends[0]] if ends else head if table.cuts else head.partition(b"\n")[0]
-        if len(line) >= BLOCK - len(source.head()) + len(head):
-            raise UserError(f"{source.name}, line 1: no CSV header: longer than {BLOCK} bytes")
+        lines = head.lstrip(b"\r\n")
+        ends = cut.ends(lines, table._delimiter, room=1)[0] if table.cuts else []
+        line = lines[: ends[0]] if ends else lines if table.cuts else lines.partition(b"\n")[0]
+        if len(line) >= BLOCK - len(head) + len(lines):
+            raise UserError(f"{name}, line 1: no CSV header: longer than {BLOCK} bytes")
         line = line.removesuffix(b"\n").removesuffix(b"\r")
-        if b"\r" in line and b"\n" not in head:
-            raise UserError(f"{source.name}, line 1: no CSV header: lines end in CR alone; save it with LF or CR LF")
+        if b"\r" in line and b"\n" not in lines:
+            raise UserError(f"{name}, line 1: no CSV header: lines end in CR alone; save it with LF or CR LF")
         try:
-            return [one_line(field).decode("utf-8", "surrogateescape") for field in table.row(line)]
+            return table.header(line)
         except Rejected as cause:
-            raise UserError(f"{source.name}, line 1: no CSV header: {cause}") from None
+            raise UserError(f"{name}, line 1: no CSV header: {cause}") from None
+
+    def header(self, line: bytes) -> list[str]:
+        """The names of the columns that a line holds.
+
+        Raises:
+            Rejected: as `row` does.
+        """
+        return [one_line(field).decode("utf-8", "surrogateescape") for field in self.row(line)]
 
     def row(self, line: bytes) -> list[bytes]:
         """The fields of a record without its line end.
@@ -144,9 +153,7 @@ class Table(Format):
                 found.append(line[at:end])
                 at = end + 1
                 continue
-            end = line.find(b'"', at + 1)
-            while end >= 0 and line[end + 1 : end + 2] == b'"':
-                end = line.find(b'"', end + 2)
+            end = cut.closing(line, at)
             if end < 0:
                 raise Rejected(UNCLOSED)
             found.append(line[at + 1 : end].replace(b'""', b'"'))
@@ -170,7 +177,7 @@ class Table(Format):
         label = row[self._label_column] if self._label_column >= 0 else b""
         if label == self._label and text == self._text and self._is_named:
             return None  # the header, once a file
-        return checked(label, one_line(text) if b"\n" in text else text, self._labelled)
+        return checked(label, one_line(text), self._labelled)
 
     def is_header(self, line: bytes) -> bool:
         """Whether the names of the columns are in their places."""
@@ -180,16 +187,13 @@ class Table(Format):
             row = self.row(line)
         except Rejected:
             return False
-        return len(row) == self.layout.columns[2] and self._is_header(row)
+        if len(row) != self._count or row[self._texts[0]] != self._text:
+            return False
+        return self._label_column < 0 or row[self._label_column] == self._label
 
     def take_header(self, line: bytes) -> None:
         """Takes the names of the columns."""
-        self._names = [one_line(field).decode("utf-8", "surrogateescape") for field in self.row(line)]
-
-    def _is_header(self, row: list[bytes]) -> bool:
-        text_column, label_column, _ = self.layout.columns or (0, 0, 0)
-        named = row[text_column] == self._text
-        return named and (label_column < 0 or row[label_column] == self._label)
+        self._names = self.header(line)
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record, by the names of the header, or by number where there is none."""

@@ -110,10 +110,13 @@ class Cut:
         """What has begun and not ended where the input has, and its lines."""
         return b"".join(self._begun), self.lines
 
-    @property
-    def in_quotes(self) -> bool:
-        """Whether what has not ended stands in quotes."""
-        return self._state == QUOTED
+
+def closing(data: bytes, at: int) -> int:
+    """Where the quote stands that closes the one at `at`, or -1; two of them are a character of the field."""
+    end = data.find(b'"', at + 1)
+    while end >= 0 and data[end + 1 : end + 2] == b'"':
+        end = data.find(b'"', end + 2)
+    return end
 
 
 def edges(path: str, delimiter: bytes, wanted: list[int]) -> list[int]:

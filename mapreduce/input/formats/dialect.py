@@ -8,7 +8,7 @@ from dataclasses import replace
 from mapreduce.errors import UserError
 from mapreduce.input.files import BLOCK
 from mapreduce.input.formats import cut
-from mapreduce.input.formats.format import Format, Layout, delimiter_name
+from mapreduce.input.formats.format import Format, Layout, delimiter_name, field_names
 
 TEXT_NAMES = ("text", "review", "sentence", "content", "message")
 LABEL_NAMES = ("label", "class", "category", "sentiment", "target")
@@ -46,7 +46,7 @@ def _fields(record: bytes, delimiter: bytes) -> int:
 def has_header(row: list[str], layout: Layout) -> bool:
     """Whether a first row names the fields that are wanted, or has usual names for them."""
     names = [name.strip().casefold() for name in row]
-    wanted = [layout.label_field, *_split(layout.text_field, row)]
+    wanted = [layout.label_field, *field_names(layout.text_field, row)]
     if layout.names_fields and all(not field.isdigit() for field in wanted):
         return all(field.casefold() in names for field in wanted[not layout.labelled :])
     if layout.names_fields:  # by number
@@ -65,7 +65,9 @@ def columns(layout: Layout, row: list[str], name: str) -> Layout:
         UserError: there is no such column.
     """
     header = layout.header is not False
-    texts = [_place(row, field, header, "--text-field", TEXT_NAMES, name) for field in _split(layout.text_field, row)]
+    texts = [
+        _place(row, field, header, "--text-field", TEXT_NAMES, name) for field in field_names(layout.text_field, row)
+    ]
     label = -1
     if layout.labelled or layout.label_field != "label" or _has(row, layout.label_field, header):
         label = _place(row, layout.label_field, header, "--label-field", LABEL_NAMES, name)
@@ -77,12 +79,6 @@ def columns(layout: Layout, row: list[str], name: str) -> Layout:
         label_field=row[label] if header and label >= 0 else layout.label_field,
         header=header,
     )
-
-
-def _split(field: str, row: list[str]) -> list[str]:
-    if field in row or "," not in field:
-        return [field]
-    return [name.strip() for name in field.split(",")]
 
 
 def _has(row: list[str], field: str, header: bool) -> bool:
@@ -118,9 +114,7 @@ def is_quoted(head: bytes, delimiter: bytes) -> bool:
         if found and head[found - 1 : found] not in (delimiter, b"\n"):
             at = found + 1
             continue
-        end = head.find(b'"', found + 1)
-        while end >= 0 and head[end + 1 : end + 2] == b'"':
-            end = head.find(b'"', end + 2)
+        end = cut.closing(head, found)
         if end < 0:
             return opened > 0 and len(head) >= BLOCK  # the rest of it is behind the first MiB
         if head[end + 1 : end + 2] not in (delimiter, b"\r", b"\n", b""):
@@ -133,9 +127,8 @@ def found_out(given: Layout, settled: Layout, format: type[Format]) -> str:
     """What was found out of a table that the flags have not said and a reader may not expect, for one line; or ""."""
     said = []
     if settled.columns is not None and given.columns is None:
-        usual = b"\t" if format.name == "tsv" else b","
-        if given.delimiter is None and settled.delimiter not in (None, usual):
-            said.append(f"{delimiter_name(settled.delimiter or usual)} between the fields")
+        if given.delimiter is None and settled.delimiter and settled.delimiter != format.usual:
+            said.append(f"{delimiter_name(settled.delimiter)} between the fields")
         if format.name == "tsv" and given.header is None:
             said.append("the first line names the columns" if settled.header else "no header line")
         if format.name == "tsv" and given.quotes is None and settled.quotes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input.files import Source, blocks, is_transcoded, is_whole, open_input
+from mapreduce.input.files import Source, blocks, is_transcoded, is_whole, means_utf8, open_input
 
 TEXTS, IMAGES = "texts", "images"
 Record = tuple[bytes, bytes]
@@ -84,8 +84,40 @@ class Layout:
         return (self.text_field, self.label_field) != ("text", "label")
 
 
+def field_names(field: str, known: Container[str]) -> list[str]:
+    """The fields that a flag names: several are joined by commas, unless one is called so itself."""
+    return [field] if field in known or "," not in field else [name.strip() for name in field.split(",")]
+
+
+def laid_out(flags: Mapping[str, Any], **more: Any) -> Layout:
+    """The layout that flags say, by their names without dashes; a flag that is missing, or None, says nothing.
+
+    Raises:
+        UserError: a value is none of its flag's.
+    """
+    given = {name: flags[name] for name in (*_AS_THEY_ARE, "header", "quotes") if flags.get(name) is not None}
+    for name in ("header", "quotes"):
+        if name in given:
+            given[name] = given[name] == "yes"
+    if delimiter := flags.get("delimiter"):
+        given["delimiter"] = DELIMITERS.get(delimiter, delimiter.encode())
+    if (columns := flags.get("columns")) is not None:
+        try:
+            texts, label, count = columns.split(",")
+            text, *joined = map(int, texts.split("+"))
+            given.update(columns=(text, int(label), int(count)), joined=tuple(joined))
+        except ValueError:
+            raise UserError(f"--columns is text,label,count, as in 1,0,2. Received: {columns!r}") from None
+    if "encoding" in given:
+        means_utf8(given["encoding"])  # or what it is
+    return Layout(**given, **more)
+
+
+_AS_THEY_ARE = ("text_field", "label_field", "encoding", "shape")
+
+
 def settled(layout: Layout) -> dict[str, str | None]:
-    """What was settled of a layout, by the names of the flags that say it."""
+    """What was settled of a layout, by the names of the flags that say it: `laid_out` reads it."""
     columns = None
     if layout.columns is not None:
         columns = f"{'+'.join(map(str, (layout.columns[0], *layout.joined)))},{layout.columns[1]},{layout.columns[2]}"
@@ -190,6 +222,18 @@ class Format:
     def edges(self, path: str, wanted: list[int]) -> list[int]:
         """Where the splits of a file may be cut: at or behind each of the wanted offsets."""
         return wanted
+
+
+def label_and_text(line: bytes) -> Record:
+    """What stands before the first tab of a line, and behind it.
+
+    Raises:
+        Rejected: there is no tab.
+    """
+    label, tab, text = line.partition(b"\t")
+    if not tab:
+        raise Rejected("no label" if line.strip() else "empty line")
+    return label, text
 
 
 def is_utf8(data: bytes) -> bool:

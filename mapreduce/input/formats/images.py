@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import Source
-from mapreduce.input.formats.format import IMAGES, Format, Layout, Record, checked
+from mapreduce.input.formats.format import IMAGES, Format, Layout, Record, checked, label_and_text
 
 Shape = tuple[int, int, int]
 _SHAPE = re.compile(rb"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})")
@@ -134,9 +134,6 @@ class Images(Format):
 
     def parse(self, line: bytes) -> Record:
         """Cuts at the first tab and checks the image."""
-        label, tab, text = line.partition(b"\t")
-        if not tab:
-            raise Rejected("no label" if line.strip() else "empty line")
-        label, text = checked(label, text)
+        label, text = checked(*label_and_text(line))
         self._image.check(text)
         return label, text

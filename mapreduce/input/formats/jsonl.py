@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import BLOCK, Lines, open_input, shown
-from mapreduce.input.formats.format import Format, Record, checked, is_utf8, one_line
+from mapreduce.input.formats.format import Format, Record, checked, field_names, is_utf8, one_line
 
 
 class JsonLines(Format):
@@ -44,9 +44,7 @@ class JsonLines(Format):
         return fields
 
     def _text(self, fields: dict[str, Any]) -> str:
-        name = self.layout.text_field
-        names = [name] if "," not in name or name in fields else [one.strip() for one in name.split(",")]
-        texts = [_field(fields, one) for one in names]
+        texts = [_field(fields, name) for name in field_names(self.layout.text_field, fields)]
         found = [text for text in texts if isinstance(text, str)]
         if len(found) < len(texts) and (not found or any(t is not None and not isinstance(t, str) for t in texts)):
             raise Rejected("no text")
@@ -54,8 +52,7 @@ class JsonLines(Format):
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record by name; what is no string as JSON."""
-        found = _Fields(self._load(line))
-        return found
+        return _Fields(self._load(line))
 
 
 class _Fields(dict[str, bytes]):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, cast
 
 from mapreduce.command import require
 from mapreduce.errors import PathError, UserError
 from mapreduce.input.files import Lines, Source, shown
-from mapreduce.input.formats.format import Layout
+from mapreduce.input.formats.format import Layout, field_names
 from mapreduce.input.formats.jsonl import JsonLines
 from mapreduce.paths import absolute
 
@@ -22,11 +23,8 @@ ROWS = 4096
 """Rows that are in memory at once."""
 
 
-class Parquet(JsonLines):
-    """Rows of a Parquet file."""
-
-    name = "parquet"
-    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+class Columns(JsonLines):
+    """Rows of a file of columns."""
 
     @classmethod
     def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
@@ -38,7 +36,7 @@ class Parquet(JsonLines):
         require("pyarrow")
         for source in sources:
             names = cls.columns(source.path)
-            wanted = [("--text-field", name) for name in _names(layout.text_field, names)]
+            wanted = [("--text-field", name) for name in field_names(layout.text_field, names)]
             for flag, name in [*wanted, *[("--label-field", layout.label_field)] * layout.labelled]:
                 if name.partition(".")[0] not in names and name not in names:
                     raise UserError(
@@ -49,12 +47,24 @@ class Parquet(JsonLines):
     @staticmethod
     def columns(path: str) -> list[str]:
         """The names of a file's columns."""
+        raise NotImplementedError
+
+
+class Parquet(Columns):
+    """Rows of a Parquet file."""
+
+    name = "parquet"
+    suffixes = (".parquet", ".pq")
+
+    @staticmethod
+    def columns(path: str) -> list[str]:
+        """The names of a file's columns."""
         return cast("list[str]", _opened(path).schema_arrow.names)
 
     @staticmethod
     def open(path: str, mode: str) -> BinaryIO:
         """Opens a file as a stream of its rows, as JSON lines."""
-        return cast(BinaryIO, Lines(_rows(_opened(path).iter_batches(ROWS), shown(path))))
+        return cast(BinaryIO, Lines(_rows(_opened(path).iter_batches(ROWS), path)))
 
     def reads_whole(self, path: str) -> bool:
         """Whether a file has one group of rows: a group is the least that a task reads."""
@@ -70,13 +80,13 @@ class Parquet(JsonLines):
         file = _opened(path)
         groups = [i for i, begin in enumerate(_begins(file)) if start <= begin < start + length]
         names = file.schema_arrow.names
-        fields = [*_names(self.layout.text_field, names), self.layout.label_field]
+        fields = [*field_names(self.layout.text_field, names), self.layout.label_field]
         asked = [name for name in names if name in {f if f in names else f.partition(".")[0] for f in fields}]
         batches = file.iter_batches(ROWS, row_groups=groups, columns=None if self.layout.keeps_all else asked)
-        return cast(BinaryIO, Lines(_rows(batches, shown(path))))
+        return cast(BinaryIO, Lines(_rows(batches, path)))
 
 
-class Arrow(Parquet):
+class Arrow(Columns):
     """Rows of an Arrow (IPC) or Feather file."""
 
     name = "arrow"
@@ -92,24 +102,21 @@ class Arrow(Parquet):
         """Opens a file as a stream of its rows, as JSON lines."""
         file = _opened_arrow(path)
         batches = (file.get_batch(i) for i in range(file.num_record_batches))
-        return cast(BinaryIO, Lines(_rows(batches, shown(path))))
-
-    def reads_whole(self, path: str) -> bool:
-        """It is."""
-        return True
-
-    def open_part(self, path: str, start: int, length: int) -> BinaryIO:
-        """Opens the whole file."""
-        return self.open(path, "rb")
+        return cast(BinaryIO, Lines(_rows(batches, path)))
 
 
 def _opened(path: str) -> Any:
     import pyarrow.parquet
 
-    try:
+    with _explained(path, "no Parquet file that can be read"):
         return pyarrow.parquet.ParquetFile(absolute(path))
-    except (OSError, ValueError) as error:
-        raise PathError(f"{shown(path)}: no Parquet file that can be read: {_first(error)}") from None
+
+
+def _opened_arrow(path: str) -> Any:
+    import pyarrow
+
+    with _explained(path, "no Arrow or Feather file that can be read"):
+        return pyarrow.ipc.open_file(pyarrow.memory_map(absolute(path)))
 
 
 def _begins(file: Any) -> list[int]:
@@ -121,33 +128,24 @@ def _begins(file: Any) -> list[int]:
     return found
 
 
-def _opened_arrow(path: str) -> Any:
-    import pyarrow
-
+@contextmanager
+def _explained(path: str, what: str) -> Iterator[None]:
+    """What pyarrow raises in the block is an error of the file."""
     try:
-        return pyarrow.ipc.open_file(pyarrow.memory_map(absolute(path)))
+        yield
     except (OSError, ValueError) as error:
-        raise PathError(f"{shown(path)}: no Arrow or Feather file that can be read: {_first(error)}") from None
+        cause = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise PathError(f"{shown(path)}: {what}: {cause}") from None
 
 
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-
-
-def _rows(batches: Iterable[Any], name: str) -> Generator[bytes, None, None]:
-    try:
+def _rows(batches: Iterable[Any], path: str) -> Generator[bytes, None, None]:
+    with _explained(path, "damaged or unreadable"):
         for batch in batches:
             for row in batch.to_pylist():
                 yield json.dumps(row, ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass") + b"\n"
-    except (OSError, ValueError) as error:
-        raise PathError(f"{name}: damaged or unreadable: {_first(error)}") from None
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _names(field: str, names: list[str]) -> list[str]:
-    return [field] if field in names or "," not in field else [one.strip() for one in field.split(",")]

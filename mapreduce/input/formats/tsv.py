@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mapreduce.errors import Rejected
 from mapreduce.input.files import BLOCK, Source
 from mapreduce.input.formats import dialect
 from mapreduce.input.formats.csv import Table
-from mapreduce.input.formats.format import Layout, Record, checked
+from mapreduce.input.formats.format import Layout, Record, checked, label_and_text
 
 TAB = b"\t"
 
@@ -37,18 +36,19 @@ class Tsv(Table):
         if layout.columns is not None:
             return layout
         given = list(sources)
-        first = next((source for source in given if source.head().strip()), None)
-        if first is None:
+        head = next((head for source in given if (head := source.head()).strip()), b"")
+        if not head:
             return layout
-        if len(first.first()) >= BLOCK and not layout.names_fields and not layout.header:
+        line = head.partition(b"\n")[0].removesuffix(b"\r")
+        if len(line) >= BLOCK and not layout.names_fields and not layout.header:
             return replace(layout, header=False)
-        fields = first.first().split(layout.delimiter or TAB)
+        fields = line.split(layout.delimiter or TAB)
         row = [field.strip(b'"').decode("utf-8", "surrogateescape") for field in fields]  # a header's, if it is one
         header = dialect.has_header(row, layout) if layout.header is None else layout.header
         if not header and not layout.names_fields and layout.delimiter == TAB and layout.quotes is not True:
             return replace(layout, header=False)
         if layout.quotes is None:
-            layout = replace(layout, quotes=bool(header) and dialect.is_quoted(first.head(), TAB))
+            layout = replace(layout, quotes=bool(header) and dialect.is_quoted(head, TAB))
         if not header and not layout.names_fields:  # a table of two columns that are not named
             layout = replace(layout, label_field="1", text_field="2")
         return super().settle(replace(layout, header=header), given)
@@ -62,10 +62,7 @@ class Tsv(Table):
         """Cuts at the first tab, or takes the columns."""
         if self._is_table:
             return super().parse(line)
-        label, tab, text = line.partition(TAB)
-        if not tab:
-            raise Rejected("no label" if line.strip() else "empty line")
-        return checked(label, text, self.layout.labelled)
+        return checked(*label_and_text(line), self.layout.labelled)
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record by name."""

@@ -269,6 +269,14 @@ def test_a_task_that_reads_what_is_no_text_refuses_it_too() -> None:
         RecordReader("text", begins=True).takes_whole(b"Obj\x01abc\n")
 
 
+@pytest.mark.parametrize("begins", [True, None])
+def test_what_begins_a_later_block_is_text(begins: bool | None) -> None:
+    reader = RecordReader("text", begins=begins)
+    for block in (b"a\n", b"%PDF-1.4 is a version\n", b"GIF89a\n"):
+        assert reader.takes_whole(block)
+    assert reader.used == 3
+
+
 def test_a_cluster_gets_a_record_a_line(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(b'label,text\r\na,"b\r\nc"\r\nd,e\r\n')

@@ -18,7 +18,6 @@ from typing import Any
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import Encoder, ImageEncoder
 from mapreduce.flag_values import whole
-from mapreduce.input.files import Source
 from mapreduce.input.formats import detect, images, is_ambiguous
 from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.output import manifest as manifests
@@ -86,7 +85,7 @@ class Encode(TextJob):
         found = super()._detect(named)
         if self.names_tokens() or not is_ambiguous(found) or not any(map(is_remote, named)):
             return found
-        return detect(map(Source, self.headers(named)))  # one that is fetched from the cluster
+        return detect(self._sources(self.files_behind(named)))  # the one on the cluster is fetched
 
     def settle(self) -> None:
         super().settle()

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 import pandas
+import pyarrow
 import pytest
 
 from mapreduce.output import manifest, vocabulary
@@ -125,7 +126,8 @@ def test_a_table_is_the_same_on_a_cluster(runner: str, hadoop: Hadoop, tmp_path:
     for name, write in zip(names, (frame.to_csv, frame.to_feather, frame.to_parquet)):
         write(tmp_path / name, **({"index": False} if name == "t.csv" else {}))
     frame.to_json(tmp_path / "t.json", orient="records")
-    frame.to_csv(tmp_path / "t.csv.zst", index=False)
+    with pyarrow.CompressedOutputStream(str(tmp_path / "t.csv.zst"), "zstd") as file:
+        file.write((tmp_path / "t.csv").read_bytes())
     frame.to_csv(tmp_path / "u.csv", index=False, encoding="utf-16", sep=";")
     wanted = run_job("labelcount", "-r", "local", tmp_path / "t.csv").stdout
     assert wanted.startswith(b"neg\t667\t")

@@ -14,6 +14,7 @@ from typing import Any
 
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
+from mapreduce.paths import absolute
 from mapreduce.tokens.specification import Specification, preset
 from models.training.candidates import Candidate, TextCandidate
 
@@ -37,7 +38,8 @@ class Settings:
         force: whether a model of other inputs is replaced.
         class_weight: "balanced" weighs the loss of a record by records / (labels * records of its label).
         select: one of SELECT.
-        validation: share of the validation split, above 0 and below 1.
+        validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
+        group_field: a field of the records; those that are alike in it are all in one split.
         tokenizer: a preset that takes the place of every candidate's; its widths of n-grams and its head stay.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
@@ -51,7 +53,8 @@ class Settings:
     force: bool = False
     class_weight: str | None = None
     select: str = SELECT[0]
-    validation: float = VALIDATION
+    validation: float | str = VALIDATION
+    group_field: str | None = None
     tokenizer: str | None = None
     candidates: tuple[str, ...] = ()
     epochs: int | None = None
@@ -86,17 +89,19 @@ class Settings:
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        return {
-            name: getattr(self, name)
-            for name in ("class_weight", "select", "validation")
-            if getattr(self, name) != getattr(DEFAULT, name)
-        }
+        names = ("class_weight", "select", "validation", "group_field")
+        found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
+        return {**found, **self._place()}
+
+    def _place(self) -> dict[str, Any]:
+        """The validation split's path as it is from any folder."""
+        return {"validation": absolute(self.validation)} if isinstance(self.validation, str) else {}
 
     def flags(self) -> dict[str, Any]:
         """What repeats the training, as `train.toml` keeps it: flags without dashes; what has no value is left out."""
         own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
-        found["candidates"] = ", ".join(self.candidates)
+        found.update(self._place(), candidates=", ".join(self.candidates))
         return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
 
     @property
@@ -110,12 +115,16 @@ class Settings:
         if (
             self.select not in SELECT
             or self.class_weight not in (None, *CLASS_WEIGHTS)
-            or not 0 < self.validation < 1
+            or not (isinstance(self.validation, str) or 0 < self.validation < 1)
             or not all(value is None or 0 < value < math.inf for value in numbers)
         ):
             raise UserError(
                 f"settings: select is one of {', '.join(SELECT)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
-                f"validation a share above 0 and below 1, and numbers are above 0. Received: {self}"
+                f"validation a path or a share above 0 and below 1, and numbers are above 0. Received: {self}"
+            )
+        if self.group_field and isinstance(self.validation, str):
+            raise UserError(
+                f"--group-field: --validation {self.validation} is the split already; leave one of them out"
             )
         for flag, value, package in (
             ("--tensorboard", self.tensorboard, "tensorboard"),

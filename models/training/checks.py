@@ -96,7 +96,7 @@ def check(
         print(f"warning: {share}, so that its scores say too much", file=sys.stderr)
     labels += validated
     seen = {name for name in (*texts, *held) if name in tested}
-    if first and reading.get("header") is None and is_header(*first) and labels[first[0]] == 1:
+    if first and reading.get("header") is None and is_header(*first) and labels[first[0]] <= len(trained):
         names = f"{first[0]!r} and {first[1][:60].decode('utf-8', 'replace')!r} in the first record"
         print(f"warning: {train[0]}: {names}: a header line? give --header yes", file=sys.stderr)
     # With one label only training itself says what is wrong.

@@ -87,11 +87,12 @@ class Stages:
     @cached_property
     def _described(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The same, of the files that are trained on, and of those that are held out."""
-        one, other = (
-            describe(paths) if self._remote else [manifest.describe_input(path, sha256=True) for path in paths]
-            for paths in (self.paths, self.held_out)
-        )
-        return one, other
+        return self._describe(self.paths), self._describe(self.held_out) if self.held_out else []
+
+    def _describe(self, paths: list[str]) -> list[dict[str, Any]]:
+        if self._remote:
+            return describe(paths)
+        return [manifest.describe_input(path, sha256=True) for path in paths]
 
     def _files(self, split: str) -> tuple[str, list[str], list[dict[str, Any]]]:
         """The split as the jobs take it, its files, and what a manifest says about them."""

@@ -178,6 +178,9 @@ def test_what_looks_like_a_header_is_told(tmp_path: Path, capsys: pytest.Capture
     assert said in capsys.readouterr().err
     check([path], header="no")
     assert "header" not in capsys.readouterr().err
+    other = lines(tmp_path / "more.tsv", [("Label", "what they say"), *body])
+    check([path, other])
+    assert said in capsys.readouterr().err
     check([lines(tmp_path / "train.tsv", [("class", "text one"), ("class", "text two"), *body])])  # a label so called
     assert "header" not in capsys.readouterr().err
 

@@ -84,7 +84,11 @@ def test_a_flag_that_is_no_good_is_one_line(
     ("model", "settings", "said"),
     [
         ("cnn", Settings(tokenizer="words"), "--tokenizer: cnn reads images"),
-        ("linear", Settings(validation=1.0), "validation a share above 0 and below 1.* Received: .*validation=1.0"),
+        (
+            "linear",
+            Settings(validation=1.0),
+            "validation a path or a share above 0 and below 1.* Received: .*validation=1.0",
+        ),
         ("linear", Settings(epochs=0), "numbers are above 0"),
         ("linear", Settings(select="f1"), "select is one of accuracy, macro-f1, log-loss"),
         ("cnn", Settings(features=9), "--features: cnn reads images"),

@@ -122,6 +122,14 @@ def test_jobs_get_the_field_of_the_groups(tmp_path: Path, monkeypatch: pytest.Mo
     assert Settings(group_field="author").flags()["group-field"] == "author"
 
 
+def test_on_a_cluster_what_is_not_held_out_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In place of the cluster: what it is asked for.
+    monkeypatch.setattr(stages, "describe", lambda paths: [{"path": paths[0], "size": 1}])
+    one, other = "hdfs:///train.tsv", "hdfs:///valid.tsv"
+    assert Stages([one], "work").inputs == [{"path": one, "size": 1}]
+    assert [found["path"] for found in Stages([one], "work", validation=other).inputs] == [one, other]
+
+
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "train.tsv", documents(30, 0))
     write(tmp_path / "test.tsv", documents(9, 1))

@@ -30,6 +30,7 @@ from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
 from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
+from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
 from models.training import config
@@ -225,6 +226,9 @@ def parser() -> Parser:
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
     add("--tokenizer", choices=PRESETS, help="in place of what each candidate of a model of texts has")
+    for flag in FLAGS:
+        if flag.apply is not None:
+            add(flag.option, **{**flag.arguments, "help": f"{flag.help}; in place of what each candidate has"})
     add("--candidates", type=_names, default=(), metavar="NAMES", help="try these alone, by name, separated by commas")
     add("--epochs", type=whole(1, 100_000), help="in place of what each candidate has, as the next three")
     add("--learning-rate", type=number(0.0, 1e6), metavar="RATE", help="where it begins, if it falls")

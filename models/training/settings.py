@@ -15,7 +15,7 @@ from typing import Any
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
 from mapreduce.paths import absolute
-from mapreduce.tokens.specification import Specification, preset
+from mapreduce.tokens.specification import Specification, override, preset
 from models.training.candidates import Candidate, TextCandidate
 
 SELECT = ("accuracy", "macro-f1", "log-loss")
@@ -41,6 +41,7 @@ class Settings:
         validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
         group_field: a field of the records; those that are alike in it are all in one split.
         tokenizer: a preset that takes the place of every candidate's; its widths of n-grams and its head stay.
+        ngrams, character_ngrams, head: take the place of every candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
     """
@@ -56,6 +57,9 @@ class Settings:
     validation: float | str = VALIDATION
     group_field: str | None = None
     tokenizer: str | None = None
+    ngrams: int | tuple[int, ...] | None = None
+    character_ngrams: tuple[int, ...] | None = None
+    head: int | None = None
     candidates: tuple[str, ...] = ()
     epochs: int | None = None
     learning_rate: float | None = None
@@ -78,11 +82,14 @@ class Settings:
             raise UserError(f"{flag}: {candidate.model} gives images and no labels; leave it out")
         if isinstance(candidate, TextCandidate):
             more: dict[str, Any] = {} if self.features is None else {"features": self.features}
+            found = candidate.specification
             if self.tokenizer is not None:
-                more["specification"] = tokenized(candidate.specification, self.tokenizer)
-            return replace(candidate, **given, **more)
-        for flag, value in (("--tokenizer", self.tokenizer), ("--features", self.features)):
-            if value is not None:
+                found = tokenized(found, self.tokenizer)
+            widths = {"ngrams": self.ngrams, "character_ngrams": self.character_ngrams, "head": self.head}
+            return replace(candidate, **given, **more, specification=override(found, **widths))  # type: ignore[arg-type]
+        for name in ("tokenizer", "features", "ngrams", "character_ngrams", "head"):
+            if getattr(self, name) is not None:
+                flag = "--" + name.replace("_", "-")
                 raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
         return replace(candidate, **given)
 
@@ -102,6 +109,9 @@ class Settings:
         own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
         found.update(self._place(), candidates=", ".join(self.candidates))
+        for name in ("ngrams", "character_ngrams"):
+            if isinstance(widths := found[name], tuple):  # 3 alone means 1 to 3, and 3-3 does not
+                found[name] = ",".join(map(str, widths)) if len(widths) > 1 else "{0}-{0}".format(*widths)
         return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
 
     @property

@@ -62,7 +62,7 @@ def fit(
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.whole_file(path) as file:
         file.writelines(lines)
-    checked = checks.check([str(path)], validation=settings.validation)
+    checked = checks.check([str(path)], validation=settings.validation, group_field=settings.group_field)
     try:
         train([path], output, model=model, settings=settings, checked=checked)
     except SystemExit:

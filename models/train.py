@@ -30,6 +30,7 @@ from mapreduce.input.formats.format import IMAGES
 from mapreduce.output import manifest
 from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
+from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
 from models.training import config
@@ -74,10 +75,12 @@ def train(
         reading=reading,
         validation=settings.validation,
         salt=(checked or {}).get("salt", ""),
+        group_field=settings.group_field,
     )
     tried = check_settings(model, settings)
-    if not any(map(is_remote, stages.paths)):
-        stages.found = inputs.found_out(stages.paths, **{f[2:].replace("-", "_"): v for f, v in stages.reading.items()})
+    files = [*stages.paths, *stages.held_out]
+    if not any(map(is_remote, files)):
+        stages.found = inputs.found_out(files, **stages.fields)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]
@@ -93,25 +96,29 @@ def train(
             if settings.curves:
                 plots.curves(found["results"]["history"], settings.curves)
             return True
-    started = time.monotonic()
-    made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
-    results = {**made.results, "history": made.histories, **(checked or {})}
-    if made.interrupted:
-        results["interrupted"] = made.interrupted
-    seconds = time.monotonic() - started
-    described = manifest.build("model", arguments=made_of, inputs=stages.inputs, results=results, seconds=seconds)
-    flags = {"train": [absolute(os.fspath(path)) for path in paths], "model": model, "runner": runner}
-    flags.update({**settings.flags(), **{flag[2:]: value for flag, value in stages.reading.items()}, **(more or {})})
-    decisions = {"candidate": results["candidate"]["name"], "salt": stages.salt, **_versions()}
-    text = config.text(flags, decisions).encode("utf-8", "surrogateescape")
-    made.export(directory=folder, manifest=described, files={**made.files, config.NAME: text})
-    if settings.curves:
-        plots.curves(made.histories, settings.curves)
-    if made.interrupted:
-        print(f"train: interrupted {made.interrupted}; {folder} holds the best model so far", file=sys.stderr)
-    else:
-        stages.remove_checkpoints()
-    return not made.interrupted
+    with stages.alone():
+        started = time.monotonic()
+        made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
+        results = {**made.results, "history": made.histories, **(checked or {})}
+        if made.interrupted:
+            results["interrupted"] = made.interrupted
+        seconds = time.monotonic() - started
+        described = manifest.build("model", arguments=made_of, inputs=stages.inputs, results=results, seconds=seconds)
+        flags = {"train": [absolute(os.fspath(path)) for path in paths], "model": model, "runner": runner}
+        flags.update(
+            {**settings.flags(), **{flag[2:]: value for flag, value in stages.reading.items()}, **(more or {})}
+        )
+        decisions = {"candidate": results["candidate"]["name"], "salt": stages.salt}
+        decisions.update({f"{split}-records": n for split, n in results["splits"].items()}, **_versions())
+        text = config.text(flags, decisions).encode("utf-8", "surrogateescape")
+        made.export(directory=folder, manifest=described, files={**made.files, config.NAME: text})
+        if settings.curves:
+            plots.curves(made.histories, settings.curves)
+        if made.interrupted:
+            print(f"train: interrupted {made.interrupted}; {folder} holds the best model so far", file=sys.stderr)
+        else:
+            stages.remove_checkpoints()
+        return not made.interrupted
 
 
 def work_folder(output: str | os.PathLike[str]) -> Path:
@@ -219,6 +226,9 @@ def parser() -> Parser:
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
     add("--tokenizer", choices=PRESETS, help="in place of what each candidate of a model of texts has")
+    for flag in FLAGS:
+        if flag.apply is not None:
+            add(flag.option, **{**flag.arguments, "help": f"{flag.help}; in place of what each candidate has"})
     add("--candidates", type=_names, default=(), metavar="NAMES", help="try these alone, by name, separated by commas")
     add("--epochs", type=whole(1, 100_000), help="in place of what each candidate has, as the next three")
     add("--learning-rate", type=number(0.0, 1e6), metavar="RATE", help="where it begins, if it falls")
@@ -226,8 +236,10 @@ def parser() -> Parser:
     add("--features", type=whole(1, 100_000_000), metavar="N", help="the most features that are kept")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: every label weighs the same in the loss")
     add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
-    share = "share of the records that candidates are compared on (default: 0.1)"
-    add("--validation", type=number(0.0, 1.0), default=VALIDATION, metavar="SHARE", help=share)
+    compared = "the records that candidates are compared on: a share of --train, or a file (default: 0.1)"
+    add("--validation", type=_validation, default=VALIDATION, metavar="SHARE", help=compared)
+    grouped = "records that are alike in this field, an author say, are in one split"
+    add("--group-field", metavar="NAME", help=grouped)
     add("--config", metavar="FILE", help="take flags from this TOML file, as the train.toml of a model; others win")
     add("--force", action="store_true", help="replace a model of other inputs")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
@@ -241,6 +253,14 @@ def parser() -> Parser:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(" ".join(part.split()) for part in text.split(","))
+
+
+def _validation(text: str) -> float | str:
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return number(0.0, 1.0)(text)
 
 
 def _options(given: list[str]) -> Any:
@@ -264,19 +284,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require("tensorflow")
         from models.training import checks
 
+        held_out = [options.validation] if isinstance(options.validation, str) else []
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
-        check_pair(options.model, options.train, options.format)
+        check_pair(options.model, [*options.train, *held_out], options.format)
         check_settings(options.model, settings)
         checked, more = None, {"forbid-leaks": options.forbid_leaks}
         if options.test:
             more["test"] = [absolute(path) for path in options.test]
-        if not any(map(is_remote, options.train)):
+        if not any(map(is_remote, [*options.train, *held_out])):
             checked = checks.check(
                 options.train,
                 options.test or (),
                 forbid_leaks=options.forbid_leaks,
                 validation=options.validation,
+                group_field=options.group_field,
                 **given,
             )
         elif options.test:

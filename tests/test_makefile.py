@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,25 @@ def test_files_of_ones_own(tmp_path: Path, root: Path, name: str) -> None:
     assert found[2:6] == ["--train", name, "--test", f"test {name}"]
     place = found.index("--output")
     assert found[place + 1 :] == [
-        f"data/derived/{name.replace('/', '-')}/linear",
+        f"data/derived/{name.replace('/', '-')}/linear",  # no name here has - or _
         *("--epochs", "5", "--candidates", "igm, tf-idf"),
     ]
     assert "--test" not in called(tmp_path, root, f"TRAIN={name}".replace("$", "$$"))
 
 
 def test_two_files_have_two_models(tmp_path: Path, root: Path) -> None:
-    names = ["a/train.tsv", "b/train.csv", "a/train.csv", "train.tsv"]
+    names = ["a/train.tsv", "b/train.csv", "a/train.csv", "train.tsv", "a-train.tsv", "a_-train.tsv", "a/-train.tsv"]
+    names += ["a-/train.tsv", "a_/train.tsv", "a/_train.tsv"]
     found = [called(tmp_path, root, f"TRAIN={name}") for name in names]
-    assert len({one[one.index("--output") + 1] for one in found}) == 4
+    outputs = {one[one.index("--output") + 1] for one in found}
+    assert (
+        len(outputs) == len(names) and {"data/derived/a-train.tsv/linear", "data/derived/a_-train.tsv/linear"} < outputs
+    )
+
+
+def test_a_file_that_is_missing_is_one_line(root: Path) -> None:
+    command = ["make", "-o", ".venv/installed", "train", f"BIN={Path(sys.executable).parent}", "TRAIN=no such.tsv"]
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=env)
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("make"))  # which says where it stopped
+    assert done.returncode == 2 and done.stdout == "" and line.startswith("train: no such.tsv: no such input file")

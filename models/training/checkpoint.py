@@ -22,7 +22,7 @@ from mapreduce.output import atomic
 Arrays = list[np.ndarray[Any, Any]]
 # What zipfile, NumPy and json raise on damaged files.
 DAMAGE = (
-    *(OSError, EOFError, MemoryError, NotImplementedError),
+    *(OSError, EOFError, MemoryError, RuntimeError),
     *(AttributeError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error),
 )
 
@@ -47,13 +47,20 @@ def write(path: Path, model: keras.Model, key: str, state: State) -> None:
 
     Args:
         key: what is trained on what; `read` gives the state back for the same key alone.
+
+    Raises:
+        UserError: it cannot be written; the earlier one is still there.
     """
     arrays: dict[str, Any] = {f"variable {i}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
     if state.best_epoch != len(state.history):
         arrays.update({f"best {i}": array for i, array in enumerate(state.best)})
     about = {"key": key, "history": state.history, "best_epoch": state.best_epoch}
-    with atomic.whole_file(path) as file:
-        np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+    try:
+        with atomic.whole_file(path) as file:
+            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError(f"{path}: the checkpoint is not written: {why}; make space, or give another --output") from None
 
 
 def read(path: Path, model: keras.Model, key: str) -> State | None:

@@ -14,10 +14,16 @@ from itertools import combinations
 from typing import Any
 
 from mapreduce.errors import LeakError, UserError
+from mapreduce.input.files import Source, expand
+from mapreduce.input.formats import detect
 from mapreduce.input.formats.dialect import LABEL_NAMES, TEXT_NAMES
+from mapreduce.input.formats.tsv import Tsv
 from mapreduce.input.records import record_hash
+from mapreduce.paths import absolute
 from models import inputs
 from models.counts.feature_counts import FeatureCounts
+from models.training.candidates import TextCandidate
+from models.training.runs import Unfit
 from models.training.salts import Sides
 from models.training.settings import VALIDATION
 
@@ -28,6 +34,8 @@ RARE = 10
 SHOWN = 5
 FEW, MANY = 20, 1000
 """Labels are no classes where there are more than half of so many records, or more than MANY and a fifth."""
+LEAST, MEASURED = 5, 50
+"""Nor where each of so many records has its own, or where more than FEW have decimals and fewer records each."""
 
 
 def check(
@@ -35,7 +43,8 @@ def check(
     test: Sequence[str] = (),
     *,
     forbid_leaks: bool = False,
-    validation: float = VALIDATION,
+    validation: float | str = VALIDATION,
+    group_field: str | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
     """Warns, a line each, of what is wrong with the labels and of test texts that are in the training set.
@@ -43,7 +52,8 @@ def check(
     Args:
         train, test: record files; `reading` says how `models.inputs.read` reads them.
         forbid_leaks: whether a leak is an error.
-        validation: share of the validation split.
+        validation: share of the validation split, or the path of its records, which are of the training set, too.
+        group_field: as the jobs take it; the split is not drawn again with another salt then.
 
     Returns:
         For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
@@ -51,31 +61,42 @@ def check(
 
     Raises:
         LeakError: there are leaks and they are forbidden.
-        UserError: a file cannot be read, the test set has no labelled record, or nearly every record of the training
-            set has a label of its own.
+        UserError: a file cannot be read, the test or the validation set has no labelled record, or the labels of the
+            training set are no classes.
     """
-    labels, unseen = Counter[str](), Counter[str]()
-    tested: Counter[str] = Counter()
-    for label, text in _records(test, reading):
-        tested[record_hash(text)] += 1
-        unseen[label] += 1
-    if test and not any(unseen):
-        raise UserError(
-            f"{test[0]}: {'no label in its records' if unseen else 'no record'}; give a labelled --test file"
-        )
-    seen: set[str] = set()
+    held_out = [validation] if isinstance(validation, str) else []
+    trained = {*map(absolute, expand(list(train)))}
+    if both := sorted(trained & {*map(absolute, expand(held_out))}):
+        raise UserError(f"{both[0]}: a file of --train and of --validation; leave it out of one of them")
+    unseen, tested = _labelled(test, "--test", reading)
+    validated, held = _labelled(held_out, "--validation", reading)
+    labels = Counter[str]()
+    texts: set[str] = set()
     first: tuple[str, bytes] | None = None
-    longer = 0
-    sides = Sides(validation)
+    longer, differ = 0, False
+    sides = None if held_out or group_field else Sides(VALIDATION if isinstance(validation, str) else validation)
     for label, text in _records(train, reading):
         first = first or (label, text)
         labels[label] += 1
         longer += len(label.encode("utf-8", "surrogateescape")) - len(text)
-        sides.add(label, text)
-        if tested and (name := record_hash(text)) in tested:
-            seen.add(name)
-    check_classes(labels, train[0], swapped=longer > 0)
-    if first and reading.get("header") is None and is_header(*first) and labels[first[0]] == 1:
+        differ = differ or text != first[1]
+        if sides is not None:
+            sides.add(label, text)
+        if (tested or held) and ((name := record_hash(text)) in tested or name in held):
+            texts.add(name)
+    check_classes(labels, train[0], reading if longer > 0 else None)
+    if first and not differ and len(labels) > 1:
+        one = first[1][:40].decode("utf-8", "replace")
+        raise UserError(f"{train[0]}: all {labels.total()} texts are {one!r}, so nothing tells labels apart; mend them")
+    if missing := sorted(set(labels) ^ set(validated)) if held_out else []:
+        names = _list(list(map(repr, missing)))
+        print(f"warning: labels of --train or --validation alone: {names}", file=sys.stderr)
+    if repeated := sum(held[name] for name in texts):
+        share = f"{repeated} of {held.total()} --validation records are in the training set as well"
+        print(f"warning: {share}, so that its scores say too much", file=sys.stderr)
+    labels += validated
+    seen = {name for name in (*texts, *held) if name in tested}
+    if first and reading.get("header") is None and is_header(*first) and labels[first[0]] <= len(trained):
         names = f"{first[0]!r} and {first[1][:60].decode('utf-8', 'replace')!r} in the first record"
         print(f"warning: {train[0]}: {names}: a header line? give --header yes", file=sys.stderr)
     # With one label only training itself says what is wrong.
@@ -87,10 +108,27 @@ def check(
         if forbid_leaks:
             raise LeakError(f"{share}; list them with jobs/duplicates.py and take them out, or allow leaks")
         print(f"warning: {share}; jobs/duplicates.py lists them, and similar ones", file=sys.stderr)
-    salt, said = sides.salt() if len(labels) > 1 else ("", "")
+    salt, said = sides.salt() if sides is not None and len(labels) > 1 else ("", "")
     if said:
         print(said, file=sys.stderr)
     return {"labels": dict(sorted(labels.items())), "leaks": leaks, "salt": salt}
+
+
+def _labelled(paths: Sequence[str], flag: str, reading: dict[str, Any]) -> tuple[Counter[str], Counter[str]]:
+    """How many records have each label, and how many each text, by its hash.
+
+    Raises:
+        UserError: none has a label.
+    """
+    labels, texts = Counter[str](), Counter[str]()
+    for label, text in _records(paths, reading):
+        labels[label] += 1
+        texts[record_hash(text)] += 1
+    if paths and not any(labels):
+        raise UserError(
+            f"{paths[0]}: {'no label in its records' if labels else 'no record'}; give a labelled {flag} file"
+        )
+    return labels, texts
 
 
 def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
@@ -120,23 +158,37 @@ def is_header(label: str, text: bytes) -> bool:
     return label.strip().lower() in LABEL_NAMES or text.strip().lower().decode("utf-8", "replace") in TEXT_NAMES
 
 
-def check_classes(labels: Counter[str], path: str, *, swapped: bool) -> None:
-    """Raises UserError, with the likely cause, where labels are no classes: nearly every record has its own.
+def check_classes(labels: Counter[str], path: str, swapped: dict[str, Any] | None = None) -> None:
+    """Raises UserError, with the likely cause, where labels are no classes: nearly every record has its own, or they
+    are measured numbers.
 
     Args:
-        swapped: whether the labels are longer than the texts.
+        swapped: how the records are read, where the labels are longer than the texts.
     """
     records, kinds = labels.total(), len(labels)
-    if not (records >= FEW and kinds > records / 2) and not (kinds > MANY and kinds > records / 5):
-        return
     numbers = sum(map(_is_number, labels))
+    decimals = sum(_is_number(label) and not label.strip("+- ").isdigit() for label in labels)
+    if (
+        not (records >= FEW and kinds > records / 2)
+        and not (kinds > MANY and kinds > records / 5)
+        and not (records >= LEAST and kinds == records)
+        and not (kinds > FEW and decimals > kinds / 2 and records < MEASURED * kinds)
+    ):
+        return
     if numbers > 0.9 * kinds:
-        cause = "they are numbers, which is regression; make classes of them, or give another --label-field"
-    elif swapped:
-        cause = "they are longer than the texts; if the columns are swapped, give --text-field 1 --label-field 2"
+        cause = "they are numbers, and this is regression, which is not here yet; make classes of them"
+    elif swapped is not None:
+        cause = f"they are longer than the texts; if the columns are swapped, give {_other_way_round(path, swapped)}"
     else:
         cause = "they may be ids; give another --label-field"
     raise UserError(f"{path}: {kinds} labels in {records} records, such as {min(labels):.40}: {cause}")
+
+
+def _other_way_round(path: str, reading: dict[str, Any]) -> str:
+    fields = reading.get("label_field", "label"), reading.get("text_field", "text")
+    format = reading.get("format") or detect([Source(expand([path])[0])])
+    text, label = ("1", "2") if format == Tsv.name and fields == ("label", "text") else fields
+    return f"--text-field {text} --label-field {label}"
 
 
 def _is_number(label: str) -> bool:
@@ -197,13 +249,21 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def check_labels(counts: FeatureCounts, paths: Sequence[str], split: str) -> None:
-    """Raises UserError where there is one label only, or one whose documents hold no token."""
+def check_labels(counts: FeatureCounts, paths: Sequence[str], split: str, candidate: TextCandidate) -> None:
+    """Whether a candidate's features tell labels apart.
+
+    Raises:
+        UserError: there is one label only, or one whose documents hold no token.
+        Unfit: they hold none that is frequent enough for the candidate.
+    """
     where = f"{paths[0]}, {split} split"
     if len(counts.labels) < 2:
         raise one_label(counts.labels, where)
     seen = set(counts.label.tolist())
     empty = [name for i, name in enumerate(counts.labels) if i not in seen]
+    if empty and candidate.minimum_df > 1:
+        held = f"no document of label {empty[0]!r} holds a token of {candidate.minimum_df} or more documents"
+        raise Unfit(f"candidate {candidate.name}: {where}: {held}")
     if empty:
         raise UserError(f"{where}: no document of label {empty[0]!r} holds a token; remove the label or give it text")
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import keras
 
-from mapreduce.errors import UserError
 from mapreduce.progress import Progress
 from models.training import checkpoint
 from models.training.checkpoint import State
-from models.training.runs import Run
+from models.training.runs import Run, Unfit
 
 
 class Epochs(keras.callbacks.Callback):
@@ -39,12 +38,12 @@ class Epochs(keras.callbacks.Callback):
         """Measures, and keeps the weights.
 
         Raises:
-            UserError: the loss is no number any more.
+            Unfit: the loss is no number any more.
         """
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
             candidate = self.run.candidate
-            raise UserError(
+            raise Unfit(
                 f"candidate {candidate.name}: the loss is {logs['loss']} after epoch {epoch + 1}: the learning rate, "
                 f"{candidate.rate:g}, is too high, as it is where most texts are alike; give a lower --learning-rate"
             )

@@ -34,7 +34,8 @@ def fit(given: Run) -> Fitted:
 
     Raises:
         Interrupted: Ctrl-C, after an epoch at least.
-        UserError: the loss is no number any more, or the checkpoint is damaged.
+        Unfit: the loss is no number any more.
+        UserError: the checkpoint is damaged.
     """
     candidate, settings = given.candidate, given.settings
     keras.utils.set_random_seed(settings.seed)

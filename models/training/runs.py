@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mapreduce.errors import UserError
 from models.counts.feature_counts import Array
 from models.training.candidates import Candidate
 from models.training.settings import DEFAULT, Settings
@@ -67,6 +68,10 @@ class Fitted:
     model: Any
     epoch: int
     history: History
+
+
+class Unfit(UserError):
+    """A candidate cannot be fitted to these records, and another one may be."""
 
 
 class Interrupted(KeyboardInterrupt):

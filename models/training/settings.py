@@ -14,7 +14,8 @@ from typing import Any
 
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
-from mapreduce.tokens.specification import Specification, preset
+from mapreduce.paths import absolute
+from mapreduce.tokens.specification import Specification, override, preset
 from models.training.candidates import Candidate, TextCandidate
 
 SELECT = ("accuracy", "macro-f1", "log-loss")
@@ -37,8 +38,10 @@ class Settings:
         force: whether a model of other inputs is replaced.
         class_weight: "balanced" weighs the loss of a record by records / (labels * records of its label).
         select: one of SELECT.
-        validation: share of the validation split, above 0 and below 1.
+        validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
+        group_field: a field of the records; those that are alike in it are all in one split.
         tokenizer: a preset that takes the place of every candidate's; its widths of n-grams and its head stay.
+        ngrams, character_ngrams, head: take the place of every candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
     """
@@ -51,8 +54,12 @@ class Settings:
     force: bool = False
     class_weight: str | None = None
     select: str = SELECT[0]
-    validation: float = VALIDATION
+    validation: float | str = VALIDATION
+    group_field: str | None = None
     tokenizer: str | None = None
+    ngrams: int | tuple[int, ...] | None = None
+    character_ngrams: tuple[int, ...] | None = None
+    head: int | None = None
     candidates: tuple[str, ...] = ()
     epochs: int | None = None
     learning_rate: float | None = None
@@ -75,28 +82,36 @@ class Settings:
             raise UserError(f"{flag}: {candidate.model} gives images and no labels; leave it out")
         if isinstance(candidate, TextCandidate):
             more: dict[str, Any] = {} if self.features is None else {"features": self.features}
+            found = candidate.specification
             if self.tokenizer is not None:
-                more["specification"] = tokenized(candidate.specification, self.tokenizer)
-            return replace(candidate, **given, **more)
-        for flag, value in (("--tokenizer", self.tokenizer), ("--features", self.features)):
-            if value is not None:
+                found = tokenized(found, self.tokenizer)
+            widths = {"ngrams": self.ngrams, "character_ngrams": self.character_ngrams, "head": self.head}
+            return replace(candidate, **given, **more, specification=override(found, **widths))  # type: ignore[arg-type]
+        for name in ("tokenizer", "features", "ngrams", "character_ngrams", "head"):
+            if getattr(self, name) is not None:
+                flag = "--" + name.replace("_", "-")
                 raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
         return replace(candidate, **given)
 
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        return {
-            name: getattr(self, name)
-            for name in ("class_weight", "select", "validation")
-            if getattr(self, name) != getattr(DEFAULT, name)
-        }
+        names = ("class_weight", "select", "validation", "group_field")
+        found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
+        return {**found, **self._place()}
+
+    def _place(self) -> dict[str, Any]:
+        """The validation split's path as it is from any folder."""
+        return {"validation": absolute(self.validation)} if isinstance(self.validation, str) else {}
 
     def flags(self) -> dict[str, Any]:
         """What repeats the training, as `train.toml` keeps it: flags without dashes; what has no value is left out."""
         own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
-        found["candidates"] = ", ".join(self.candidates)
+        found.update(self._place(), candidates=", ".join(self.candidates))
+        for name in ("ngrams", "character_ngrams"):
+            if isinstance(widths := found[name], tuple):  # 3 alone means 1 to 3, and 3-3 does not
+                found[name] = ",".join(map(str, widths)) if len(widths) > 1 else "{0}-{0}".format(*widths)
         return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
 
     @property
@@ -110,12 +125,16 @@ class Settings:
         if (
             self.select not in SELECT
             or self.class_weight not in (None, *CLASS_WEIGHTS)
-            or not 0 < self.validation < 1
+            or not (isinstance(self.validation, str) or 0 < self.validation < 1)
             or not all(value is None or 0 < value < math.inf for value in numbers)
         ):
             raise UserError(
                 f"settings: select is one of {', '.join(SELECT)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
-                f"validation a share above 0 and below 1, and numbers are above 0. Received: {self}"
+                f"validation a path or a share above 0 and below 1, and numbers are above 0. Received: {self}"
+            )
+        if self.group_field and isinstance(self.validation, str):
+            raise UserError(
+                f"--group-field: --validation {self.validation} is the split already; leave one of them out"
             )
         for flag, value, package in (
             ("--tensorboard", self.tensorboard, "tensorboard"),

@@ -6,13 +6,15 @@ fork, and a job's output says itself what it was made from. Nothing is trained h
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,12 @@ class Stages:
         reading: flags of the record reader, for example {"--format": "tsv"}.
 
     Attributes:
+        paths: the files of the input.
         found: what has been found out of tables, as further flags.
         validation, salt: the share of the validation split, and what draws it.
+        group_field: records that are alike in this field are in one split; None lets each text decide.
+        held_out: the files whose records are the validation split, where a path and no share is given; all records
+            are then those of both.
 
     Raises:
         UserError: an input is missing.
@@ -52,25 +58,66 @@ class Stages:
         *,
         runner: str = "local",
         reading: dict[str, str] | None = None,
-        validation: float = VALIDATION,
+        validation: float | str = VALIDATION,
         salt: str = "",
+        group_field: str | None = None,
     ) -> None:
         self.paths = [os.fspath(path) for path in inputs]
-        self._remote = any(map(is_remote, self.paths))
+        self.held_out = [validation] if isinstance(validation, str) else []
+        self._remote = any(map(is_remote, [*self.paths, *self.held_out]))
         if not self._remote:
-            self.paths = expand(self.paths)
+            self.paths, self.held_out = expand(self.paths), expand(self.held_out)
         self.folder = Path(folder)
         self.runner = runner
         self.reading = reading or {}
         self.found: dict[str, str] = {}
-        self.validation, self.salt = validation, salt
+        self.validation = VALIDATION if isinstance(validation, str) else validation
+        self.salt, self.group_field = salt, group_field
 
-    @cached_property
+    @property
+    def fields(self) -> dict[str, str]:
+        """The flags of the reader as `models.inputs.read` takes them, save how much may be rejected."""
+        return {flag[2:].replace("-", "_"): value for flag, value in self.reading.items() if flag != "--max-rejected"}
+
+    @property
     def inputs(self) -> list[dict[str, Any]]:
         """What a manifest says about the inputs."""
+        return [*self._described[0], *self._described[1]]
+
+    @cached_property
+    def _described(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The same, of the files that are trained on, and of those that are held out."""
+        return self._describe(self.paths), self._describe(self.held_out) if self.held_out else []
+
+    def _describe(self, paths: list[str]) -> list[dict[str, Any]]:
         if self._remote:
-            return describe(self.paths)
-        return [manifest.describe_input(path, sha256=True) for path in self.paths]
+            return describe(paths)
+        return [manifest.describe_input(path, sha256=True) for path in paths]
+
+    def _files(self, split: str) -> tuple[str, list[str], list[dict[str, Any]]]:
+        """The split as the jobs take it, its files, and what a manifest says about them."""
+        if not self.held_out or split == "all":
+            return split, [*self.paths, *self.held_out], self.inputs
+        held_out = split == "validation"
+        return "all", self.held_out if held_out else self.paths, self._described[held_out]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While the block runs no other training has this folder.
+
+        Raises:
+            UserError: another one has it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "_lock", "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                what = "another training writes there at this moment; wait for its end, or give another --output"
+                raise UserError(f"{self.folder}: {what}") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     def featurecount(self, specification: Specification, split: str, minimum_df: int = 1) -> Path:
         """The output of jobs/featurecount.py."""
@@ -128,22 +175,25 @@ class Stages:
         vocabulary_fingerprint: str | None = None,
     ) -> Path:
         output = self.folder / name
+        taken, files, described = self._files(split)
         wanted = {
-            "inputs": self.inputs,
+            "inputs": described,
             "specification_fingerprint": specification and specification.fingerprint,
             "vocabulary_fingerprint": vocabulary_fingerprint,
         }
-        drawn = {"validation": self.validation, "salt": self.salt}
+        drawn = {"split": taken, "validation": self.validation, "salt": self.salt, "group_field": self.group_field}
         reading = {**self.reading, **self.found}
         if _is_current(output, job, wanted, reading, drawn):
             return output
         shutil.rmtree(output, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = {"--split": split, "--output-dir": output, **reading, **(flags or {})}
+        options = {"--split": taken, "--output-dir": output, **reading, **(flags or {})}
         if self.validation != VALIDATION:
             options["--validation"] = self.validation
         if self.salt:
             options["--salt"] = self.salt
+        if self.group_field:
+            options["--group-field"] = self.group_field
         if specification is not None:
             rules = self.folder / f"{specification.fingerprint}.json"
             atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))
@@ -151,7 +201,7 @@ class Stages:
         command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
         command += [str(part) for option in options.items() for part in option]
         print(f"{job}: {split} split", file=sys.stderr)
-        code = subprocess.run([*command, *self.paths], stdout=subprocess.DEVNULL, env=_environment()).returncode
+        code = subprocess.run([*command, *files], stdout=subprocess.DEVNULL, env=_environment()).returncode
         if code in (UserError.exit_code, RecordError.exit_code):
             raise SystemExit(code)  # the job has said why
         if code:

@@ -64,6 +64,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
     results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
     results["parameters"] = fitted.model.count_params()
+    results["splits"] = {"train": dataset.count(train), "validation": dataset.count(validation) if validation else 0}
     files: dict[str, bytes] = {}
     said = _score(fitted)
     if said is not None:
@@ -89,9 +90,10 @@ def _score(fitted: Fitted) -> float | None:
 
 
 def _has_validation(stages: Stages) -> bool:
-    """Whether a record is of the validation split; on a cluster it is taken for granted."""
-    if any(map(is_remote, stages.paths)):
+    """Whether a record is of the validation split; on a cluster, and where texts do not decide, it is taken for
+    granted."""
+    if stages.held_out or stages.group_field or any(map(is_remote, stages.paths)):
         return True
     rule = SplitRule("validation", stages.validation, stages.salt.encode())
-    found = inputs.read(stages.paths, format=stages.reading.get("--format"))
+    found = inputs.read(stages.paths, **stages.fields)
     return any(text in rule for block in found for _, text in block)

@@ -20,7 +20,7 @@ from models.quiet import import_tensorflow
 from models.training import calibration, language
 from models.training.candidates import TextCandidate, candidates, without_spaces
 from models.training.checks import check_labels, one_label
-from models.training.runs import Fitted, History, Interrupted, Made, Run
+from models.training.runs import Fitted, History, Interrupted, Made, Run, Unfit
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
@@ -58,11 +58,13 @@ class Tried:
 
 @dataclass
 class Choice:
-    """What choosing has come to: the best, scores and histories of all by name, and whether it was cut short."""
+    """What choosing has come to: the best, scores and histories of all by name, the number of records by split, and
+    whether it was cut short."""
 
     best: Tried
     scores: dict[str, dict[str, float]]
     histories: dict[str, History]
+    splits: dict[str, int]
     interrupted: bool = False
 
 
@@ -70,12 +72,13 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
     """Counts a candidate's features on a split and writes the vocabulary that they make.
 
     Raises:
-        UserError: there is one label only, a label has no token, or no token is left.
+        UserError: there is one label only, or a label has no token.
+        Unfit: a label has no token that is frequent enough.
     """
     labels = stages.labelcount(candidate.specification, split)
     features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
     found = feature_counts.load(features, labels)
-    check_labels(found, stages.paths, split)
+    check_labels(found, stages.paths, split, candidate)
     kept = feature_counts.keep(found, candidate.minimum_df, candidate.features)
     name = vocabulary.fingerprint(kept.features)
     # Two specifications may come to the same tokens.
@@ -102,7 +105,12 @@ def _candidates(
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     """Fits every candidate on the train split and compares them on the validation split.
 
-    Ctrl-C ends it with the best one so far, where one was trained here for an epoch at least.
+    A candidate that cannot be fitted to the records is left out. Ctrl-C ends it with the best one so far, where one was
+    trained here for an epoch at least.
+
+    Raises:
+        Unfit: none can be fitted.
+        UserError: the records do not make a model.
     """
     first = _candidates(model, settings)[0]
     every = feature_counts.label_documents(stages.labelcount(first.specification, "all"))
@@ -110,29 +118,31 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         raise one_label(every, stages.paths[0])
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
+    splits = {"train": sum(documents.values()), "validation": sum(every.values()) - sum(documents.values())}
     length = feature_counts.mean_length(counted_labels)
     scripts: dict[str, float] = {}
-    looked = replace(first, minimum_df=1)
-    counted = None
     if settings.tokenizer is None:
-        counted = count(stages, looked, "train")
-        scripts = language.unspaced(counted.counts)
+        scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
     if scripts:
         print(language.explain(scripts), file=sys.stderr)
     elif length < FEWEST:
         print(f"warning: {length:.1f} words in a document, on average: are these the texts?", file=sys.stderr)
     found = _candidates(model, settings, len(every), length, scripts)
-    if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
+    if len(documents) < 2 or not splits["validation"]:
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
-        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {})
+        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, splits)
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
     try:
         for candidate in found:
-            if counted is None or candidate != looked:
-                counted = count(stages, candidate, "train")
-            tried, counted = try_out(stages, candidate, counted, settings), None
+            try:
+                tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
+            except Unfit as error:
+                if best is None and candidate is found[-1]:
+                    raise
+                print(f"left out: {error}", file=sys.stderr)
+                continue
             scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
             # Of equal ones the first.
             if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
@@ -141,18 +151,18 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
             print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
-            return Choice(best, _to_json(scores), histories, interrupted=True)
+            return Choice(best, _to_json(scores), histories, splits, interrupted=True)
         if not isinstance(stop, Interrupted):
             raise
         partial = _partial(stages, candidate, stop.fitted)
-        return Choice(partial, {}, {candidate.name: stop.fitted.history}, interrupted=True)
-    assert best is not None  # there is a candidate of every model for any number of labels
+        return Choice(partial, {}, {candidate.name: stop.fitted.history}, splits, interrupted=True)
+    assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
     left = {label: n - documents.get(label, 0) for label, n in every.items()}
     most = max(sorted(left), key=left.__getitem__)
-    if all(math.isclose(one.accuracy, left[most] / sum(left.values())) for one in scores.values()):
+    if all(math.isclose(one.accuracy, left[most] / splits["validation"]) for one in scores.values()):
         print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
-    return Choice(best, _to_json(scores), histories)
+    return Choice(best, _to_json(scores), histories, splits)
 
 
 def _to_json(scores: dict[str, Scores]) -> dict[str, dict[str, float]]:
@@ -258,5 +268,5 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
         scale=choice.best.scale,
     )
     results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
-    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
+    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params(), splits=choice.splits)
     return Made(functools.partial(export, served), results, choice.histories, interrupted)

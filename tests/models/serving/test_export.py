@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 import zipfile
@@ -24,7 +26,7 @@ from models.architectures.linear import linear
 from models.layers.encoder import encode, lookup_table, write_tokens
 from models.serving.loaded_texts import BATCH_BYTES, BATCH_NUMBERS, LoadedModel
 from tests.conftest import ROOT
-from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts, memory_for
+from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts, exported, memory_for
 
 HOSTILE = [
     *(
@@ -381,3 +383,17 @@ def test_hashing_needs_no_vocabulary(kind: str, tmp_path: Path) -> None:
         assert [i for i in row if i] == (list(dict.fromkeys(expected)) if kind == "bag" else expected)
     again = keras.models.load_model(tmp_path / "m" / "model.keras")
     np.testing.assert_array_equal(again(tf.constant(TEXTS)), models.load(tmp_path / "m")(TEXTS))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_earlier_model(tmp_path: Path) -> None:
+    folder = exported("bag", tmp_path / "model")
+    before = (folder / "_SUCCESS").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))  # as where space ends: the write fails
+    try:
+        with pytest.raises(UserError, match="saved_model: not written: File too large; make space") as error:
+            exported("bag", folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert os.listdir(tmp_path) == ["model"] and (folder / "_SUCCESS").read_bytes() == before

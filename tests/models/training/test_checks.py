@@ -121,7 +121,9 @@ def lines(path: Path, pairs: list[tuple[str, str]]) -> str:
             [(f"{i / 7:.2f}", f"a film {i}") for i in range(20)],
             "20 labels in 20 records, such as 0.00: they are numbers",
         ),
-        ([(f"{i}", f"a film {i}") for i in range(30)], "they are numbers, which is regression"),
+        ([(f"{i}", f"a film {i}") for i in range(30)], "numbers, and this is regression, which is not here yet"),
+        ([(f"{i % 97 / 7:.2f}", f"a film {i}") for i in range(2000)], "97 labels in 2000 records, such as 0.00: they"),
+        ([(f"a long film {i}", "pos") for i in range(5)], "give --text-field 1 --label-field 2"),
         ([(f"a long film {i}", "pos") for i in range(20)], "give --text-field 1 --label-field 2"),
         ([(f"tt{i}", f"a film {i}") for i in range(11)] + [("tt0", "more")] * 9, "they may be ids"),
         ([(f"tt{i % 1001}", f"a film {i}") for i in range(4000)], "1001 labels in 4000 records"),
@@ -136,13 +138,36 @@ def test_labels_that_are_no_classes_are_refused(tmp_path: Path, pairs: list[tupl
 @pytest.mark.parametrize(
     "pairs",
     [
-        [(f"tt{i}", f"a film {i}") for i in range(19)],
+        [(f"tt{i % 18}", f"a film {i}") for i in range(19)],
+        [(f"{i % 90 / 10}", f"a section {i}") for i in range(4500)],
         [(f"{i % 10}", f"a film {i}") for i in range(20)],
         [(f"tt{i % 1000}", f"a film {i}") for i in range(3000)],
     ],
 )
 def test_many_classes_are_classes(tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
     assert len(check([lines(tmp_path / "train.tsv", pairs)])["labels"]) > 9
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "reading", "said"),
+    [
+        ("a.jsonl", '{"label": "a long film %d", "text": "pos"}\n', {}, "--text-field label --label-field text"),
+        ("a.tsv", "pos\ta long film %d\n", {"text_field": "1", "label_field": "2"}, "--text-field 2 --label-field 1"),
+    ],
+)
+def test_swapped_fields_are_named_the_other_way_round(
+    tmp_path: Path, name: str, line: str, reading: dict[str, str], said: str
+) -> None:
+    (tmp_path / name).write_text("".join(line % i for i in range(20)))
+    with pytest.raises(UserError, match=f"if the columns are swapped, give {said}"):
+        check([str(tmp_path / name)], **reading)  # type: ignore[arg-type]
+
+
+def test_texts_that_are_all_the_same_are_refused(tmp_path: Path) -> None:
+    pairs = [("pos", "the same text"), ("neg", "the same text")] * 100
+    with pytest.raises(UserError, match="all 200 texts are 'the same text', so nothing tells labels apart"):
+        check([lines(tmp_path / "train.tsv", pairs)])
+    check([lines(tmp_path / "train.tsv", [*pairs, ("pos", "another")])])
 
 
 def test_what_looks_like_a_header_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +178,9 @@ def test_what_looks_like_a_header_is_told(tmp_path: Path, capsys: pytest.Capture
     assert said in capsys.readouterr().err
     check([path], header="no")
     assert "header" not in capsys.readouterr().err
+    other = lines(tmp_path / "more.tsv", [("Label", "what they say"), *body])
+    check([path, other])
+    assert said in capsys.readouterr().err
     check([lines(tmp_path / "train.tsv", [("class", "text one"), ("class", "text two"), *body])])  # a label so called
     assert "header" not in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,21 @@ def test_what_is_written_is_read_back() -> None:
     flags = {"train": paths, **settings.flags(), "delimiter": "\\"}
     found = tomllib.loads(config.text(flags, {"salt": "1"}))
     assert found.pop("decisions") == {"salt": "1"} and found == flags and "force" not in flags
+
+
+@needs_toml
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(ngrams=2, character_ngrams=(3, 4, 5), head=0, candidates=("tf-idf", "words first", "igm")),
+        Settings(ngrams=(3,), character_ngrams=(4,), epochs=2, features=10),
+        Settings(ngrams=(1, 3), validation="/a/valid.tsv", group_field="author", select="macro-f1"),
+    ],
+)
+def test_settings_come_back_from_their_flags(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / config.NAME).write_text(config.text({"train": ["a"], "output": "b", **settings.flags()}, {}))
+    options = train._options(["--config", str(tmp_path / config.NAME)])
+    assert Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)}) == settings
 
 
 @needs_toml

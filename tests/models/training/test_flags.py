@@ -36,6 +36,9 @@ def test_candidates_are_changed_and_nothing_else_is() -> None:
         )
         assert changed == replace(one, epochs=3, rate=0.5, batch_size=7, features=99, specification=specification)
     assert Settings().change(before) == before
+    for one, changed in zip(before, Settings(ngrams=2, character_ngrams=(3, 5), head=4).change(before)):
+        features = {"ngrams": (1, 2), "character_ngrams": (3, 5), "head": 4}
+        assert changed == replace(one, specification=replace(one.specification, **features))
 
 
 def test_words_of_one_character_have_no_ngrams_of_characters() -> None:
@@ -61,6 +64,7 @@ def test_candidates_by_name() -> None:
         (["--learning-rate", "nan"], "--learning-rate: a number above 0 and below 1e+06. Received: nan"),
         (["--batch-size", "x"], "--batch-size: a whole number"),
         (["--validation", "1"], "--validation: a number above 0 and below 1. Received: 1"),
+        (["--ngrams", "0"], "--ngrams: a number, a range as 3-5"),
         (["--tokenizer", "moses"], "--tokenizer: invalid choice: 'moses'"),
         (["--select", "f1"], "--select: invalid choice: 'f1'"),
         (["--class-weight", "none"], "--class-weight: invalid choice: 'none'"),
@@ -84,10 +88,15 @@ def test_a_flag_that_is_no_good_is_one_line(
     ("model", "settings", "said"),
     [
         ("cnn", Settings(tokenizer="words"), "--tokenizer: cnn reads images"),
-        ("linear", Settings(validation=1.0), "validation a share above 0 and below 1.* Received: .*validation=1.0"),
+        (
+            "linear",
+            Settings(validation=1.0),
+            "validation a path or a share above 0 and below 1.* Received: .*validation=1.0",
+        ),
         ("linear", Settings(epochs=0), "numbers are above 0"),
         ("linear", Settings(select="f1"), "select is one of accuracy, macro-f1, log-loss"),
         ("cnn", Settings(features=9), "--features: cnn reads images"),
+        ("cnn", Settings(character_ngrams=(3,)), "--character-ngrams: cnn reads images"),
         ("cnn", Settings(candidates=("resnet",)), "cnn has no 'resnet'; it has cnn"),
         ("autoencoder", Settings(class_weight="balanced"), "--class-weight: autoencoder gives images"),
         ("autoencoder", Settings(select="log-loss"), "--select: autoencoder gives images"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.training import train_texts
+from models.training import candidates, train_texts
+from models.training.runs import Unfit
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
@@ -46,18 +48,42 @@ def test_candidates_that_know_no_more_than_the_majority_are_told(
     monkeypatch.setattr(train_texts, "try_out", lambda stages, candidate, counted, settings: answers[candidate.name])
     stages = Stages([write(tmp_path / "train.tsv", found)], tmp_path / "work", runner="inline")
     names = ("igm", "tf-idf")
-    candidates = train_texts._candidates("linear", Settings(candidates=names))
+    tried = train_texts._candidates("linear", Settings(candidates=names))
     validation = [label for label, text in found if text.encode() in VALIDATION]
     most = max(set(validation), key=validation.count)
     share = validation.count(most) / len(validation)
     answers = {
         one.name: train_texts.Tried(one, Scores(share, 0.2 + 0.1 * place, 0.5), 1.0, [])
-        for place, one in enumerate(candidates)
+        for place, one in enumerate(tried)
     }
     choice = train_texts.choose(stages, "linear", Settings(candidates=names))
     assert choice.best.candidate.name == "tf-idf"
     assert choice.scores["igm"] == {"accuracy": round(share, 4), "macro-f1": 0.2, "log-loss": 0.5}
     assert f"warning: no candidate is better on validation than to answer '{most}' always" in capsys.readouterr().err
-    answers["igm"] = train_texts.Tried(candidates[0], Scores(share + 0.1, 0.2, 0.5), 1.0, [])
+    answers["igm"] = train_texts.Tried(tried[0], Scores(share + 0.1, 0.2, 0.5), 1.0, [])
     assert train_texts.choose(stages, "linear", Settings(candidates=names)).best.candidate.name == "igm"
     assert "no candidate is better" not in capsys.readouterr().err
+
+
+def test_a_candidate_that_cannot_be_fitted_is_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No word is in two documents, which "naive bayes" wants; and a rate at which every loss grows beyond all numbers.
+    found = [("some" if i % 3 else "other", f"w{i} x{i}") for i in range(60)]
+    path = write(tmp_path / "train.tsv", found)
+    made = [replace(one, epochs=2) for one in candidates._TEXTS["linear"]()]
+    first = replace(made[0], rate=1e30)
+    monkeypatch.setitem(candidates._TEXTS, "linear", lambda: [first, made[3], made[1]])
+    stages = Stages([path], tmp_path / "work", runner="inline")
+    choice = train_texts.choose(stages, "linear", Settings())
+    words = capfd.readouterr().err
+    assert "left out: candidate igm: the loss is " in words
+    assert "left out: candidate naive bayes: " in words
+    assert "no document of label 'other' holds a token of 2 or more documents" in words
+    assert choice.best.candidate.name == "tf-idf" and set(choice.scores) == {"tf-idf"}
+    assert sum(choice.splits.values()) == 60 and choice.splits["validation"] == sum(
+        text.encode() in VALIDATION for _, text in found
+    )
+    with pytest.raises(Unfit, match=r"naive bayes: .*train\.tsv, train split: no document of label 'other'"):
+        train_texts.choose(stages, "linear", Settings(candidates=("naive bayes",)))
+    assert "left out" not in capfd.readouterr().err

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -137,7 +138,10 @@ def test_whatever_is_damaged_in_a_checkpoint_is_one_line(whole: Fitted, tmp_path
         arrays = dict(found)
     # A byte here and there, half of the file, and nothing of it: read as it was, or refused.
     draw = random.Random(0)
-    spoiled = [data[: len(data) // 2], b"", *(_flipped(data, draw.randrange(len(data))) for _ in range(60))]
+    encrypted = bytearray(data)
+    encrypted[data.index(b"PK\x01\x02") + 8] |= 1  # a flag, which nothing sums up
+    spoiled = [data[: len(data) // 2], b"", bytes(encrypted)]
+    spoiled += [_flipped(data, draw.randrange(len(data))) for _ in range(60)]
     one = arrays["variable 0"]
     for array in (one * np.float32("nan"), one[:-1], one.astype("c16"), np.array("text")):
         file = io.BytesIO()
@@ -154,7 +158,8 @@ def test_whatever_is_damaged_in_a_checkpoint_is_one_line(whole: Fitted, tmp_path
     for bad in spoiled:
         path.write_bytes(bad)
         try:
-            checkpoint.read(path, model, "k")
+            found = checkpoint.read(path, model, "k")
+            assert found is not None and all(map(np.array_equal, found.best, before))
         except UserError as error:
             refused += 1
             assert "damaged" in str(error) and "\n" not in str(error)
@@ -162,12 +167,30 @@ def test_whatever_is_damaged_in_a_checkpoint_is_one_line(whole: Fitted, tmp_path
     assert refused > 40
 
 
+def test_a_full_disk_at_a_checkpoint_is_one_line(whole: Fitted, tmp_path: Path) -> None:
+    path, model = tmp_path / "c.npz", whole.model
+    model.compile("sgd", "mse")
+    state = checkpoint.State([{"loss": 1.0}], checkpoint.weights(model), 1)
+    checkpoint.write(path, model, "k", state)
+    data = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(data) // 2, limits[1]))  # as where space ends: the write fails
+    try:
+        with pytest.raises(
+            UserError, match=r"c\.npz: the checkpoint is not written: File too large; make space"
+        ) as error:
+            checkpoint.write(path, model, "k", state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value) and path.read_bytes() == data and os.listdir(tmp_path) == ["c.npz"]
+
+
 def _flipped(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
 
 
-def test_texts_that_are_all_alike_need_a_lower_rate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "train.tsv").write_text("pos\tthe same text\nneg\tthe same text\n" * 100)
+def test_texts_that_are_nearly_all_alike_need_a_lower_rate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.tsv").write_text("pos\tthe same text\nneg\tthe same text\n" * 100 + "pos\tanother text\n")
     command = ["--train", str(tmp_path / "train.tsv"), "--output", str(tmp_path / "model")]
     assert train.main(command) == 2
     assert "give a lower --learning-rate" in capfd.readouterr().err.splitlines()[-1]

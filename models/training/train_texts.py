@@ -10,23 +10,20 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import feature_counts, feature_weights
 from models.quiet import import_tensorflow
-from models.training import calibration, language
-from models.training.candidates import TextCandidate, candidates, without_spaces
+from models.training import calibration, coverage, language
+from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
-
-FEWEST = 1.5
-"""Warned of where documents have fewer words on average."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,19 @@ class Tried:
 
 @dataclass
 class Choice:
-    """What choosing has come to: the best, scores and histories of all by name, and whether it was cut short."""
+    """What choosing has come to.
+
+    Attributes:
+        scores, histories: of all candidates, by name.
+        interrupted: whether it was cut short.
+        found: what was found out about the texts, for the manifest's results.
+    """
 
     best: Tried
     scores: dict[str, dict[str, float]]
     histories: dict[str, History]
     interrupted: bool = False
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
@@ -87,16 +91,10 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
 
 
 def _candidates(
-    model: str,
-    settings: Settings,
-    labels: int | None = None,
-    length: float | None = None,
-    scripts: dict[str, float] | None = None,
+    model: str, settings: Settings, labels: int | None = None, length: float | None = None, unspaced: bool = False
 ) -> list[TextCandidate]:
-    found = candidates(model, labels, length, settings.candidates)
-    if scripts:
-        found = without_spaces(found, language.is_chinese(scripts))
-    return [one for one in settings.change(found) if isinstance(one, TextCandidate)]
+    found = settings.change(candidates(model, labels, length, settings.candidates, unspaced=unspaced))
+    return [one for one in found if isinstance(one, TextCandidate)]
 
 
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
@@ -110,18 +108,19 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         raise one_label(every, stages.paths[0])
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
-    length = feature_counts.mean_length(counted_labels)
-    scripts: dict[str, float] = {}
-    if settings.tokenizer is None:
-        scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
-    if scripts:
+    scripts = language.shares(counted_labels)
+    unspaced = settings.tokenizer is None and language.is_unspaced(scripts)
+    told: dict[str, Any] = {}
+    if unspaced:
         print(language.explain(scripts), file=sys.stderr)
-    elif length < FEWEST:
-        print(f"warning: {length:.1f} words in a document, on average: are these the texts?", file=sys.stderr)
-    found = _candidates(model, settings, len(every), length, scripts)
+        told["scripts"] = {name: round(share, 4) for name, share in scripts.items()}
+        first = _candidates(model, settings, unspaced=True)[0]
+        counted_labels = stages.labelcount(first.specification, "train")
+    found = _candidates(model, settings, len(every), feature_counts.mean_length(counted_labels), unspaced)
     if len(documents) < 2 or sum(documents.values()) == sum(every.values()):
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
-        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {})
+        told.update(_covered(stages, found[0], None))
+        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, found=told)
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
@@ -147,7 +146,19 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     if all(math.isclose(one.accuracy, left[most] / sum(left.values())) for one in scores.values()):
         print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
-    return Choice(best, _to_json(scores), histories)
+    told.update(_covered(stages, best.candidate, best.counted))
+    return Choice(best, _to_json(scores), histories, found=told)
+
+
+def _covered(stages: Stages, candidate: TextCandidate, counted: Counted | None) -> dict[str, float]:
+    """What there is of words by a candidate that was tried, or by one that could not be; warns of what is odd."""
+    specification, validation = candidate.specification, None
+    if counted is not None:
+        validation = stages.encode(specification, "validation", counted.vocabulary, counted.fingerprint)
+    found = coverage.look(stages.labelcount(specification, "train"), validation)
+    for line in coverage.warnings(found):
+        print(f"warning: {line}", file=sys.stderr)
+    return found
 
 
 def _to_json(scores: dict[str, Scores]) -> dict[str, dict[str, float]]:
@@ -252,6 +263,6 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
         labels=counted.counts.labels,
         scale=choice.best.scale,
     )
-    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
+    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json(), **choice.found}
     results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
     return Made(functools.partial(export, served), results, choice.histories, interrupted)

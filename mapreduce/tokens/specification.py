@@ -176,7 +176,12 @@ def _unpacked(packed: dict[str, str | int]) -> Iterator[tuple[int, str]]:
 
 
 def character_table(
-    level: str = "byte", *, punctuation: str = "delete", case: str = "fold", ideographs: bool = False
+    level: str = "byte",
+    *,
+    punctuation: str = "delete",
+    case: str = "fold",
+    ideographs: bool = False,
+    unspaced: bool = False,
 ) -> tuple[tuple[int, str], ...]:
     """A table over ASCII (level "byte") or over Unicode (level "codepoint").
 
@@ -186,6 +191,7 @@ def character_table(
         case: "fold" or "keep". A to Z become a to z; at code point level every code point becomes its compatibility
             form in folded case, and code points that are not seen (category Cf) are deleted.
         ideographs: whether each CJK ideograph becomes a word, at code point level.
+        unspaced: whether each character of scripts without spaces between words becomes one, at code point level.
     """
     if punctuation not in PUNCTUATION_RULES or case not in CASE_RULES:
         raise UserError(
@@ -199,8 +205,8 @@ def character_table(
         found = unicode.classes()
         marks, folded = found.punctuation, {**found.fold, **dict.fromkeys(found.ignorable, "")}
         table.update(dict.fromkeys(found.space, " "))
-        if ideographs:
-            table.update((unit, f" {chr(unit)} ") for unit in found.ideograph)
+        alone = (found.ideograph if ideographs else frozenset()) | (found.unspaced if unspaced else frozenset())
+        table.update((unit, f" {chr(unit)} ") for unit in alone)
     if punctuation != "leave":
         replacement = {"delete": "", "space": " ", "keep": " {} "}[punctuation]
         table.update((mark, replacement.format(chr(mark))) for mark in marks)
@@ -218,6 +224,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "sentences": {"punctuation": "keep", "case": "keep"},
     "unicode": {"level": "codepoint", "punctuation": "space", "case": "fold"},
     "cjk": {"level": "codepoint", "punctuation": "space", "case": "fold", "ideographs": True},
+    "unspaced": {"level": "codepoint", "punctuation": "keep", "case": "fold", "unspaced": True},
     "characters": {"level": "codepoint", "punctuation": "leave", "case": "keep"},
 }
 PRESETS = tuple(_PRESETS)
@@ -237,7 +244,9 @@ def preset(
         name: "keras" (exactly TextVectorization's `lower_and_strip_punctuation` and `whitespace`),
             "whitespace" (split only), "words" (punctuation becomes a space, so contractions and hyphens are
             split), "sentences" (case and punctuation kept, each mark a word), "unicode" (as "words", over all of
-            Unicode), "cjk" (as "unicode", and each ideograph a word) or "characters" (each code point a word).
+            Unicode), "cjk" (as "unicode", and each ideograph a word), "unspaced" (as "unicode", and each character of
+            Chinese, Japanese, Thai, Lao, Khmer and Burmese and each mark a word) or "characters" (each code point a
+            word).
         ngrams: widths; an int n means 1 to n, as in TextVectorization.
         rules: of the table, as `character_table` takes them; None leaves the preset's.
 

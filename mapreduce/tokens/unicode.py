@@ -21,6 +21,17 @@ FILE = "unicode.json"
 IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x2A6DF), (0x2A700, 0x2EBE0), (0x30000, 0x323AF))
 
 
+# Letters and signs of the scripts that put no spaces between words; digits and punctuation are left out.
+UNSPACED = {
+    "Han": ((0x2E80, 0x2FDF), (0x3005, 0x3007), *IDEOGRAPHS, (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
+    "Kana": ((0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F)),
+    "Thai": ((0x0E01, 0x0E3A), (0x0E40, 0x0E4E)),
+    "Lao": ((0x0E81, 0x0ECE), (0x0EDC, 0x0EDF)),
+    "Khmer": ((0x1780, 0x17D3), (0x17D7, 0x17D7), (0x17DC, 0x17DD)),
+    "Burmese": ((0x1000, 0x103F), (0x1050, 0x108F), (0x109A, 0x109F), (0xA9E0, 0xA9EF), (0xAA60, 0xAA7F)),
+}
+
+
 @dataclass(frozen=True)
 class Classes:
     """Code points by class.
@@ -31,6 +42,7 @@ class Classes:
         punctuation: general category P, and the 32 marks of ASCII.
         ignorable: general category Cf: soft hyphens, joiners, direction marks, the byte order mark.
         ideograph: each of them is a word in Chinese text.
+        unspaced: of any script in UNSPACED.
     """
 
     fold: dict[int, str]
@@ -38,6 +50,7 @@ class Classes:
     punctuation: frozenset[int]
     ignorable: frozenset[int]
     ideograph: frozenset[int]
+    unspaced: frozenset[int]
 
 
 @cache
@@ -48,7 +61,8 @@ def classes() -> Classes:
     for first, last, offset in data["fold_runs"]:
         fold.update((code, chr(code + offset)) for code in range(first, last + 1))
     space, punctuation, ignorable = (_members(data[name]) for name in ("space", "punctuation", "ignorable"))
-    return Classes(fold, space, punctuation, ignorable, _members(IDEOGRAPHS))
+    unspaced = _members(run for runs in UNSPACED.values() for run in runs)
+    return Classes(fold, space, punctuation, ignorable, _members(IDEOGRAPHS), unspaced)
 
 
 def _members(runs: Iterable[Iterable[int]]) -> frozenset[int]:

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from mapreduce.errors import UserError
-from mapreduce.tokens.specification import Specification, character_table, override, preset
+from mapreduce.tokens.specification import Specification, override, preset
 
 FEATURES = 500_000
 """The most features a model has: more make it slow to load and hardly better."""
+RUN = 3
+"""The longest run of characters that is a feature, where texts have no spaces between words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,33 +107,21 @@ def _linear() -> list[TextCandidate]:
     ]
 
 
-def without_spaces(found: list[TextCandidate], chinese: bool) -> list[TextCandidate]:
-    """The candidates for texts that are written without spaces between words.
+def _without_spaces(found: list[TextCandidate]) -> list[TextCandidate]:
+    """Those candidates as they are for texts without spaces between words; some come to the same and are left out.
 
-    Ideographs are the tokens, or in other scripts all characters; runs of them stand for words, so pairs weigh as much
-    as single ones, and there is no head.
-
-    Args:
-        found: those for texts with spaces.
-        chinese: whether all but the ideographs stands between spaces.
+    Characters are the tokens, and runs of them stand for words: they weigh as much as single ones, and the first
+    characters name no topic, so there is no head. A network reads single characters.
     """
-    if chinese:
-        tokens, widest = preset("cjk", punctuation="keep"), 3
-    else:  # runs of characters within what stands between spaces
-        table = character_table("codepoint", punctuation="keep")
-        tokens, widest = Specification(level="codepoint", table=table, split="character"), 4
-    runs = override(tokens, ngrams=widest)
-    changed: list[TextCandidate] = []
+    characters = preset("unspaced")
+    changed = []
     for one in found:
-        if one.weights is None:  # a network reads single tokens
-            one = replace(one, specification=tokens, longest=None)
-        else:
+        if one.weights is None:
+            changed.append(replace(one, specification=characters))
+        elif one.name in ("igm", "tf-idf", "naive bayes"):
             # Most runs are no words: half of the steps, and half as long ones, learn fewer of them by heart.
-            slower = replace(one, rate=one.rate / 2, epochs=one.epochs // 2, longest=None)
-            one = replace(slower, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
-        # Some differ from others in words alone.
-        if not any(replace(one, name=other.name) == other for other in changed):
-            changed.append(one)
+            slower = replace(one, rate=one.rate / 2, epochs=one.epochs // 2, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
+            changed.append(replace(slower, specification=override(characters, ngrams=RUN)))
     return changed
 
 
@@ -214,7 +204,12 @@ MODELS = (*TEXT_MODELS, *IMAGE_MODELS)
 
 
 def candidates(
-    model: str, labels: int | None = None, length: float | None = None, names: Sequence[str] = ()
+    model: str,
+    labels: int | None = None,
+    length: float | None = None,
+    names: Sequence[str] = (),
+    *,
+    unspaced: bool = False,
 ) -> list[TextCandidate]:
     """The candidates of a model of texts, at most eight.
 
@@ -222,6 +217,7 @@ def candidates(
         labels: the number of labels; None takes the candidates for any number.
         length: the mean number of words in a document; None takes the candidates for any length.
         names: those that are wanted, of whatever length, as `--candidates` splits them at commas; all without.
+        unspaced: whether the texts have no spaces between words; a word then is a character.
 
     Nothing else about the data decides what is tried.
 
@@ -230,9 +226,10 @@ def candidates(
     """
     if model not in _TEXTS:
         raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
+    every = _without_spaces(_TEXTS[model]()) if unspaced else _TEXTS[model]()
     found = [
         one
-        for one in _named(_TEXTS[model](), names)
+        for one in _named(every, names)
         if (labels is None or one.labels in (None, labels))
         and (names or length is None or one.longest is None or length <= one.longest)
     ]

@@ -10,23 +10,20 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import feature_counts, feature_weights
 from models.quiet import import_tensorflow
-from models.training import calibration, language
-from models.training.candidates import TextCandidate, candidates, without_spaces
+from models.training import calibration, coverage, language
+from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run, Unfit
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
-
-FEWEST = 1.5
-"""Warned of where documents have fewer words on average."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +55,18 @@ class Tried:
 
 @dataclass
 class Choice:
-    """What choosing has come to: the best, scores and histories of all by name, the number of records by split, and
-    whether it was cut short."""
+    """What choosing has come to.
+
+    Attributes:
+        scores, histories: of all candidates, by name.
+        found: for the manifest's results: the number of records by split, and what is odd about the texts.
+        interrupted: whether it was cut short.
+    """
 
     best: Tried
     scores: dict[str, dict[str, float]]
     histories: dict[str, History]
-    splits: dict[str, int]
+    found: dict[str, Any]
     interrupted: bool = False
 
 
@@ -90,16 +92,10 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
 
 
 def _candidates(
-    model: str,
-    settings: Settings,
-    labels: int | None = None,
-    length: float | None = None,
-    scripts: dict[str, float] | None = None,
+    model: str, settings: Settings, labels: int | None = None, length: float | None = None, unspaced: bool = False
 ) -> list[TextCandidate]:
-    found = candidates(model, labels, length, settings.candidates)
-    if scripts:
-        found = without_spaces(found, language.is_chinese(scripts))
-    return [one for one in settings.change(found) if isinstance(one, TextCandidate)]
+    found = settings.change(candidates(model, labels, length, settings.candidates, unspaced=unspaced))
+    return [one for one in found if isinstance(one, TextCandidate)]
 
 
 def choose(stages: Stages, model: str, settings: Settings) -> Choice:
@@ -118,28 +114,30 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         raise one_label(every, stages.paths[0])
     counted_labels = stages.labelcount(first.specification, "train")
     documents = feature_counts.label_documents(counted_labels)
-    splits = {"train": sum(documents.values()), "validation": sum(every.values()) - sum(documents.values())}
-    length = feature_counts.mean_length(counted_labels)
-    scripts: dict[str, float] = {}
-    if settings.tokenizer is None:
-        scripts = language.unspaced(count(stages, replace(first, minimum_df=1), "train").counts)
-    if scripts:
+    found: dict[str, Any] = {
+        "splits": {"train": sum(documents.values()), "validation": sum(every.values()) - sum(documents.values())}
+    }
+    scripts = language.shares(counted_labels)
+    unspaced = settings.tokenizer is None and language.is_unspaced(scripts)
+    if unspaced:
         print(language.explain(scripts), file=sys.stderr)
-    elif length < FEWEST:
-        print(f"warning: {length:.1f} words in a document, on average: are these the texts?", file=sys.stderr)
-    found = _candidates(model, settings, len(every), length, scripts)
-    if len(documents) < 2 or not splits["validation"]:
+        found["scripts"] = {name: round(share, 4) for name, share in scripts.items()}
+        first = _candidates(model, settings, unspaced=True)[0]
+        counted_labels = stages.labelcount(first.specification, "train")
+    several = _candidates(model, settings, len(every), feature_counts.mean_length(counted_labels), unspaced)
+    if len(documents) < 2 or not found["splits"]["validation"]:
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
-        return Choice(Tried(found[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, splits)
+        found.update(_covered(stages, several[0], None))
+        return Choice(Tried(several[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, found)
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
     try:
-        for candidate in found:
+        for candidate in several:
             try:
                 tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
             except Unfit as error:
-                if best is None and candidate is found[-1]:
+                if best is None and candidate is several[-1]:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
                 continue
@@ -151,18 +149,30 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
             print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
-            return Choice(best, _to_json(scores), histories, splits, interrupted=True)
+            return Choice(best, _to_json(scores), histories, found, interrupted=True)
         if not isinstance(stop, Interrupted):
             raise
         partial = _partial(stages, candidate, stop.fitted)
-        return Choice(partial, {}, {candidate.name: stop.fitted.history}, splits, interrupted=True)
+        return Choice(partial, {}, {candidate.name: stop.fitted.history}, found, interrupted=True)
     assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
     left = {label: n - documents.get(label, 0) for label, n in every.items()}
     most = max(sorted(left), key=left.__getitem__)
-    if all(math.isclose(one.accuracy, left[most] / splits["validation"]) for one in scores.values()):
+    if all(math.isclose(one.accuracy, left[most] / found["splits"]["validation"]) for one in scores.values()):
         print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
-    return Choice(best, _to_json(scores), histories, splits)
+    found.update(_covered(stages, best.candidate, best.counted))
+    return Choice(best, _to_json(scores), histories, found)
+
+
+def _covered(stages: Stages, candidate: TextCandidate, counted: Counted | None) -> dict[str, float]:
+    """What there is of words by a candidate that was tried, or by one that could not be; warns of what is odd."""
+    specification, validation = candidate.specification, None
+    if counted is not None:
+        validation = stages.encode(specification, "validation", counted.vocabulary, counted.fingerprint)
+    found = coverage.look(stages.labelcount(specification, "train"), validation)
+    for line in coverage.warnings(found):
+        print(f"warning: {line}", file=sys.stderr)
+    return found
 
 
 def _to_json(scores: dict[str, Scores]) -> dict[str, dict[str, float]]:
@@ -267,6 +277,6 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
         labels=counted.counts.labels,
         scale=choice.best.scale,
     )
-    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json()}
-    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params(), splits=choice.splits)
+    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json(), **choice.found}
+    results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
     return Made(functools.partial(export, served), results, choice.histories, interrupted)

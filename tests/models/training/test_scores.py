@@ -81,9 +81,8 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out(
     assert "left out: candidate naive bayes: " in words
     assert "no document of label 'other' holds a token of 2 or more documents" in words
     assert choice.best.candidate.name == "tf-idf" and set(choice.scores) == {"tf-idf"}
-    assert sum(choice.splits.values()) == 60 and choice.splits["validation"] == sum(
-        text.encode() in VALIDATION for _, text in found
-    )
+    splits = choice.found["splits"]
+    assert sum(splits.values()) == 60 and splits["validation"] == sum(text.encode() in VALIDATION for _, text in found)
     with pytest.raises(Unfit, match=r"naive bayes: .*train\.tsv, train split: no document of label 'other'"):
         train_texts.choose(stages, "linear", Settings(candidates=("naive bayes",)))
     assert "left out" not in capfd.readouterr().err

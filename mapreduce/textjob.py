@@ -70,6 +70,8 @@ class TextJob(Job):
         driver("--columns", help="columns of a table: text,label,count, from 0; default: read from its header")
         add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
         add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
+        grouped = "records alike in this field, an author's name say, are in one split"
+        driver("--group-field", metavar="NAME", help=f"{grouped} (default: those of one text)")
         add("--salt", default="", help="another salt draws another validation split")
         add("--strict", action="store_true", help="reject every line that is not UTF-8")
         length, kept = whole(1, LONGEST_LINE), whole(0, MOST_KEPT)
@@ -247,9 +249,9 @@ class TextJob(Job):
     _given: dict[str, Any] = {}
 
     def arguments(self) -> dict[str, Any]:
-        """The job's flags, as they were given but for the columns; those of tables where they were."""
+        """The job's flags, as they were given but for the columns; some only where they were."""
         found = {**super().arguments(), **self._given}
-        return {name: value for name, value in found.items() if value is not None or name not in _OF_TABLES}
+        return {name: value for name, value in found.items() if value is not None or name not in _UNUSUAL}
 
     def keep_input(self) -> None:
         """Puts copies in the place of what can be read once only, and of files on a cluster that it does not read as
@@ -310,4 +312,5 @@ def _place() -> tuple[str, int] | None:
 
 
 _OF_TABLES = ("delimiter", "header", "quotes", "encoding")
-_SETTLED = ("text_field", "label_field", *_OF_TABLES)
+_UNUSUAL = (*_OF_TABLES, "group_field")
+_SETTLED = ("text_field", "label_field", "group_field", *_OF_TABLES)

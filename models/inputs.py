@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from mapreduce.errors import UserError
 from mapreduce.flag_values import count_or_share
-from mapreduce.input import records
 from mapreduce.input.formats import FORMATS
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.format import FIELD_FLAGS, READING_FLAGS, TEXTS
 from mapreduce.input.reading import Input, Told
+from mapreduce.input.records import RecordReader
 
 ROWS = 4096
 """Rows that are given at once, at most."""
@@ -98,17 +98,25 @@ def read(paths: Sequence[str], **reading: Any) -> Iterator[list[tuple[bytes, byt
     Raises:
         UserError: a file is missing or damaged, or too many lines are no records.
     """
-    return _records(Input(paths, True, **reading))
+    return (reader.read(block) for reader, block in _told(Input(paths, True, **reading)))
 
 
-def _records(given: Input) -> Iterator[list[tuple[bytes, bytes]]]:
+def _told(given: Input) -> Iterator[tuple[RecordReader, bytes]]:
     told = Told(given)
     for source, reader, block in given.blocks():
         if block:
-            yield reader.read(block)
+            yield reader, block
         else:
             told.add(source, reader)
     told.end()
+
+
+def keyed(paths: Sequence[str], **reading: Any) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
+    """The same with a third: what the split of the record depends on, its text or, by `group_field`, its group."""
+    return (
+        [(*one, reader.key(line, one[1])) for _, line, one in reader.entries(block) if isinstance(one, tuple)]
+        for reader, block in _told(Input(paths, True, **reading))
+    )
 
 
 def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -> Iterator[list[Row]]:
@@ -158,7 +166,7 @@ class _Kept:
         self._seen: set[str] = set()
         self._lacking: dict[str, UserError] = {}
 
-    def __call__(self, reader: records.RecordReader, line: bytes, place: str) -> dict[str, bytes]:
+    def __call__(self, reader: RecordReader, line: bytes, place: str) -> dict[str, bytes]:
         """The columns of a record."""
         found: dict[str, bytes] = {}
         try:

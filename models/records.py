@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def fit(
     require("tensorflow")
     from models.training import checks
 
-    lines = _lines(records, text, label, max_rejected)
+    lines = _lines(records, text, label, max_rejected, settings.group_field)
     path = work_folder(output) / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.whole_file(path) as file:
@@ -70,13 +71,15 @@ def fit(
     return load(output)
 
 
-def _lines(records: Any, text: str, label: str, most: float) -> list[bytes]:
+def _lines(records: Any, text: str, label: str, most: float, group: str | None = None) -> list[bytes]:
     """A JSON line for each record; the format's own reader says what is none."""
     reader = RecordReader(JsonLines.name)
     lines, first = [], ""
-    for number, (found, name, content) in enumerate(_fields(records, text, label)):
-        line = json.dumps({"label": _label(name), "text": content if isinstance(content, str) else None})
-        block = line.encode("ascii") + b"\n"
+    for number, (found, name, content, alike) in enumerate(_fields(records, text, label, group)):
+        line = {"label": _label(name), "text": content if isinstance(content, str) else None}
+        if group is not None:
+            line.setdefault(group, None if alike is None else str(alike))
+        block = json.dumps(line).encode("ascii") + b"\n"
         if reader.read(block):
             lines.append(block)
         else:
@@ -101,21 +104,25 @@ def _label(value: Any) -> str | int | None:
     return value if isinstance(value, str) else None
 
 
-def _fields(records: Any, text: str, label: str) -> Iterator[tuple[Any, Any, Any]]:
-    """Each record, its label and its text, whatever these are."""
+def _fields(records: Any, text: str, label: str, group: str | None) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Each record, its label, its text and its group, whatever these are."""
     if hasattr(records, "columns") and hasattr(records, "to_dict"):  # a DataFrame
         columns = list(records.columns)
-        for name in (text, label):
+        for name in (text, label, *([] if group is None else [group])):
             if columns.count(name) != 1:
                 raise UserError(f"{columns.count(name)} columns {name!r} and not one; there are {columns!r:.200}")
-        yield from ((pair, *pair) for pair in zip(records[label], records[text]))
+        groups = repeat(None) if group is None else records[group]
+        yield from ((one[:2], *one) for one in zip(records[label], records[text], groups))
         return
     if isinstance(records, (str, bytes, Mapping)) or not isinstance(records, Iterable):
         raise UserError(f"records are a DataFrame, dicts or pairs (label, text). Received: {type(records).__name__}")
     for number, record in enumerate(records):
         if isinstance(record, Mapping):
-            yield record, record.get(label), record.get(text)
-        elif isinstance(record, (tuple, list)) and len(record) == 2:
-            yield record, *record
+            if group is not None and group not in record:
+                raise UserError(f"record {number} has no field {group!r}, its group. Received: {record!r:.60}")
+            yield record, record.get(label), record.get(text), None if group is None else record[group]
+        elif isinstance(record, (tuple, list)) and len(record) == 2 and group is None:
+            yield record, *record, None
         else:
-            raise UserError(f"record {number} is neither a dict nor a pair (label, text). Received: {record!r:.60}")
+            wanted = "neither a dict nor a pair (label, text)" if group is None else f"no dict with a field {group!r}"
+            raise UserError(f"record {number} is {wanted}. Received: {record!r:.60}")

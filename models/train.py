@@ -72,10 +72,9 @@ def train(
         paths,
         work_folder(output),
         runner=runner,
-        reading=reading,
+        reading={**(reading or {}), **({"--group-field": settings.group_field} if settings.group_field else {})},
         validation=settings.validation,
         salt=(checked or {}).get("salt", ""),
-        group_field=settings.group_field,
     )
     tried = check_settings(model, settings)
     files = [*stages.paths, *stages.held_out]

@@ -26,7 +26,8 @@ ADDERS: dict[str, Callable[..., Any]] = {
     "imagestats": add,
 }
 # Flags that say how the input was laid out, or what its fingerprint says already.
-_INPUT_FLAGS = {"format", "text_field", "label_field", "columns", "keep_rejected", "specification"}
+_INPUT_FLAGS = {"format", "text_field", "label_field", "delimiter", "header", "quotes", "encoding", "columns"}
+_INPUT_FLAGS |= {"keep_rejected", "specification"}
 _INPUT_FLAGS.update(flag.name for flag in FLAGS)
 _MINUS = "minus-"
 Manifest = dict[str, Any]
@@ -132,7 +133,7 @@ class Outputs:
 def _arguments(found: Manifest) -> dict[str, Any]:
     left = {name: value for name, value in found["arguments"].items() if name not in _INPUT_FLAGS}
     if left.get("split") == "all":  # these draw the other splits
-        left = {name: value for name, value in left.items() if name not in ("validation", "salt")}
+        left = {name: value for name, value in left.items() if name not in ("validation", "salt", "group_field")}
     return left
 
 

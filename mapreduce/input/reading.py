@@ -32,7 +32,8 @@ class Input:
         quiet: whether what was found out of tables is not said.
         max_rejected: fail where more is rejected; None fails where all is.
         format: one of `mapreduce.input.formats.FORMATS`; None is what suffixes and first bytes tell.
-        text_field, label_field, delimiter, header, quotes, encoding: as the flags of these names have them.
+        text_field, label_field, group_field, delimiter, header, quotes, encoding: as the flags of these names have
+            them.
 
     Raises:
         UserError: a file is missing, or of a format that is not read; or it lacks a column.
@@ -49,6 +50,7 @@ class Input:
         format: str | None = None,
         text_field: str = "text",
         label_field: str = "label",
+        group_field: str | None = None,
         delimiter: str | None = None,
         header: str | None = None,
         quotes: str | None = None,
@@ -63,7 +65,7 @@ class Input:
         self.kind: type[Format] = FORMATS[name]
         self.max_rejected = max_rejected
         flags: dict[str, str | None] = {"text_field": text_field, "label_field": label_field, "delimiter": delimiter}
-        flags.update(header=header, quotes=quotes, encoding=encoding)
+        flags.update(group_field=group_field, header=header, quotes=quotes, encoding=encoding)
         layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all)
         refuse_unreadable(self.kind, self.sources)
         self.layout = self.kind.settle(layout, self.sources)

@@ -37,16 +37,17 @@ def record_hash(text: bytes, salt: bytes = b"") -> str:
 @dataclass(frozen=True)
 class SplitRule:
     """Which records a job takes. A record is of the validation split where its hash, read as a fraction of
-    2**64, is below `fraction`: a property of its text alone, so labels and other records move none."""
+    2**64, is below `fraction`: a property of its text alone, so labels and other records move none; or of what stands
+    in the field of its group, so that all records of the group are in one split."""
 
     split: str = "all"
     fraction: float = 0.1
     salt: bytes = b""
 
-    def __contains__(self, text: bytes) -> bool:
+    def __contains__(self, text_or_group: bytes) -> bool:
         if self.split == "all":
             return True
-        is_validation = int(record_hash(text, self.salt), 16) < self.fraction * 2**64
+        is_validation = int(record_hash(text_or_group, self.salt), 16) < self.fraction * 2**64
         return is_validation == (self.split == "validation")
 
 
@@ -139,7 +140,7 @@ class RecordReader:
                 whole.pop()
             cut = zip(whole, repeat(1))
         parse, rule = self._format.parse, self.rule
-        takes_all = rule.split == "all"
+        takes_all, grouped = rule.split == "all", self._format.layout.group_field is not None
         suspect = self._cut is not None or self._is_suspect(block)
         valid = scan(block)[1]
         number, used = self.lines, 0
@@ -151,6 +152,7 @@ class RecordReader:
                         self._check_line(line)
                     line = line[:-1] if line.endswith(b"\r") else line
                     record = None if self._begins is not False and self._is_header(line) else parse(line)
+                    key = b"" if takes_all or record is None else self.key(line, record[1]) if grouped else record[1]
                 except Rejected as cause:
                     self.continued += lines - 1
                     self.rejected[str(cause)] += 1
@@ -161,7 +163,7 @@ class RecordReader:
                     self.continued += lines - 1
                 if record is None:
                     self.headers += 1
-                elif takes_all or record[1] in rule:
+                elif takes_all or key in rule:
                     used += 1
                     if not valid:
                         self._count_invalid(first, record[1])
@@ -170,6 +172,14 @@ class RecordReader:
                     self.left_out += 1
         finally:
             self.lines, self.used = number, self.used + used
+
+    def key(self, line: bytes, text: bytes) -> bytes:
+        """What a record's split depends on: its group, or where it has none its text.
+
+        Raises:
+            Rejected: it lacks the field of its group.
+        """
+        return (self._format.group(line) if self._format.layout.group_field is not None else b"") or text
 
     def columns(self, line: bytes, names: Iterable[str], place: str) -> dict[str, bytes]:
         """Further columns of a record.

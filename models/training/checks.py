@@ -53,7 +53,7 @@ def check(
         train, test: record files; `reading` says how `models.inputs.read` reads them.
         forbid_leaks: whether a leak is an error.
         validation: share of the validation split, or the path of its records, which are of the training set, too.
-        group_field: as the jobs take it; the split is not drawn again with another salt then.
+        group_field: the training set's, as the jobs take it.
 
     Returns:
         For the manifest's results: {"labels": {label: records}, "leaks": number of test records whose text is in the
@@ -74,14 +74,14 @@ def check(
     texts: set[str] = set()
     first: tuple[str, bytes] | None = None
     longer, differ = 0, False
-    sides = None if held_out or group_field else Sides(VALIDATION if isinstance(validation, str) else validation)
-    for label, text in _records(train, reading):
+    sides = None if held_out else Sides(VALIDATION if isinstance(validation, str) else validation)
+    for label, text, key in _records(train, {**reading, "group_field": group_field}):
         first = first or (label, text)
         labels[label] += 1
         longer += len(label.encode("utf-8", "surrogateescape")) - len(text)
         differ = differ or text != first[1]
         if sides is not None:
-            sides.add(label, text)
+            sides.add(label, key)
         if (tested or held) and ((name := record_hash(text)) in tested or name in held):
             texts.add(name)
     check_classes(labels, train[0], reading if longer > 0 else None)
@@ -121,7 +121,7 @@ def _labelled(paths: Sequence[str], flag: str, reading: dict[str, Any]) -> tuple
         UserError: none has a label.
     """
     labels, texts = Counter[str](), Counter[str]()
-    for label, text in _records(paths, reading):
+    for label, text, _ in _records(paths, reading):
         labels[label] += 1
         texts[record_hash(text)] += 1
     if paths and not any(labels):
@@ -131,10 +131,10 @@ def _labelled(paths: Sequence[str], flag: str, reading: dict[str, Any]) -> tuple
     return labels, texts
 
 
-def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    for block in inputs.read(paths, **reading) if paths else ():
-        for label, text in block:
-            yield label.decode("utf-8", "surrogateescape"), text
+def _records(paths: Sequence[str], reading: dict[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
+    for block in inputs.keyed(paths, **reading) if paths else ():
+        for label, text, key in block:
+            yield label.decode("utf-8", "surrogateescape"), text, key
 
 
 def warnings(labels: Counter[str]) -> Iterator[str]:

@@ -25,14 +25,14 @@ class Sides:
         self._open: dict[str, dict[int, bool]] = {}
         self._several: set[str] = set()
 
-    def add(self, label: str, text: bytes) -> None:
-        """Adds a record."""
+    def add(self, label: str, key: bytes) -> None:
+        """Adds a record, by what its split depends on: its text, or its group."""
         if label not in self._open:
-            self._open[label] = {place: text in rule for place, rule in enumerate(self._rules)}
+            self._open[label] = {place: key in rule for place, rule in enumerate(self._rules)}
             return
         self._several.add(label)
         left = self._open[label]
-        for place in [place for place, side in left.items() if (text in self._rules[place]) != side]:
+        for place in [place for place, side in left.items() if (key in self._rules[place]) != side]:
             del left[place]
 
     def salt(self) -> tuple[str, str]:

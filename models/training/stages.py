@@ -37,13 +37,13 @@ class Stages:
         inputs: record files; on a cluster (hdfs://...) for a runner there.
         folder: where outputs are kept, each under a name that says what it is.
         runner: a name in `mapreduce.runners.RUNNERS`.
-        reading: flags of the record reader, for example {"--format": "tsv"}.
+        reading: flags of the record reader, for example {"--format": "tsv"}; with --group-field records that are alike
+            in this field are in one split.
 
     Attributes:
         paths: the files of the input.
         found: what has been found out of tables, as further flags.
         validation, salt: the share of the validation split, and what draws it.
-        group_field: records that are alike in this field are in one split; None lets each text decide.
         held_out: the files whose records are the validation split, where a path and no share is given; all records
             are then those of both.
 
@@ -60,7 +60,6 @@ class Stages:
         reading: dict[str, str] | None = None,
         validation: float | str = VALIDATION,
         salt: str = "",
-        group_field: str | None = None,
     ) -> None:
         self.paths = [os.fspath(path) for path in inputs]
         self.held_out = [validation] if isinstance(validation, str) else []
@@ -72,7 +71,7 @@ class Stages:
         self.reading = reading or {}
         self.found: dict[str, str] = {}
         self.validation = VALIDATION if isinstance(validation, str) else validation
-        self.salt, self.group_field = salt, group_field
+        self.salt = salt
 
     @property
     def fields(self) -> dict[str, str]:
@@ -181,8 +180,9 @@ class Stages:
             "specification_fingerprint": specification and specification.fingerprint,
             "vocabulary_fingerprint": vocabulary_fingerprint,
         }
-        drawn = {"split": taken, "validation": self.validation, "salt": self.salt, "group_field": self.group_field}
         reading = {**self.reading, **self.found}
+        drawn = {"split": taken, "validation": self.validation, "salt": self.salt}
+        drawn["group_field"] = reading.get("--group-field")
         if _is_current(output, job, wanted, reading, drawn):
             return output
         shutil.rmtree(output, ignore_errors=True)
@@ -192,8 +192,6 @@ class Stages:
             options["--validation"] = self.validation
         if self.salt:
             options["--salt"] = self.salt
-        if self.group_field:
-            options["--group-field"] = self.group_field
         if specification is not None:
             rules = self.folder / f"{specification.fingerprint}.json"
             atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))

@@ -90,9 +90,8 @@ def _score(fitted: Fitted) -> float | None:
 
 
 def _has_validation(stages: Stages) -> bool:
-    """Whether a record is of the validation split; on a cluster, and where texts do not decide, it is taken for
-    granted."""
-    if stages.held_out or stages.group_field or any(map(is_remote, stages.paths)):
+    """Whether a record is of the validation split; on a cluster, and where files hold it, it is taken for granted."""
+    if stages.held_out or any(map(is_remote, stages.paths)):
         return True
     rule = SplitRule("validation", stages.validation, stages.salt.encode())
     found = inputs.read(stages.paths, **stages.fields)

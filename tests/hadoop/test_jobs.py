@@ -13,6 +13,7 @@ import pandas
 import pyarrow
 import pytest
 
+from mapreduce.input.records import SplitRule
 from mapreduce.output import manifest, vocabulary
 from mapreduce.tokens.specification import preset
 from tests.conftest import Run
@@ -120,8 +121,8 @@ def test_standard_input_to_standard_output(cluster: Path, run_job: Run) -> None:
 @pytest.mark.parametrize("runner", ["hadoop", "spark"])
 def test_a_table_is_the_same_on_a_cluster(runner: str, hadoop: Hadoop, tmp_path: Path, run_job: Run) -> None:
     """Line ends in quotes, other encodings and formats: one record each, from this machine and from HDFS."""
-    rows = [("pos" if n % 3 else "neg", f"one, {n}\ntwo {n}") for n in range(2000)]
-    frame = pandas.DataFrame(rows, columns=["label", "text"])
+    rows = [("pos" if n % 3 else "neg", f"one, {n}\ntwo {n}", n % 50) for n in range(2000)]
+    frame = pandas.DataFrame(rows, columns=["label", "text", "author"])
     names = ["t.csv", "t.feather", "t.parquet", "t.json", "t.csv.zst", "u.csv"]
     for name, write in zip(names, (frame.to_csv, frame.to_feather, frame.to_parquet)):
         write(tmp_path / name, **({"index": False} if name == "t.csv" else {}))
@@ -129,9 +130,11 @@ def test_a_table_is_the_same_on_a_cluster(runner: str, hadoop: Hadoop, tmp_path:
     with pyarrow.CompressedOutputStream(str(tmp_path / "t.csv.zst"), "zstd") as file:
         file.write((tmp_path / "t.csv").read_bytes())
     frame.to_csv(tmp_path / "u.csv", index=False, encoding="utf-16", sep=";")
-    wanted = run_job("labelcount", "-r", "local", tmp_path / "t.csv").stdout
-    assert wanted.startswith(b"neg\t667\t")
-    more = IN_CLIENT if runner == "hadoop" else ()
+    split = ("--group-field", "author", "--split", "train")
+    wanted = run_job("labelcount", "-r", "local", *split, tmp_path / "t.csv").stdout
+    used = sum(str(author).encode() in SplitRule("train") for author in range(50)) * 40
+    assert sum(int(line.split(b"\t")[1]) for line in wanted.splitlines()) == used < 2000
+    more = (*split, *(IN_CLIENT if runner == "hadoop" else ()))
     there = f"hdfs:///out/{tmp_path.name}"
     hadoop("fs", "-mkdir", "-p", there)
     hadoop("fs", "-put", *(tmp_path / name for name in names), there)

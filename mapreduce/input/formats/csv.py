@@ -21,6 +21,7 @@ from mapreduce.input.formats.format import Format, Layout, Record, checked, one_
 class Table(Format):
     """Records of fields."""
 
+    has_fields = True
     quoted: ClassVar[bool] = True
     """Whether fields may stand in quotes where no flag says it."""
     usual: ClassVar[bytes] = b","
@@ -35,6 +36,7 @@ class Table(Format):
         self._labelled = layout.labelled
         self._text, self._label = layout.text_field.encode(), layout.label_field.encode()
         self._is_named = self._label_column >= 0 and layout.header is not False
+        self._group = int(layout.group_field) - 1 if layout.columns and layout.group_field else -1  # it is settled
         self._names: list[str] = []
 
     @property
@@ -91,6 +93,8 @@ class Table(Format):
             UserError: a header lacks a field, or two files differ in theirs.
         """
         if layout.columns is not None:
+            if layout.group_field and not layout.group_field.isdigit():
+                raise UserError(f"--group-field is a number where --columns are given. Received: {layout.group_field}")
             return replace(layout, delimiter=layout.delimiter or cls.usual)
         first: tuple[str, list[str]] | None = None
         for source in sources:
@@ -194,6 +198,10 @@ class Table(Format):
     def take_header(self, line: bytes) -> None:
         """Takes the names of the columns."""
         self._names = self.header(line)
+
+    def group(self, line: bytes) -> bytes:
+        """The field of the column, which the driver has found."""
+        return self.row(line)[self._group]
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record, by the names of the header, or by number where there is none."""

@@ -71,12 +71,16 @@ def columns(layout: Layout, row: list[str], name: str) -> Layout:
     label = -1
     if layout.labelled or layout.label_field != "label" or _has(row, layout.label_field, header):
         label = _place(row, layout.label_field, header, "--label-field", LABEL_NAMES, name)
+    group = layout.group_field
+    if group is not None:
+        group = str(_place(row, group, header, "--group-field", (), name) + 1)
     return replace(
         layout,
         columns=(texts[0], label, len(row)),
         joined=tuple(texts[1:]),
         text_field=row[texts[0]] if header else layout.text_field,
         label_field=row[label] if header and label >= 0 else layout.label_field,
+        group_field=group,
         header=header,
     )
 

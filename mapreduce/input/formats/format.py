@@ -63,6 +63,7 @@ class Layout:
         strict: whether what is not UTF-8 is rejected.
         labelled: whether a record has to have a label and a text; without, either may be empty.
         keeps_all: whether `Format.fields` is asked, so that every column is read.
+        group_field: name or number of the field by which records are in one split or the other; None: by their texts.
     """
 
     text_field: str = "text"
@@ -77,6 +78,7 @@ class Layout:
     strict: bool = False
     labelled: bool = True
     keeps_all: bool = False
+    group_field: str | None = None
 
     @property
     def names_fields(self) -> bool:
@@ -113,7 +115,7 @@ def laid_out(flags: Mapping[str, Any], **more: Any) -> Layout:
     return Layout(**given, **more)
 
 
-_AS_THEY_ARE = ("text_field", "label_field", "encoding", "shape")
+_AS_THEY_ARE = ("text_field", "label_field", "group_field", "encoding", "shape")
 
 
 def settled(layout: Layout) -> dict[str, str | None]:
@@ -127,6 +129,7 @@ def settled(layout: Layout) -> dict[str, str | None]:
         "shape": layout.shape,
         "text_field": layout.text_field,
         "label_field": layout.label_field,
+        "group_field": layout.group_field,
         "delimiter": delimiter_name(layout.delimiter) if layout.delimiter else None,
         "header": said[layout.header],
         "quotes": said[layout.quotes],
@@ -142,6 +145,7 @@ class Format:
         holds: "texts" or "images".
         labelled: whether its records have labels.
         whole: whether a line is a text just as it is.
+        has_fields: whether a record may have further fields.
         open: for a format that is not of lines: opens a file of it, (path, "rb"), as a stream of lines, which `parse`
             then takes. Such files are read whole; a cluster gets their lines.
     """
@@ -151,11 +155,14 @@ class Format:
     holds: ClassVar[str] = TEXTS
     labelled: ClassVar[bool] = True
     whole: ClassVar[bool] = False
+    has_fields: ClassVar[bool] = False
     open: ClassVar[Callable[..., Any] | None] = None
     usual: ClassVar[bytes | None] = None
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        if layout.group_field is not None and not self.has_fields:
+            raise UserError(f"{self.name} records have no further fields; leave out --group-field")
 
     @classmethod
     def claims(cls, first: bytes) -> bool:
@@ -176,6 +183,14 @@ class Format:
 
         Raises:
             Rejected: it is none that can be used.
+        """
+        raise NotImplementedError
+
+    def group(self, line: bytes) -> bytes:
+        """What stands in the field by which records are in one split or the other; b"" where there is nothing.
+
+        Raises:
+            Rejected: there is no such field.
         """
         raise NotImplementedError
 

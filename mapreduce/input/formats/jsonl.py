@@ -18,6 +18,7 @@ class JsonLines(Format):
 
     name = "jsonl"
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".json")
+    has_fields = True
 
     def parse(self, line: bytes) -> Record:
         """Takes the fields; a line break inside the text becomes a space."""
@@ -49,6 +50,13 @@ class JsonLines(Format):
         if len(found) < len(texts) and (not found or any(t is not None and not isinstance(t, str) for t in texts)):
             raise Rejected("no text")
         return " ".join(found)
+
+    def group(self, line: bytes) -> bytes:
+        """The field of that name; what is no string as JSON."""
+        try:
+            return self.fields(line)[self.layout.group_field or ""]
+        except KeyError:
+            raise Rejected("no field of its group") from None
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record by name; what is no string as JSON."""

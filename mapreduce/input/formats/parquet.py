@@ -37,7 +37,9 @@ class Columns(JsonLines):
         for source in sources:
             names = cls.columns(source.path)
             wanted = [("--text-field", name) for name in field_names(layout.text_field, names)]
-            for flag, name in [*wanted, *[("--label-field", layout.label_field)] * layout.labelled]:
+            wanted += [("--label-field", layout.label_field)] * layout.labelled
+            wanted += [("--group-field", layout.group_field)] if layout.group_field is not None else []
+            for flag, name in wanted:
                 if name.partition(".")[0] not in names and name not in names:
                     raise UserError(
                         f"{source.name}: no column {name!r}; there are {', '.join(names)}; name it with {flag}"
@@ -80,7 +82,7 @@ class Parquet(Columns):
         file = _opened(path)
         groups = [i for i, begin in enumerate(_begins(file)) if start <= begin < start + length]
         names = file.schema_arrow.names
-        fields = [*field_names(self.layout.text_field, names), self.layout.label_field]
+        fields = [*field_names(self.layout.text_field, names), self.layout.label_field, self.layout.group_field or ""]
         asked = [name for name in names if name in {f if f in names else f.partition(".")[0] for f in fields}]
         batches = file.iter_batches(ROWS, row_groups=groups, columns=None if self.layout.keeps_all else asked)
         return cast(BinaryIO, Lines(_rows(batches, path)))

@@ -34,22 +34,23 @@ class Tsv(Table):
         """
         layout = replace(layout, delimiter=layout.delimiter or TAB)
         if layout.columns is not None:
-            return layout
+            return super().settle(layout, ())
         given = list(sources)
         head = next((head for source in given if (head := source.head()).strip()), b"")
         if not head:
             return layout
         line = head.partition(b"\n")[0].removesuffix(b"\r")
-        if len(line) >= BLOCK and not layout.names_fields and not layout.header:
+        names_fields = layout.names_fields or layout.group_field is not None
+        if len(line) >= BLOCK and not names_fields and not layout.header:
             return replace(layout, header=False)
         fields = line.split(layout.delimiter or TAB)
         row = [field.strip(b'"').decode("utf-8", "surrogateescape") for field in fields]  # a header's, if it is one
         header = dialect.has_header(row, layout) if layout.header is None else layout.header
-        if not header and not layout.names_fields and layout.delimiter == TAB and layout.quotes is not True:
+        if not header and not names_fields and layout.delimiter == TAB and layout.quotes is not True:
             return replace(layout, header=False)
         if layout.quotes is None:
             layout = replace(layout, quotes=bool(header) and dialect.is_quoted(head, TAB))
-        if not header and not layout.names_fields:  # a table of two columns that are not named
+        if not header and not layout.names_fields:  # the two columns are not named
             layout = replace(layout, label_field="1", text_field="2")
         return super().settle(replace(layout, header=header), given)
 

@@ -113,7 +113,9 @@ def test_jobs_get_the_field_of_the_groups(tmp_path: Path, monkeypatch: pytest.Mo
         return Done
 
     monkeypatch.setattr(stages.subprocess, "run", note)
-    one = Stages([write(tmp_path / "train.tsv", documents(9, 0))], tmp_path / "work", group_field="author")
+    one = Stages(
+        [write(tmp_path / "train.tsv", documents(9, 0))], tmp_path / "work", reading={"--group-field": "author"}
+    )
     with pytest.raises(Exception, match="ended with exit code 1"):
         one.labelcount(preset("words"), "train")
     (command,) = called

@@ -8,6 +8,7 @@ import pytest
 
 from mapreduce.input.records import SplitRule
 from mapreduce.output import manifest
+from models import train
 from models.training.checks import check
 from models.training.salts import SALTS, Sides
 from tests.models.test_train import documents, run, write
@@ -65,3 +66,23 @@ def test_where_no_salt_has_all_it_is_said(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err == (
         "warning: labels that are not in both splits: 'twice'; so it is with every salt up to 20\n"
     )
+
+
+def test_groups_are_drawn_and_the_model_knows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [(f"{'ab'[n % 2]}", f"{'xy'[n % 2]} {n}", f"author {n % 30}") for n in range(300)]
+    records += [("rare", f"z {n}", f"author {n % 2}") for n in range(6)]
+    rows = [("label", "text", "author"), *records]
+    (tmp_path / "train.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+    salt = first([(label, author) for label, _, author in records], 0.1)
+    assert salt  # the split without a salt lacks "rare"
+    command = ["--train", str(tmp_path / "train.csv"), "--output", str(tmp_path / "model"), "--candidates", "tf-idf"]
+    assert train.main([*command, "--group-field", "author"]) == 0
+    assert f"'rare'; with --salt {salt} all of two" in capsys.readouterr().err
+    held = sum(author.encode() in SplitRule("validation", 0.1, salt.encode()) for _, _, author in records)
+    described = manifest.read(tmp_path / "model")
+    assert described["results"]["splits"] == {"train": len(records) - held, "validation": held}
+    assert 'group-field = "author"\n' in (tmp_path / "model" / "train.toml").read_text()
+    assert train.main([*command, "--group-field", "author"]) == 0
+    assert "up to date" in capsys.readouterr().err
+    assert train.main(["--config", str(tmp_path / "model" / "train.toml"), "--output", str(tmp_path / "again")]) == 0
+    assert manifest.read(tmp_path / "again")["results"] == described["results"]

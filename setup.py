@@ -12,7 +12,7 @@ library = Extension(
     "mapreduce.native._native",
     ["mapreduce/native/native.c"],
     depends=sorted(glob("mapreduce/native/*.h")),
-    extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
+    extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"],
     py_limited_api=True,
     optional=True,
 )

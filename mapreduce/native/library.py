@@ -87,7 +87,7 @@ def _find() -> Any:
 def _declare(library: Any) -> None:
     pointer, number, text = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
     small, flag, signed = ctypes.c_uint32, ctypes.c_int, ctypes.c_int64
-    place = ctypes.POINTER(ctypes.c_void_p)
+    place, real = ctypes.POINTER(ctypes.c_void_p), ctypes.c_float
     functions: dict[str, tuple[Any, list[Any]]] = {
         "version": (flag, []),
         "start": (None, [text]),
@@ -106,6 +106,13 @@ def _declare(library: Any) -> None:
         "count_documents": (signed, [pointer, text, pointer, pointer, number]),
         "drain": (signed, [pointer, place]),
         "encode": (signed, [pointer, *(text, pointer) * 3, number, text, number, place]),
+        "bags": (signed, [text, number, signed, signed, *[pointer] * 6]),
+        "shuffle": (None, [pointer, signed, number]),
+        "linear_logits": (None, [pointer] * 3 + [signed, pointer, pointer, real, signed, pointer]),
+        "linear_epoch": (
+            None,
+            [pointer] * 6 + [signed, pointer, pointer, real, signed, ctypes.c_double, signed, signed, pointer, pointer],
+        ),
         "spill_new": (pointer, [small, small, flag, flag, number]),
         "spill_free": (None, [pointer]),
         "spill_write": (signed, [pointer, text, number]),
@@ -167,6 +174,89 @@ def csv_cut(library: Any, data: bytes, delimiter: int, state: int, room: int) ->
     at = _place(places)
     found = library.fm_csv_cut(data, len(data), delimiter, at + 8, _place(ends), room, at)
     return ends[:found].tolist(), places[1] & 0xFF, places[0]
+
+
+def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any, Any, Any], list[bytes]]:
+    """Whole shard lines as bags, NumPy's arrays: ends int64 [documents], ids and counts int32 [values]; and the labels.
+
+    Args:
+        first: the least id that is a feature's.
+        place: int64 [ids], which the library writes to.
+
+    Raises:
+        Unsupported: a line is none, or has an id beyond the last.
+    """
+    import numpy as np  # in a task of a job nobody calls this
+
+    size, number = len(lines) * 3 // 16 + 1, lines.count(b"\n") + 1
+    ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
+    ends, begins, sizes = (np.empty(number, np.int64) for _ in range(3))
+    arrays = _places(place, ids, counts, ends, begins, sizes)
+    found = _check(library.fm_bags(lines, len(lines), first, len(place), *arrays))
+    last = int(ends[found - 1]) if found else 0
+    labels = [lines[a : a + n] for a, n in zip(begins[:found].tolist(), sizes[:found].tolist())]
+    return (ends[:found].copy(), ids[:last].copy(), counts[:last].copy()), labels
+
+
+def shuffled(library: Any, count: int, seed: int) -> Any:
+    """The numbers below `count`, int64, in an order that the seed draws."""
+    import numpy as np
+
+    numbers = np.arange(count)
+    library.fm_shuffle(numbers.ctypes.data, count, seed)
+    return numbers
+
+
+def linear_logits(
+    library: Any, ends: Any, ids: Any, values: Any, rows: Any, bias: Any, bias_scale: float, logits: Any
+) -> None:
+    """Writes the logits, float32 [documents, labels], of bags of weighted features."""
+    library.fm_linear_logits(
+        *_places(ends, ids, values), len(ends), *_places(rows, bias), bias_scale, len(bias), *_places(logits)
+    )
+
+
+def linear_epoch(
+    library: Any,
+    documents: tuple[Any, Any, Any],
+    y: Any,
+    weights: Any,
+    order: Any,
+    model: tuple[Any, Any, float],
+    *,
+    rate: float,
+    done: int,
+    steps: int,
+    loss: Any,
+) -> None:
+    """One epoch of a linear model, a document a step (`fm_linear_epoch`); rows, bias and loss are written to.
+
+    Args:
+        documents: ends int64, ids int32 and values float32 of weighted bags.
+        y: int32 [documents], from 0.
+        weights: float32 [labels], or None.
+        order: int64 [documents].
+        model: rows and bias, float32, and what the bias is multiplied with.
+        rate: of the first step; it falls to 0 in `steps`, of which `done` were done.
+        loss: float64 [2]: the sum of the losses, and how many documents there were.
+    """
+    import numpy as np
+
+    rows, bias, bias_scale = model
+    room = np.empty(2 * len(bias), np.float32)
+    library.fm_linear_epoch(
+        *_places(*documents, y),
+        None if weights is None else weights.ctypes.data,
+        *_places(order),
+        len(order),
+        *_places(rows, bias),
+        *(bias_scale, len(bias), rate, done, steps),
+        *_places(room, loss),
+    )
+
+
+def _places(*arrays: Any) -> list[int]:
+    return [one.ctypes.data for one in arrays]
 
 
 class _Held:

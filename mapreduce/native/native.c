@@ -1,4 +1,5 @@
-/* The native twin of the counting, encoding, spilling and merging that the Python modules of mapreduce do.
+/* The native twin of the counting, encoding, spilling and merging that the Python modules of mapreduce do, and of the
+ * fitting of linear models.
  *
  * It knows byte-level specifications, lines `key TAB value` and integers behind a key. It knows no input format, no
  * runner and no Python: library.py calls it through ctypes, and every function has a twin in Python that property tests
@@ -10,6 +11,7 @@
 #include "count.h"
 #include "csv.h"
 #include "encode.h"
+#include "linear.h"
 #include "shuffle.h"
 #include "table.h"
 #include "tokenise.h"
@@ -28,6 +30,7 @@ API void fm_start(const uint8_t *random)
     memcpy(secret, random, sizeof secret);
     secret[3] |= 1; /* a product with 0 mixes nothing */
     make_pairs();
+    make_values();
 }
 
 /* Turns the 16-byte instructions off and on, for tests. */

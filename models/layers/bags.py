@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import tensorflow as tf
 
+BIAS = 0.3
+"""What the bias of a linear model of bags is multiplied with: as every document has it, it alone would bound the
+learning rate."""
+
 
 def bag(ids: tf.Tensor | tf.RaggedTensor) -> dict[str, tf.Tensor]:
     """The distinct ids of each row, in the order of their first appearance, and how often each one appears.

@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from models.layers.bags import BIAS
+
 TERM_FREQUENCIES = {"binary": tf.ones_like, "sublinear": lambda c: 1 + tf.math.log(c), "sqrt": tf.sqrt}
 """How the count of a feature in a document counts, by name."""
-BIAS = 0.3
-"""What the bias is multiplied with: as every document has it, it alone would bound the learning rate."""
 
 
 @keras.saving.register_keras_serializable(package="featuremill")

@@ -15,7 +15,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mapreduce.output.vocabulary import FIRST
 from models.counts.feature_counts import Array
+from models.counts.linear import Linear
 from models.training.candidates import Candidate
 from models.training.optimizer import LazyAdam
 from models.training.settings import Settings
@@ -48,6 +50,15 @@ def build(candidate: Candidate, size: int | tuple[int, ...], labels: int, scale:
     given = {} if scale is None else {"scale": scale}
     model: keras.Model = function(*sizes, **given, **candidate.architecture)
     return model
+
+
+def filled(candidate: Candidate, given: Linear) -> keras.Model:
+    """The candidate's model with the weights of arrays."""
+    made = build(candidate, len(given.rows) - FIRST, len(given.bias))
+    weights = {"scale": given.scale, "rows": given.rows, "bias": given.bias}
+    for variable in made.weights:
+        variable.assign(weights[variable.name])
+    return made
 
 
 def optimizer(candidate: Candidate, steps: int) -> keras.optimizers.Optimizer:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
+
+if TYPE_CHECKING:
+    import keras
 
 Arrays = list[np.ndarray[Any, Any]]
 # What zipfile, NumPy and json raise on damaged files.
@@ -51,7 +54,12 @@ def write(path: Path, model: keras.Model, key: str, state: State) -> None:
     Raises:
         UserError: it cannot be written; the earlier one is still there.
     """
-    arrays: dict[str, Any] = {f"variable {i}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
+    write_arrays(path, _variables(model), key, state)
+
+
+def write_arrays(path: Path, variables: Sequence[Any], key: str, state: State) -> None:
+    """The same of arrays, or what NumPy makes some of."""
+    arrays: dict[str, Any] = {f"variable {i}": np.asarray(variable) for i, variable in enumerate(variables)}
     if state.best_epoch != len(state.history):
         arrays.update({f"best {i}": array for i, array in enumerate(state.best)})
     about = {"key": key, "history": state.history, "best_epoch": state.best_epoch}
@@ -71,6 +79,17 @@ def read(path: Path, model: keras.Model, key: str) -> State | None:
     Raises:
         UserError: the file is damaged.
     """
+    variables = _variables(model)
+    found = read_arrays(path, variables, len(model.weights), key)
+    if found is None:
+        return None
+    for variable, array in zip(variables, found[0]):
+        variable.assign(array)
+    return found[1]
+
+
+def read_arrays(path: Path, variables: Sequence[Any], weights: int, key: str) -> tuple[Arrays, State] | None:
+    """The same of arrays like `variables`, whose first ones are the weights."""
     if not path.exists():
         return None
     try:
@@ -78,23 +97,20 @@ def read(path: Path, model: keras.Model, key: str) -> State | None:
             about = json.loads(found["about"].tobytes())
             if about["key"] != key:
                 return None
-            variables = _variables(model)
             arrays = [found[f"variable {i}"] for i in range(len(variables))]
-            best = [found[f"best {i}"] for i in range(len(model.weights))] if "best 0" in found else None
-            state = State(list(about["history"]), best or arrays[: len(model.weights)], int(about["best_epoch"]))
+            best = [found[f"best {i}"] for i in range(weights)] if "best 0" in found else None
+            state = State(list(about["history"]), best or arrays[:weights], int(about["best_epoch"]))
             if not 0 < state.best_epoch <= len(state.history):
                 raise ValueError(f"epoch {state.best_epoch} of {len(state.history)}")
             _check(arrays, variables)
-            _check(state.best, model.weights)
+            _check(state.best, variables)
     except DAMAGE as error:
         about = " ".join(str(error).split())[:80] or type(error).__name__
         raise UserError(f"{path}: damaged ({about}); remove it, or leave --resume out") from None
-    for variable, array in zip(variables, arrays):
-        variable.assign(array)
-    return state
+    return arrays, state
 
 
-def _check(arrays: Arrays, variables: list[Any]) -> None:
+def _check(arrays: Arrays, variables: Sequence[Any]) -> None:
     for array, variable in zip(arrays, variables):
         if array.shape != tuple(variable.shape) or not np.can_cast(array.dtype, variable.dtype, "same_kind"):
             raise ValueError(f"{array.dtype} {array.shape} in place of {variable.dtype} {tuple(variable.shape)}")

@@ -20,7 +20,6 @@ FEWEST = 1.5
 """Warned of where documents have fewer words than that, in the mean."""
 MOST_UNKNOWN = 0.5
 """Warned of where more of the validation split's words are OOV."""
-BATCH = 128
 
 
 def look(labelcount: str | os.PathLike[str], validation: str | os.PathLike[str] | None) -> dict[str, float]:
@@ -67,12 +66,10 @@ def unknown(validation: str | os.PathLike[str]) -> float | None:
     specification = manifest.specification(manifest.read(validation, "encode"))
     if 1 not in specification.ngrams or specification.character_ngrams:
         return None
-    words = oov = 0
-    for ids, _ in dataset.read(validation, batch_size=BATCH, labels=[""]).as_numpy_iterator():  # whatever labels are
-        sizes = word_counts(specification, (ids != 0).sum(axis=1))
-        words += int(sizes.sum())
-        oov += int(((ids == OOV) & (np.arange(ids.shape[1]) < sizes[:, None])).sum())
-    return oov / words if words else None
+    rows, _ = dataset.to_numpy(validation, labels=())  # whatever they are
+    sizes = word_counts(specification, np.array([len(ids) for ids in rows], np.int64))
+    oov = sum(int((ids[:size] == OOV).sum()) for ids, size in zip(rows, sizes))
+    return oov / int(sizes.sum()) if sizes.any() else None
 
 
 def word_counts(specification: Specification, features: Array) -> Array:

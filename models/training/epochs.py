@@ -14,7 +14,7 @@ import keras
 from mapreduce.progress import Progress
 from models.training import checkpoint
 from models.training.checkpoint import State
-from models.training.runs import Run, Unfit
+from models.training.runs import Run, unfit
 
 
 class Epochs(keras.callbacks.Callback):
@@ -42,11 +42,7 @@ class Epochs(keras.callbacks.Callback):
         """
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
-            candidate = self.run.candidate
-            raise Unfit(
-                f"candidate {candidate.name}: the loss is {logs['loss']} after epoch {epoch + 1}: the learning rate, "
-                f"{candidate.rate:g}, is too high, as it is where most texts are alike; give a lower --learning-rate"
-            )
+            raise unfit(self.run.candidate, logs["loss"], epoch + 1)
         if self.measure is not None:
             logs["validation"] = self.measure()
         state = self.state

@@ -133,7 +133,4 @@ def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
 
 def tensorboard(given: Run) -> list[Any]:
     """The callback that writes TensorBoard's logs, where they are asked for, into a folder of the run's name."""
-    if given.settings.tensorboard is None:
-        return []
-    folder = given.settings.tensorboard / given.name.replace(" ", "-").replace(",", "")
-    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+    return [] if given.logs is None else [keras.callbacks.TensorBoard(given.logs, write_graph=False)]

@@ -54,13 +54,19 @@ class Run:
         """What it is called in progress and logs."""
         return self.title or self.candidate.name
 
+    @property
+    def logs(self) -> Path | None:
+        """The folder of TensorBoard's logs, where they are asked for."""
+        folder = self.settings.tensorboard
+        return None if folder is None else folder / self.name.replace(" ", "-").replace(",", "")
+
 
 @dataclass
 class Fitted:
     """A trained model.
 
     Attributes:
-        model: a keras.Model.
+        model: a keras.Model, or a `models.counts.linear.Linear`.
         epoch: whose weights it has, from 1.
         history: what each epoch has measured: "loss", and "validation" where it was asked for.
     """
@@ -72,6 +78,14 @@ class Fitted:
 
 class Unfit(UserError):
     """A candidate cannot be fitted to these records, and another one may be."""
+
+
+def unfit(candidate: Candidate, loss: float, epoch: int) -> Unfit:
+    """The error of a loss that is no number any more."""
+    return Unfit(
+        f"candidate {candidate.name}: the loss is {loss} after epoch {epoch}: the learning rate, "
+        f"{candidate.rate:g}, is too high, as it is where most texts are alike; give a lower --learning-rate"
+    )
 
 
 class Interrupted(KeyboardInterrupt):

@@ -139,8 +139,12 @@ class Stages:
 
     def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path]) -> str:
         """Names a training by all that its result depends on: the candidate, settings and the outputs it reads."""
+        from models.training import fit_linear  # which takes NumPy
+
         parts = [manifest.read(path)["parts"] for path in outputs]
         found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts, **settings.decides}
+        if fit_linear.fits(candidate):
+            found["fit"] = "native"
         if settings.mixed_precision:
             found["mixed_precision"] = True
         return json.dumps(found, sort_keys=True)

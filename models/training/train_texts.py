@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from mapreduce.output import manifest, vocabulary
-from models.counts import feature_counts, feature_weights
+from models.counts import bags, feature_counts, feature_weights
+from models.counts.linear import Linear
 from models.quiet import import_tensorflow
-from models.training import calibration, coverage, language
+from models.training import calibration, coverage, fit_linear, language
 from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run, Unfit
@@ -30,10 +31,17 @@ from models.training.stages import Stages
 class Counted:
     """What one specification's features are on one split: their counts, kept and in the order of their ids."""
 
+    candidate: TextCandidate
     counts: feature_counts.FeatureCounts
     vocabulary: Path
     fingerprint: str
     features: Path
+
+    def serves(self, other: TextCandidate) -> bool:
+        """Whether another candidate's features are the same, as where it weighs them otherwise."""
+        one = self.candidate
+        same = (one.minimum_df, one.features) == (other.minimum_df, other.features)
+        return same and one.specification == other.specification
 
 
 @dataclass
@@ -88,7 +96,7 @@ def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
     if not (folder / manifest.SUCCESS).exists():
         tf, df = kept.term_frequency.tolist(), kept.document_frequency.tolist()
         vocabulary.write(folder, kept.features, tf, df, candidate.specification, stages.inputs)
-    return Counted(kept, folder, name, features)
+    return Counted(candidate, kept, folder, name, features)
 
 
 def _candidates(
@@ -132,10 +140,13 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
+    counted: Counted | None = None
     try:
         for candidate in several:
             try:
-                tried = try_out(stages, candidate, count(stages, candidate, "train"), settings)
+                if counted is None or not counted.serves(candidate):
+                    counted = count(stages, candidate, "train")
+                tried = try_out(stages, candidate, counted, settings)
             except Unfit as error:
                 if best is None and candidate is several[-1]:
                     raise
@@ -187,11 +198,16 @@ def _partial(stages: Stages, candidate: TextCandidate, fitted: Fitted) -> Tried:
 
 
 def _validate(candidate: TextCandidate, counted: Counted, fitted: Fitted, validation: Path) -> tuple[Scores, float]:
-    from models.training import build
-    from models.training.validation import Measure
+    labels = counted.counts.labels
+    if isinstance(fitted.model, Linear):
+        documents, y = bags.read(validation, labels=labels, features=len(counted.counts.features))
+        logits = fitted.model.logits(documents)
+    else:
+        from models.training import build
+        from models.training.validation import Measure
 
-    kind, labels = build.input_kind(candidate), counted.counts.labels
-    logits, y = Measure(fitted.model, validation, kind=kind, labels=labels).logits()
+        kind = build.input_kind(candidate)
+        logits, y = Measure(fitted.model, validation, kind=kind, labels=labels).logits()
     scale = calibration.calibrate(logits, y)
     return measure(logits, y, scale), scale
 
@@ -219,9 +235,6 @@ def try_out(stages: Stages, candidate: TextCandidate, counted: Counted, settings
 
 def _fit(candidate: TextCandidate, counted: Counted, shards: Path, settings: Settings, **more: Any) -> Fitted:
     """Fits a candidate to shards; `more` are further fields of the run."""
-    import_tensorflow()
-    from models.training import fit
-
     run = Run(
         candidate=candidate,
         shards=shards,
@@ -231,6 +244,11 @@ def _fit(candidate: TextCandidate, counted: Counted, shards: Path, settings: Set
         settings=settings,
         **more,
     )
+    if fit_linear.fits(candidate):
+        return fit_linear.fit(run)
+    import_tensorflow()
+    from models.training import fit
+
     return fit.fit(run)
 
 
@@ -263,6 +281,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
 
 
 def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interrupted: str = "") -> Made:
+    import_tensorflow()
     from models.serving.export import export
     from models.serving.text_model import TextModel
     from models.training import build
@@ -270,7 +289,7 @@ def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interr
     assert fitted is not None and counted is not None
     candidate = choice.best.candidate
     served = TextModel(
-        fitted.model,
+        build.filled(candidate, fitted.model) if isinstance(fitted.model, Linear) else fitted.model,
         kind=build.input_kind(candidate),
         specification=candidate.specification,
         tokens=counted.counts.features,

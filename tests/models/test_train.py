@@ -241,7 +241,7 @@ def test_errors_are_one_line_and_leave_nothing(
     before = {path for path in tmp_path.rglob("*") if "model.work" not in path.parts}
     try:
         # TextCNN's first candidate turns punctuation to space, so that a text may hold no token.
-        code = run(tmp_path, "--model", "textcnn")
+        code = run(tmp_path, "--model", "textcnn", "--candidates", "words")
     except SystemExit as error:  # the job has said why
         code = int(str(error.code))
     out, words = capfd.readouterr()

@@ -1,0 +1,170 @@
+/* Linear models: shard lines to bags of features, and documents one by one through a linear model.
+ *
+ * Twin of models/counts/bags.py and models/training/fit_linear.py. Every loop over labels is one of independent sums,
+ * and documents are taken one after the other, so that the same bits come out on any machine.
+ */
+
+#ifndef LINEAR_H
+#define LINEAR_H
+
+#include "bytes.h"
+
+/* What a digit of base64 stands for, web-safe alphabet; -1 for any other byte. */
+static int digit(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '-'             ? 62
+           : c == '_'             ? 63
+                                  : -1;
+}
+
+static int8_t values_of[256]; /* of digits; fm_start fills them */
+
+static void make_values(void)
+{
+    for (int c = 0; c < 256; c++)
+        values_of[c] = (int8_t)digit((uint8_t)c);
+}
+
+/* Whole shard lines, `hash TAB label TAB base64` of ids, as bags: the ids of a document in the order of their first
+ * appearance, how often each one is in it, and behind the last id of each document its end. Ids below `first` are no
+ * features and are left out; `place`, int64 [features], is any memory. Labels are told by where they stand in `lines`.
+ * Returns the number of lines; UNSUPPORTED where a line is none. */
+API int64_t fm_bags(const uint8_t *lines, uint64_t size, int64_t first, int64_t features, int64_t *place, int32_t *ids,
+                    int32_t *counts, int64_t *ends, int64_t *label_at, int64_t *label_size)
+{
+    int64_t at = 0, number = 0;
+    for (uint64_t i = 0; i < size; number++) {
+        const uint8_t *line = lines + i, *stop = memchr(line, '\n', (size_t)(size - i));
+        const uint8_t *label = stop ? memchr(line, '\t', (size_t)(stop - line)) : NULL;
+        const uint8_t *p = label ? memchr(label + 1, '\t', (size_t)(stop - label - 1)) : NULL;
+        if (!p)
+            return UNSUPPORTED;
+        label_at[number] = label + 1 - lines;
+        label_size[number] = p - label - 1;
+        int64_t begin = at;
+        uint64_t held = 0; /* bits that are read and not yet taken */
+        int bits = 0;
+        for (p++; p < stop && *p != '='; p++) {
+            int value = values_of[*p];
+            if (value < 0)
+                return UNSUPPORTED;
+            held = held << 6 | (uint64_t)value;
+            bits += 6;
+            if (bits < 32)
+                continue;
+            bits -= 32;
+            uint32_t raw = (uint32_t)(held >> bits);
+            int64_t id = (int32_t)(raw >> 24 | (raw >> 8 & 0xFF00) | (raw << 8 & 0xFF0000) | raw << 24);
+            if (id < first)
+                continue;
+            if (id >= features)
+                return UNSUPPORTED;
+            int64_t there = place[id];
+            if (there >= begin && there < at && ids[there] == id) {
+                counts[there]++;
+                continue;
+            }
+            place[id] = at;
+            ids[at] = (int32_t)id;
+            counts[at++] = 1;
+        }
+        if (bits >= 6)
+            return UNSUPPORTED;
+        ends[number] = at;
+        i = (uint64_t)(stop - lines) + 1;
+    }
+    return number;
+}
+
+/* A shuffle of numbers that depends on the seed alone (Fisher and Yates; the draws are SplitMix64's). */
+API void fm_shuffle(int64_t *numbers, int64_t count, uint64_t seed)
+{
+    for (int64_t i = count - 1; i > 0; i--) {
+        uint64_t x = seed += 0x9E3779B97F4A7C15u;
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+        x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+        x ^= x >> 31;
+        int64_t j = (int64_t)(x % (uint64_t)(i + 1)), held = numbers[i];
+        numbers[i] = numbers[j];
+        numbers[j] = held;
+    }
+}
+
+static void fetch(const int64_t *ends, const int32_t *ids, int64_t document, const float *rows, int64_t labels)
+{
+    for (int64_t p = document ? ends[document - 1] : 0; p < ends[document]; p++) {
+        const float *row = rows + ids[p] * labels;
+        for (int64_t l = 0; l < labels && l < 64; l += 16)
+            PREFETCH(row + l);
+    }
+}
+
+static void sum_rows(const int64_t *ends, const int32_t *ids, const float *values, int64_t document, const float *rows,
+                     const float *bias, float bias_scale, int64_t labels, float *restrict logits)
+{
+    for (int64_t l = 0; l < labels; l++)
+        logits[l] = bias_scale * bias[l];
+    for (int64_t p = document ? ends[document - 1] : 0; p < ends[document]; p++) {
+        const float *restrict row = rows + ids[p] * labels;
+        float value = values[p];
+        for (int64_t l = 0; l < labels; l++)
+            logits[l] += value * row[l];
+    }
+}
+
+/* The logits [documents, labels] of bags. */
+API void fm_linear_logits(const int64_t *ends, const int32_t *ids, const float *values, int64_t documents,
+                          const float *rows, const float *bias, float bias_scale, int64_t labels, float *logits)
+{
+    for (int64_t i = 0; i < documents; i++) {
+        if (i + 1 < documents)
+            fetch(ends, ids, i + 1, rows, labels);
+        sum_rows(ends, ids, values, i, rows, bias, bias_scale, labels, logits + i * labels);
+    }
+}
+
+/* One epoch of stochastic gradient descent, a document a step: one against the rest, squared hinge. The rate falls from
+ * `rate` to 0 in `steps` steps, of which `done` were done before. `weights`, one for each label, multiply the loss of
+ * its documents; NULL is 1. `room` holds labels floats twice. Writes the
+ * sum of the losses, and behind it how many documents there were. */
+API void fm_linear_epoch(const int64_t *ends, const int32_t *ids, const float *values, const int32_t *y,
+                         const float *weights, const int64_t *order, int64_t documents, float *rows, float *bias,
+                         float bias_scale, int64_t labels, double rate, int64_t done, int64_t steps, float *room,
+                         double *loss)
+{
+    float *restrict logits = room, *restrict change = room + labels;
+    double sum = 0;
+    for (int64_t k = 0; k < documents; k++) {
+        int64_t i = order[k];
+        if (k + 1 < documents)
+            fetch(ends, ids, order[k + 1], rows, labels);
+        sum_rows(ends, ids, values, i, rows, bias, bias_scale, labels, logits);
+        float weight = weights ? weights[y[i]] : 1;
+        float step = (float)(rate * (1 - (double)(done + k) / (double)steps)) * 2 * weight;
+        float losses = 0;
+        for (int64_t l = 0; l < labels; l++) {
+            float sign = l == y[i] ? 1.0f : -1.0f, margin = 1 - sign * logits[l];
+            margin = margin < 0 ? 0 : margin; /* what is no number stays none, and the loss tells it */
+            change[l] = step * sign * margin;
+            losses += margin * margin;
+        }
+        sum += (double)(weight * losses);
+        if (losses == 0)
+            continue;
+        for (int64_t l = 0; l < labels; l++)
+            bias[l] += bias_scale * change[l];
+        for (int64_t p = i ? ends[i - 1] : 0; p < ends[i]; p++) {
+            float *restrict row = rows + ids[p] * labels;
+            float value = values[p];
+            for (int64_t l = 0; l < labels; l++)
+                row[l] += value * change[l];
+        }
+    }
+    loss[0] = sum;
+    loss[1] = (double)documents;
+}
+
+#endif

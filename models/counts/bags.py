@@ -1,0 +1,135 @@
+"""Encoded documents as bags in arrays: the distinct features of each document and how often each one is in it.
+
+The twin of `models.layers.bags`, which makes the same of a batch in a graph. Shard lines are read natively where the
+library is there. What a feature weighs is a function of arrays here too; nothing is trained.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapreduce.errors import UserError
+from mapreduce.native import library as native
+from mapreduce.output import manifest
+from mapreduce.output.vocabulary import FIRST
+from models import dataset
+from models.counts.feature_counts import Array
+
+BLOCK = 1 << 24
+"""Bytes of shard lines that are in memory at once."""
+TERM_FREQUENCIES: dict[str, Callable[[Array], Array]] = {
+    "binary": np.ones_like,
+    "sublinear": lambda counts: 1 + np.log(counts),
+    "sqrt": np.sqrt,
+}
+"""How the count of a feature in a document counts, by name, as in `models.layers.weighted_bag`."""
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Documents, one behind the other; OOV is no feature.
+
+    Attributes:
+        ends: int64 [documents], where the values of each one end.
+        ids: int32 [values], of features, in the order of their first appearance in the document; 2 is the first one's.
+        counts: int32 [values], how often each one is in the document.
+    """
+
+    ends: Array
+    ids: Array
+    counts: Array
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def weigh(self, scale: Array, term_frequency: str, normalize: bool) -> Array:
+        """What each feature weighs in its document, float32 [values].
+
+        Args:
+            scale: float32 [features + 2], by id.
+            term_frequency, normalize: as in `models.architectures.linear`.
+        """
+        values: Array = TERM_FREQUENCIES[term_frequency](self.counts.astype(np.float32)) * scale[self.ids]
+        if normalize:
+            sums = np.concatenate([[0.0], np.cumsum(values * values, dtype=np.float64)])
+            begins = np.concatenate([[0], self.ends[:-1]])[: len(self)]
+            squares = np.maximum(sums[self.ends] - sums[begins], 1e-12)
+            values *= np.repeat((1 / np.sqrt(squares)).astype(np.float32), self.ends - begins)
+        return values
+
+
+def read(directory: str | os.PathLike[str], *, labels: Sequence[str], features: int) -> tuple[Bags, Array]:
+    """All records of an output of jobs/encode.py, in the order of the files.
+
+    Args:
+        labels: names in the order of the model's outputs.
+        features: size of the vocabulary.
+
+    Returns:
+        The bags, and y, int32 [documents], which indexes `labels`, -1 for any other.
+
+    Raises:
+        UserError: the output is missing, not whole, or not of texts and such a vocabulary.
+    """
+    found = manifest.read(directory, "encode")
+    if found.get("dtype") != "int32" or found.get("shape") != [None]:
+        raise UserError(f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts")
+    library = native.load()
+    if library is None:
+        return _slowly(directory, labels, features)
+    index = {name.encode("utf-8", "surrogateescape"): number for number, name in enumerate(labels)}
+    place = np.zeros(features + FIRST, np.int64)
+    pieces: list[Bags] = []
+    y: list[int] = []
+    values = 0
+    for path in manifest.part_paths(directory, found):
+        for block in _blocks(path):
+            try:
+                bags, names = native.bags(library, block, FIRST, place)
+            except native.Unsupported:
+                raise UserError(
+                    f"{path}: not `hash TAB label TAB base64` of {features} features; encode again"
+                ) from None
+            pieces.append(Bags(bags[0] + values, *bags[1:]))
+            values += len(bags[1])
+            y += [index.get(name, -1) for name in names]
+    return _joined(pieces), np.array(y, np.int32)
+
+
+def _joined(pieces: Sequence[Bags]) -> Bags:
+    def joined(name: str, dtype: type) -> Array:
+        return np.concatenate([np.empty(0, dtype), *(getattr(piece, name) for piece in pieces)])
+
+    return Bags(joined("ends", np.int64), joined("ids", np.int32), joined("counts", np.int32))
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    rest = b""
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield rest + block[:end]
+                rest = block[end:]
+            else:
+                rest += block
+    if rest:
+        yield rest
+
+
+def _slowly(directory: str | os.PathLike[str], labels: Sequence[str], features: int) -> tuple[Bags, Array]:
+    rows, y = dataset.to_numpy(directory, labels=labels)
+    pieces: list[Bags] = []
+    values = 0
+    for row in rows:
+        if len(row) and row.max() >= features + FIRST:
+            raise UserError(f"{directory}: id {row.max()}, and the vocabulary has {features} tokens; encode again")
+        unique, first, often = np.unique(row[row >= FIRST], return_index=True, return_counts=True)
+        order = np.argsort(first)
+        values += len(unique)
+        pieces.append(Bags(np.array([values]), unique[order], often[order].astype(np.int32)))
+    return _joined(pieces), y

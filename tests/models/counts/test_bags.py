@@ -1,0 +1,93 @@
+"""Encoded documents as bags: the native reader, its NumPy twin, and the graph's, hold the same."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapreduce.errors import UserError
+from mapreduce.features.encoding import pack
+from mapreduce.native import library as native
+from mapreduce.output import committer, manifest
+from models import dataset
+from models.counts import bags
+
+LABELS = ["a", "b"]
+
+
+def shards(folder: Path, documents: list[tuple[str, list[int]]], parts: int = 3) -> Path:
+    """An output of jobs/encode.py of these labels and ids."""
+    folder.mkdir()
+    for part in range(parts):
+        lines = [
+            b"0" * 16 + b"\t" + label.encode() + b"\t" + pack(ids) + b"\n" for label, ids in documents[part::parts]
+        ]
+        (folder / f"part-{part:05}").write_bytes(b"".join(lines))
+    described = manifest.build("encode", arguments={}, inputs=[], seconds=0.0)
+    described.update(dtype="int32", shape=[None], counters={"records": {"used": len(documents)}})
+    committer.commit_job(str(folder), str(folder), {**described, "parts": manifest.describe_parts(str(folder))}, {})
+    return folder
+
+
+def drawn(seed: int, number: int, features: int) -> list[tuple[str, list[int]]]:
+    """Documents of many repetitions, OOV, and none at all."""
+    draw = random.Random(seed)
+    return [
+        (
+            draw.choice(["a", "b", "c"]),
+            [draw.randint(1, 1 + min(features, 9)) for _ in range(draw.choice([0, 1, 5, 40]))],
+        )
+        for _ in range(number)
+    ]
+
+
+@pytest.mark.parametrize("block", [50, 1 << 24])
+def test_native_and_numpy_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    path = shards(tmp_path / "shards", drawn(0, 400, 30))
+    monkeypatch.setattr(bags, "BLOCK", block)
+    found, y = bags.read(path, labels=LABELS, features=30)
+    monkeypatch.setattr(native, "load", lambda: None)
+    other, known = bags.read(path, labels=LABELS, features=30)
+    for name in ("ends", "ids", "counts"):
+        one, two = getattr(found, name), getattr(other, name)
+        assert one.dtype == two.dtype
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(y, known)
+    assert len(found) == 400 and set(y.tolist()) == {-1, 0, 1}
+
+
+def test_the_graph_makes_the_same(tmp_path: Path) -> None:
+    path = shards(tmp_path / "shards", drawn(1, 100, 30), parts=1)
+    found, _ = bags.read(path, labels=LABELS, features=30)
+    ((x, _),) = dataset.read(path, kind="bag", batch_size=100, labels=LABELS)
+    begin = 0
+    for row, counts, end in zip(x["ids"].numpy(), x["counts"].numpy(), found.ends):
+        is_feature = row > 1
+        np.testing.assert_array_equal(row[is_feature], found.ids[begin:end])
+        np.testing.assert_array_equal(counts[is_feature], found.counts[begin:end])
+        begin = end
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+@pytest.mark.parametrize("ids", [[2, 33], [2, 1 << 30]])
+def test_an_id_beyond_the_vocabulary_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[int], is_native: bool
+) -> None:
+    path = shards(tmp_path / "shards", [("a", ids)])
+    if not is_native:
+        monkeypatch.setattr(native, "load", lambda: None)
+    with pytest.raises(UserError, match="encode again"):
+        bags.read(path, labels=LABELS, features=30)
+
+
+@pytest.mark.parametrize(
+    "line", [b"0\ta\n", b"0\ta\tAg\n", b"0\ta\tAgAAAA=x\n\t\n", b"0\ta\t{}\n", b"\n", b"0\ta\tAgAAA"]
+)
+def test_what_is_no_shard_line_is_refused(line: bytes) -> None:
+    library = native.load()
+    assert library is not None
+    with pytest.raises(native.Unsupported):
+        native.bags(library, line, 2, np.zeros(9, np.int64))

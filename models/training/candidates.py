@@ -119,9 +119,11 @@ def _without_spaces(found: list[TextCandidate]) -> list[TextCandidate]:
         if one.weights is None:
             changed.append(replace(one, specification=characters))
         elif one.name in ("igm", "tf-idf", "naive bayes"):
+            runs = override(characters, ngrams=RUN)
+            one = replace(one, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
             # Most runs are no words: half of the steps, and half as long ones, learn fewer of them by heart.
-            slower = replace(one, rate=one.rate / 2, epochs=one.epochs // 2, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
-            changed.append(replace(slower, specification=override(characters, ngrams=RUN)))
+            shorter = replace(one, name=f"{one.name}, shorter", rate=one.rate / 2, epochs=one.epochs // 2)
+            changed += [shorter, one]
     return changed
 
 

@@ -19,7 +19,7 @@ from statistics import mean
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-SEEDS = ("a", "b", "c")
+SEEDS = ("d", "e", "f")
 WIDTHS = ((1, 2), (1, 3))
 Records = list[tuple[str, str]]
 

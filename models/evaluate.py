@@ -19,7 +19,7 @@ from mapreduce.errors import UserError
 from models import inputs
 
 if TYPE_CHECKING:
-    from models.serving.loaded_texts import LoadedModel
+    from models.serving.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
-def evaluate(model: LoadedModel, texts: Sequence[str | bytes], labels: Sequence[str]) -> Evaluation:
+def evaluate(model: Classifier, texts: Sequence[str | bytes], labels: Sequence[str]) -> Evaluation:
     """Predicts texts and counts the predictions against their true labels.
 
     Raises:
@@ -127,10 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.format = options.format or ("tsv" if options.input == ["-"] else None)
         pairs = inputs.labelled(options.input, **inputs.arguments(options))
         model, texts = models.load(options.model), [text for _, text in pairs]
-        from models.serving.loaded_images import LoadedAutoencoder
-
-        if isinstance(model, LoadedAutoencoder):
-            print(f"reconstruction error {model.error(texts):.4f}")
+        if (error := getattr(model, "error", None)) is not None:  # it gives images back
+            print(f"reconstruction error {error(texts):.4f}")
             return
         result = evaluate(model, texts, [label.decode() for label, _ in pairs])
         if result.unknown:

@@ -28,7 +28,7 @@ from models import inputs
 from models.inputs import Row
 
 if TYPE_CHECKING:
-    from models.serving.loaded_texts import LoadedModel
+    from models.serving.classifier import Classifier
 
 CHUNK = 4096
 """Records that are answered at once."""
@@ -98,7 +98,7 @@ class Predictor:
         unanswered: what the model has not answered, the first ones: file, line and cause.
     """
 
-    model: LoadedModel
+    model: Classifier
     columns: Sequence[str] = ()
     top: int = 1
     threshold: float = 0.0

@@ -25,7 +25,7 @@ from models.train import train, work_folder
 from models.training.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
-    from models.serving.loaded_texts import LoadedModel
+    from models.serving.classifier import Classifier
 
 NAME = "records.jsonl"
 """The file in `output`.work; its name stays, so that equal records are known for the same again."""
@@ -40,7 +40,7 @@ def fit(
     model: str = "linear",
     settings: Settings = DEFAULT,
     max_rejected: float = 0.01,
-) -> LoadedModel:
+) -> Classifier:
     """Makes a model of records, in `output`, and loads it; one that was made of equal records is only loaded.
 
     Args:
@@ -55,7 +55,7 @@ def fit(
         RecordError: too many records are none; the first is shown with its number, from 0.
         UserError: a field is missing, or the records do not make a model.
     """
-    require("tensorflow")
+    require("numpy" if settings.no_saved_model else "tensorflow")
     from models.training import checks
 
     lines = _lines(records, text, label, max_rejected, settings.group_field)

@@ -27,6 +27,7 @@ from mapreduce.flag_values import number, whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
+from mapreduce.native import library as native
 from mapreduce.output import manifest
 from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
@@ -140,7 +141,16 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     """
     settings.check()
     names = settings.candidates
-    return settings.change([image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names))
+    found = settings.change(
+        [image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names)
+    )
+    if settings.no_saved_model:
+        from models.training import fit_linear
+
+        if not all(map(fit_linear.fits, found)):
+            why = f" ({why})" if (why := native.missing()) else ""
+            raise UserError(f"--no-saved-model: linear alone is served without one, where it is fitted natively{why}")
+    return found
 
 
 def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> None:
@@ -183,12 +193,11 @@ def _shown(paths: list[str]) -> str:
 
 
 def _versions() -> dict[str, str]:
-    import keras
     import numpy
-    import tensorflow
 
-    found = {module.__name__: module.__version__ for module in (tensorflow, keras, numpy)}
-    return {"python": platform.python_version(), **found}
+    found = {"python": platform.python_version(), "numpy": numpy.__version__}
+    asked = {name: sys.modules.get(name) for name in ("tensorflow", "keras")}
+    return {**found, **{name: module.__version__ for name, module in asked.items() if module is not None}}
 
 
 def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -> tuple[str, float]:
@@ -202,10 +211,8 @@ def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -
     """
     pairs = inputs.labelled(paths, **reading)
     loaded, texts = models.load(output), [text for _, text in pairs]
-    from models.serving.loaded_images import LoadedAutoencoder
-
-    if isinstance(loaded, LoadedAutoencoder):
-        return "reconstruction error", loaded.error(texts)
+    if (error := getattr(loaded, "error", None)) is not None:  # it gives images back
+        return "reconstruction error", error(texts)
     found = evaluate.evaluate(loaded, texts, [label.decode() for label, _ in pairs])
     if found.unknown:
         print(f"train: {found.unknown_labels()}", file=sys.stderr)
@@ -241,6 +248,7 @@ def parser() -> Parser:
     add("--group-field", metavar="NAME", help=grouped)
     add("--config", metavar="FILE", help="take flags from this TOML file, as the train.toml of a model; others win")
     add("--force", action="store_true", help="replace a model of other inputs")
+    add("--no-saved-model", action="store_true", help="of linear the arrays alone, which predict and evaluate take")
     add("--resume", action="store_true", help="go on after the last whole epoch of an interrupted training")
     add("--mixed-precision", action="store_true", help="compute in float16 on a GPU, if there is one")
     add("--tensorboard", type=Path, metavar="DIR", help="write TensorBoard's logs")
@@ -280,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)})
 
     def work() -> int:
-        require("tensorflow")
+        require("numpy" if options.no_saved_model else "tensorflow")
         from models.training import checks
 
         held_out = [options.validation] if isinstance(options.validation, str) else []

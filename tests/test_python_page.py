@@ -37,9 +37,14 @@ MODULES = (
     "models.tfrecord",
     "models.counts.feature_counts",
     "models.counts.feature_weights",
+    "models.counts.bags",
+    "models.counts.linear",
     "models.serving.export",
     "models.serving.text_model",
+    "models.serving.linear_model",
     "models.serving.pixel_model",
+    "models.serving.classifier",
+    "models.serving.loaded_linear",
     "models.serving.loaded_texts",
     "models.serving.loaded_images",
     "models.serving.litert",
@@ -51,7 +56,7 @@ MODULES = (
     "mapreduce.errors",
 )
 METHODS = {
-    "LoadedModel": ("__call__", "predict", "encode"),
+    "Classifier": ("__call__", "predict", "encode", "answer"),
     "Job": ("map_blocks", "make_runner", "run"),
     "TextJob": ("documents", "texts"),
 }

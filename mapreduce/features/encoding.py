@@ -37,15 +37,21 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary | int, salt: bytes = b"") -> None:
         self._tokenizer, self._salt = tokenizer, salt
-        self._native = None
+        self._native: native.Encoder | None = None
         self._id: Callable[[bytes], int]
         if isinstance(vocabulary, int):
             self._id = lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
             return
-        ids = vocabulary.ids()
-        self._id = lambda feature: ids.get(feature, OOV)
-        library = native.load() if len(salt) <= 64 else None
-        self._native = native.Encoder(library, tokenizer.specification, ids, salt) if library else None
+        ids: dict[bytes, int] = {}
+
+        def look_up(feature: bytes) -> int:
+            if not ids:
+                ids.update(vocabulary.ids())
+            return ids.get(feature, OOV)
+
+        self._id = look_up
+        if library := native.load() if len(salt) <= 64 else None:
+            self._native = native.Encoder(library, tokenizer.specification, vocabulary.tokens, FIRST, salt)
 
     def ids(self, text: bytes) -> list[int]:
         """The ids of a document's features, in their order; 1 for one outside the vocabulary."""

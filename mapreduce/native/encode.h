@@ -27,6 +27,18 @@ API int64_t fm_counter_id(counter *c, const uint8_t *key, uint64_t size, uint64_
     return is_new ? insert(&c->table, s, &it) : 0;
 }
 
+/* The same for many, that stand one behind the other: `first` and the numbers behind it. */
+API int64_t fm_counter_ids(counter *c, const uint8_t *keys, const uint64_t *sizes, uint64_t count, uint64_t first)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t error = fm_counter_id(c, keys, sizes[i], first + i);
+        if (error < 0)
+            return error;
+        keys += sizes[i];
+    }
+    return 0;
+}
+
 static uint64_t rotate(uint64_t x, int n)
 {
     return x >> n | x << (64 - n);

@@ -100,6 +100,7 @@ def _declare(library: Any) -> None:
         "counter_free": (None, [pointer]),
         "counter_label": (signed, [pointer, text, number]),
         "counter_id": (signed, [pointer, text, number, number]),
+        "counter_ids": (signed, [pointer, text, pointer, number, number]),
         "counter_used": (number, [pointer]),
         "count_block": (signed, [pointer, text, number]),
         "count_lines": (signed, [pointer, text, number]),
@@ -340,14 +341,16 @@ class Encoder(_Held):
     """A vocabulary in the library, to look features up.
 
     Args:
-        ids: feature to id.
+        tokens: in the order of their ids, of which the first one has `first`.
     """
 
-    def __init__(self, library: Any, specification: Specification, ids: dict[bytes, int], salt: bytes) -> None:
+    def __init__(
+        self, library: Any, specification: Specification, tokens: Sequence[bytes], first: int, salt: bytes
+    ) -> None:
         self._tokenizer, self._salt = _Tokenizer(library, specification), salt
         super().__init__(library, "counter", self._tokenizer.handle, TERMS, 1 << 62)
-        for token, number in ids.items():
-            _check(library.fm_counter_id(self.handle, token, len(token), number))
+        sizes = array("Q", map(len, tokens))
+        _check(library.fm_counter_ids(self.handle, b"".join(tokens), _place(sizes), len(tokens), first))
 
     def lines(self, labels: Sequence[bytes], texts: Sequence[bytes], normal: Sequence[bytes]) -> bytes:
         """Shard lines of documents; `normal` are the texts after a code point table, else the texts themselves."""

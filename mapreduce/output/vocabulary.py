@@ -124,3 +124,18 @@ def write(
         )
         manifest.write(folder, described)
     return name
+
+
+def write_tokens(path: str | os.PathLike[str], tokens: Sequence[bytes]) -> None:
+    """Writes tokens one a line, in the order of their ids.
+
+    Raises:
+        UserError: a token is empty, stands twice, or holds a line end, so that it would not come back as it is.
+    """
+    for token in tokens:
+        if not token or b"\n" in token or b"\r" in token:
+            raise UserError(f"vocabulary: a token is empty or holds a line end. Received: {token!r}")
+    if len(set(tokens)) != len(tokens):
+        raise UserError("vocabulary: a token stands twice; make the vocabulary again")
+    with open(path, "wb") as file:
+        file.writelines(token + b"\n" for token in tokens)

@@ -6,9 +6,10 @@ library is there. What a feature weighs is a function of arrays here too; nothin
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from mapreduce.errors import UserError
 from mapreduce.native import library as native
 from mapreduce.output import manifest
 from mapreduce.output.vocabulary import FIRST
-from models import dataset
 from models.counts.feature_counts import Array
 
 BLOCK = 1 << 24
@@ -78,9 +78,6 @@ def read(directory: str | os.PathLike[str], *, labels: Sequence[str], features: 
     found = manifest.read(directory, "encode")
     if found.get("dtype") != "int32" or found.get("shape") != [None]:
         raise UserError(f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts")
-    library = native.load()
-    if library is None:
-        return _slowly(directory, labels, features)
     index = {name.encode("utf-8", "surrogateescape"): number for number, name in enumerate(labels)}
     place = np.zeros(features + FIRST, np.int64)
     pieces: list[Bags] = []
@@ -89,15 +86,45 @@ def read(directory: str | os.PathLike[str], *, labels: Sequence[str], features: 
     for path in manifest.part_paths(directory, found):
         for block in _blocks(path):
             try:
-                bags, names = native.bags(library, block, FIRST, place)
-            except native.Unsupported:
+                bags, names = of_lines(block, place)
+            except ValueError:
                 raise UserError(
                     f"{path}: not `hash TAB label TAB base64` of {features} features; encode again"
                 ) from None
-            pieces.append(Bags(bags[0] + values, *bags[1:]))
-            values += len(bags[1])
+            pieces.append(replace(bags, ends=bags.ends + values))
+            values += len(bags.ids)
             y += [index.get(name, -1) for name in names]
     return _joined(pieces), np.array(y, np.int32)
+
+
+def of_lines(lines: bytes, place: Array, first: int = FIRST) -> tuple[Bags, list[bytes]]:
+    """The bags of whole shard lines, and their labels.
+
+    Args:
+        place: int64 [features + 2], room to write to.
+        first: the least id that is kept; 1 keeps OOV.
+
+    Raises:
+        ValueError: a line is none, or has an id that is beyond the vocabulary.
+    """
+    if (library := native.load()) is not None:
+        try:
+            found, labels = native.bags(library, lines, first, place)
+        except native.Unsupported:
+            raise ValueError("no shard line") from None
+        return Bags(*found), labels
+    pieces, labels, values = [], [], 0
+    for line in lines.split(b"\n")[: lines.count(b"\n")]:
+        _, label, encoded = line.split(b"\t")
+        labels.append(label)
+        row = np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4")
+        if len(row) and row.max() >= len(place):
+            raise ValueError(f"id {row.max()}")
+        unique, begins, often = np.unique(row[row >= first], return_index=True, return_counts=True)
+        order = np.argsort(begins)
+        values += len(unique)
+        pieces.append(Bags(np.array([values]), unique[order].astype(np.int32), often[order].astype(np.int32)))
+    return _joined(pieces), labels
 
 
 def _joined(pieces: Sequence[Bags]) -> Bags:
@@ -119,17 +146,3 @@ def _blocks(path: str) -> Iterator[bytes]:
                 rest += block
     if rest:
         yield rest
-
-
-def _slowly(directory: str | os.PathLike[str], labels: Sequence[str], features: int) -> tuple[Bags, Array]:
-    rows, y = dataset.to_numpy(directory, labels=labels)
-    pieces: list[Bags] = []
-    values = 0
-    for row in rows:
-        if len(row) and row.max() >= features + FIRST:
-            raise UserError(f"{directory}: id {row.max()}, and the vocabulary has {features} tokens; encode again")
-        unique, first, often = np.unique(row[row >= FIRST], return_index=True, return_counts=True)
-        order = np.argsort(first)
-        values += len(unique)
-        pieces.append(Bags(np.array([values]), unique[order], often[order].astype(np.int32)))
-    return _joined(pieces), y

@@ -7,7 +7,6 @@ joins the layer to a trained model.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,21 +20,6 @@ from models.layers.bags import bag, pad
 from models.layers.tokenizer import feature_parts, joined
 
 ASSET = "vocabulary.txt"
-
-
-def write_tokens(path: str | os.PathLike[str], tokens: Sequence[bytes]) -> None:
-    """Writes tokens one a line, in the order of their ids.
-
-    Raises:
-        UserError: a token is empty, stands twice, or holds a line end, so that it would not come back as it is.
-    """
-    for token in tokens:
-        if not token or b"\n" in token or b"\r" in token:
-            raise UserError(f"vocabulary: a token is empty or holds a line end. Received: {token!r}")
-    if len(set(tokens)) != len(tokens):
-        raise UserError("vocabulary: a token stands twice; make the vocabulary again")
-    with open(path, "wb") as file:
-        file.writelines(token + b"\n" for token in tokens)
 
 
 def lookup_table(path: str) -> tf.lookup.StaticHashTable:
@@ -133,7 +117,7 @@ class TextEncoder(keras.layers.Layer):
             file.write(self._tokens or b"")
 
     def load_assets(self, dir_path: str) -> None:
-        """Reads the vocabulary from the folder of the `.keras` file, or from one where `write_tokens` has put it."""
+        """Reads the vocabulary from the folder of the `.keras` file, or where `TextModel.prepare` has put it."""
         if self._buckets is not None:
             return
         with open(os.path.join(dir_path, ASSET), "rb") as file:

@@ -17,9 +17,10 @@ from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import atomic, manifest
 from models.quiet import import_tensorflow, quiet
+from models.serving.classifier import Classifier
 from models.serving.load import load_keras
 from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
-from models.serving.loaded_texts import BATCH, LoadedModel
+from models.serving.loaded_texts import BATCH
 
 IDS = ("textcnn",)
 """Architectures on ids that LiteRT runs without TensorFlow's own operations."""
@@ -92,7 +93,7 @@ class LiteModel:
         return found
 
 
-def measure(loaded: LoadedModel, light: LiteModel, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+def measure(loaded: Classifier, light: LiteModel, pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
     """What both models make of labelled records (label, text), a line for each: accuracy or reconstruction error."""
     texts = [text for _, text in pairs]
     if isinstance(loaded, LoadedAutoencoder):

@@ -14,13 +14,13 @@ from mapreduce.command import require
 from mapreduce.errors import UserError
 from mapreduce.output import manifest
 from models.quiet import import_tensorflow
-from models.serving.exports import keras_file
+from models.serving.exports import arrays, keras_file
 
 if TYPE_CHECKING:
-    from models.serving.loaded_texts import LoadedModel
+    from models.serving.classifier import Classifier
 
 
-def load(directory: str | os.PathLike[str]) -> LoadedModel:
+def load(directory: str | os.PathLike[str]) -> Classifier:
     """Reads a model that `models.serving` wrote.
 
     Raises:
@@ -31,6 +31,10 @@ def load(directory: str | os.PathLike[str]) -> LoadedModel:
         model(["a text", "another"])  # float32 [2, 20]
     """
     about = manifest.read(directory, "model").get("model") or {}
+    if arrays.NAME in about:
+        from models.serving.loaded_linear import LoadedLinear
+
+        return LoadedLinear(directory)
     require("tensorflow")
     if about.get("input") != "pixels":
         from models.serving.loaded_texts import LoadedModel

@@ -13,7 +13,8 @@ import numpy as np
 
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.formats import images
-from models.serving.loaded_texts import BATCH, LoadedModel, answer_all, as_list
+from models.serving.classifier import as_list
+from models.serving.loaded_texts import BATCH, LoadedModel, answer_all
 
 
 class LoadedImageModel(LoadedModel):

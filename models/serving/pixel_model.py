@@ -27,10 +27,11 @@ class PixelModel:
     """
 
     entry = "serve"
+    arrays = None
 
     def __init__(self, model: keras.Model, *, labels: Sequence[str] | None, scale: float = 1.0) -> None:
         self.model, self.labels, self.scale = model, labels, scale
-        self.shape = list(model.input_shape[1:])
+        self.shape, self.outputs = list(model.input_shape[1:]), int(model.output_shape[-1])
 
     def prepare(self, scratch: Path) -> None:
         """Nothing is needed."""

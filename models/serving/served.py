@@ -1,6 +1,6 @@
 """What is served of a trained model, as all kinds of its files see it: a protocol, and no more.
 
-`models.serving.text_model` and `models.serving.pixel_model` are what there is of it.
+`models.serving.text_model`, `models.serving.linear_model` and `models.serving.pixel_model` are what there is of it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mapreduce.output import vocabulary
+from mapreduce.tokens.specification import Specification
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+    from models.counts.linear import Linear
 
 
 class Served(Protocol):
@@ -19,7 +24,8 @@ class Served(Protocol):
 
     Attributes:
         labels: names in the order of the logits; None for an autoencoder.
-        model: from integers or pixels to logits.
+        outputs: number of its logits.
+        arrays: the linear model as arrays, and its tokens in the order of their ids; None where there is none.
         scale: what the logits are multiplied with before the softmax.
         entry: name of the function of `module` that takes raw input.
     """
@@ -27,7 +33,10 @@ class Served(Protocol):
     @property
     def labels(self) -> Sequence[str] | None: ...
 
-    model: keras.Model
+    @property
+    def arrays(self) -> tuple[Linear, Sequence[bytes]] | None: ...
+
+    outputs: int
     scale: float
     entry: str
 
@@ -42,3 +51,17 @@ class Served(Protocol):
 
     def about(self) -> dict[str, Any]:
         """What the manifest says of it beside labels and scale, by fields of the manifest."""
+
+
+def about_texts(specification: Specification, tokens: Sequence[bytes] | int, kind: str) -> dict[str, Any]:
+    """What the manifest says of a model of texts.
+
+    Args:
+        tokens: in the order of their ids, or the number of buckets that features are hashed to.
+        kind: the model's input, "ids" or "bag".
+    """
+    found = {"specification": specification.to_json(), "specification_fingerprint": specification.fingerprint}
+    if isinstance(tokens, int):
+        return {**found, "vocabulary_fingerprint": None, "model": {"input": kind, "hash_buckets": tokens}}
+    about = {"input": kind, "tokens": len(tokens)}
+    return {**found, "vocabulary_fingerprint": vocabulary.fingerprint(tokens), "model": about}

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from mapreduce.output import vocabulary
 from mapreduce.tokens.specification import Specification
-from models.layers.encoder import ASSET, Buckets, TextEncoder, encode, lookup_table, write_tokens
+from models.layers.encoder import ASSET, Buckets, TextEncoder, encode, lookup_table
+from models.serving.served import about_texts
 
 
 class TextModel:
@@ -34,6 +35,8 @@ class TextModel:
     """
 
     entry = "classify"
+    arrays = None
+    _lookup: str | int
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class TextModel:
     ) -> None:
         self.model, self.kind, self.specification, self.tokens = model, kind, specification, tokens
         self.labels, self.scale = labels, scale
-        self._lookup: str | int = 0
+        self.outputs, self._lookup = int(model.output_shape[-1]), 0
 
     def prepare(self, scratch: Path) -> None:
         """Writes the tokens.
@@ -59,11 +62,11 @@ class TextModel:
             self._lookup = self.tokens
             return
         self._lookup = str(scratch / ASSET)
-        write_tokens(self._lookup, self.tokens)
+        vocabulary.write_tokens(self._lookup, self.tokens)
 
     def module(self) -> tf.Module:
         """What the SavedModel holds."""
-        return Classifier(self.model, self.kind, self.specification, self._lookup, self.labels, self.scale)
+        return TextModule(self.model, self.kind, self.specification, self._lookup, self.labels, self.scale)
 
     def keras_model(self) -> keras.Model:
         """From strings [batch] to probabilities [batch, labels]."""
@@ -77,18 +80,10 @@ class TextModel:
 
     def about(self) -> dict[str, Any]:
         """The specification, the vocabulary's fingerprint and the kind of input."""
-        found = {
-            "specification": self.specification.to_json(),
-            "specification_fingerprint": self.specification.fingerprint,
-            "vocabulary_fingerprint": None,
-        }
-        if isinstance(self.tokens, int):
-            return {**found, "model": {"input": self.kind, "hash_buckets": self.tokens}}
-        found["vocabulary_fingerprint"] = vocabulary.fingerprint(self.tokens)
-        return {**found, "model": {"input": self.kind, "tokens": len(self.tokens)}}
+        return about_texts(self.specification, self.tokens, self.kind)
 
 
-class Classifier(tf.Module):
+class TextModule(tf.Module):
     """What the SavedModel holds: `classify`, and `encode` and `tokens` to look inside."""
 
     def __init__(

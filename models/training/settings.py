@@ -36,6 +36,7 @@ class Settings:
         tensorboard: folder of TensorBoard's logs.
         curves: PNG file of the learning curves.
         force: whether a model of other inputs is replaced.
+        no_saved_model: whether a linear model is written as arrays alone, without what needs TensorFlow.
         class_weight: "balanced" weighs the loss of a record by records / (labels * records of its label).
         select: one of SELECT.
         validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
@@ -52,6 +53,7 @@ class Settings:
     tensorboard: Path | None = None
     curves: Path | None = None
     force: bool = False
+    no_saved_model: bool = False
     class_weight: str | None = None
     select: str = SELECT[0]
     validation: float | str = VALIDATION
@@ -96,7 +98,7 @@ class Settings:
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        names = ("class_weight", "select", "validation", "group_field")
+        names = ("class_weight", "select", "validation", "group_field", "no_saved_model")
         found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
         return {**found, **self._place()}
 

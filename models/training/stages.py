@@ -73,6 +73,19 @@ class Stages:
         self.validation = VALIDATION if isinstance(validation, str) else validation
         self.salt = salt
 
+    def redrawn(self, salt: str) -> Stages:
+        """The same with another validation split, in a folder of its own."""
+        made = Stages(
+            self.paths,
+            self.folder / f"salt-{salt}",
+            runner=self.runner,
+            reading=self.reading,
+            validation=self.validation,
+            salt=salt,
+        )
+        made.found, made.__dict__["_described"] = self.found, self._described
+        return made
+
     @property
     def fields(self) -> dict[str, str]:
         """The flags of the reader as `models.inputs.read` takes them, save how much may be rejected."""
@@ -155,7 +168,7 @@ class Stages:
 
     def remove_checkpoints(self) -> None:
         """Removes all checkpoints: training has come to its end."""
-        for path in self.folder.glob("*-checkpoint.npz"):
+        for path in self.folder.rglob("*-checkpoint.npz"):
             path.unlink()
 
     def scores(self) -> list[dict[str, Any]]:

@@ -10,21 +10,27 @@ from __future__ import annotations
 import functools
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import bags, feature_counts, feature_weights
 from models.counts.linear import Linear
 from models.quiet import import_tensorflow
-from models.training import calibration, coverage, fit_linear, language
+from models.training import calibration, coverage, fit_linear, language, redraws
 from models.training.candidates import TextCandidate, candidates
 from models.training.checks import check_labels, one_label
 from models.training.runs import Fitted, History, Interrupted, Made, Run, Unfit
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
+
+if TYPE_CHECKING:
+    import keras
+
+    from models.serving.served import Served
 
 
 @dataclass(frozen=True)
@@ -156,8 +162,14 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
             # Of equal ones the first.
             if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
                 best = tried
-            said = ", ".join(f"{name} {value:.4f}" for name, value in tried.scores.to_json().items())
-            print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
+            _tell(candidate, tried.scores)
+        means = _redrawn(stages, [one for one in several if one.name in scores], scores, every, settings, found)
+        if means and best is not None:
+            scores.update(means)
+            chosen = max(means, key=lambda name: means[name].rank(settings.select))  # of equal ones the first
+            if chosen != best.candidate.name:
+                candidate = next(one for one in several if one.name == chosen)
+                best = try_out(stages, candidate, count(stages, candidate, "train"), settings)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
             return Choice(best, _to_json(scores), histories, found, interrupted=True)
@@ -173,6 +185,43 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
     found.update(_covered(stages, best.candidate, best.counted))
     return Choice(best, _to_json(scores), histories, found)
+
+
+def _redrawn(
+    stages: Stages,
+    tried: Sequence[TextCandidate],
+    scores: Mapping[str, Scores],
+    every: Mapping[str, int],
+    settings: Settings,
+    found: dict[str, Any],
+) -> dict[str, Scores]:
+    """The mean scores of candidates that are too close to tell by one split, over further ones; {} where none are.
+
+    Networks take too long for that. What was drawn is added to `found`.
+    """
+    names = redraws.close(scores, found["splits"]["validation"])
+    close = [one for one in tried if one.name in names]
+    if not close or stages.held_out or not all(map(fit_linear.fits, close)):
+        return {}
+    print(f"too close to tell by one validation split: {', '.join(names)}; further ones decide", file=sys.stderr)
+    kept = {name: [scores[name]] for name in names}
+    found["salts"] = [stages.salt]
+    for other in redraws.draws(stages, close[0], every):
+        found["salts"].append(other.salt)
+        counted: Counted | None = None
+        for candidate in close:
+            if counted is None or not counted.serves(candidate):
+                counted = count(other, candidate, "train")
+            kept[candidate.name].append(try_out(other, candidate, counted, settings).scores)
+    means = {name: redraws.mean(several) for name, several in kept.items()}
+    for candidate in close:
+        _tell(candidate, means[candidate.name])
+    return means
+
+
+def _tell(candidate: TextCandidate, scores: Scores) -> None:
+    said = ", ".join(f"{name} {value:.4f}" for name, value in scores.to_json().items())
+    print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
 
 
 def _covered(stages: Stages, candidate: TextCandidate, counted: Counted | None) -> dict[str, float]:
@@ -259,9 +308,9 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     the last whole epoch of the only one.
     """
     choice = choose(stages, model, settings)
-    best = choice.best
+    best, made = choice.best, functools.partial(_made, choice, settings)
     if choice.interrupted:
-        return _made(choice, best.fitted, best.counted, "while candidates were compared")
+        return made(best.fitted, best.counted, "while candidates were compared")
     try:
         counted = count(stages, best.candidate, "all")
         shards = stages.encode(best.candidate.specification, "all", counted.vocabulary, counted.fingerprint)
@@ -271,31 +320,42 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
         fitted = _fit(best.candidate, counted, shards, settings, checkpoint=file, key=key, title=name)
     except KeyboardInterrupt as stop:
         if best.fitted is not None:
-            return _made(choice, best.fitted, best.counted, "while the chosen one was fitted again on all records")
+            return made(best.fitted, best.counted, "while the chosen one was fitted again on all records")
         if not isinstance(stop, Interrupted):
             raise
         epochs = f"after epoch {stop.fitted.epoch} of {best.candidate.epochs}"
-        return _made(choice, stop.fitted, counted, epochs)
+        return made(stop.fitted, counted, epochs)
     choice.histories[name] = fitted.history
-    return _made(choice, fitted, counted)
+    return made(fitted, counted)
 
 
-def _made(choice: Choice, fitted: Fitted | None, counted: Counted | None, interrupted: str = "") -> Made:
-    import_tensorflow()
+def _made(
+    choice: Choice, settings: Settings, fitted: Fitted | None, counted: Counted | None, interrupted: str = ""
+) -> Made:
     from models.serving.export import export
-    from models.serving.text_model import TextModel
-    from models.training import build
+    from models.serving.exports import arrays
 
     assert fitted is not None and counted is not None
     candidate = choice.best.candidate
-    served = TextModel(
-        build.filled(candidate, fitted.model) if isinstance(fitted.model, Linear) else fitted.model,
-        kind=build.input_kind(candidate),
-        specification=candidate.specification,
-        tokens=counted.counts.features,
-        labels=counted.counts.labels,
-        scale=choice.best.scale,
-    )
+    joined: dict[str, Any] = {"specification": candidate.specification, "tokens": counted.counts.features}
+    joined.update(labels=counted.counts.labels, scale=choice.best.scale)
+    served: Served
+    if isinstance(fitted.model, Linear):
+        from models.serving.linear_model import LinearModel
+
+        served = LinearModel(fitted.model, build=functools.partial(_filled, candidate, fitted.model), **joined)
+    else:
+        from models.serving.text_model import TextModel
+        from models.training import build
+
+        served = TextModel(fitted.model, kind=build.input_kind(candidate), **joined)
     results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json(), **choice.found}
     results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
-    return Made(functools.partial(export, served), results, choice.histories, interrupted)
+    kinds = (arrays.NAME,) if settings.no_saved_model else None
+    return Made(functools.partial(export, served, kinds=kinds), results, choice.histories, interrupted)
+
+
+def _filled(candidate: TextCandidate, arrays: Linear) -> keras.Model:
+    from models.training import build
+
+    return build.filled(candidate, arrays)

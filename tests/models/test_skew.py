@@ -12,7 +12,7 @@ from mapreduce.tokens.specification import PRESETS
 from models import dataset
 from models.architectures.linear import linear
 from models.architectures.textcnn import textcnn
-from models.layers.encoder import encode, lookup_table, write_tokens
+from models.layers.encoder import encode, lookup_table
 from tests.conftest import Run
 from tests.models.conftest import export_texts
 
@@ -57,7 +57,7 @@ def test_job_bridge_and_exported_model_agree(name: str, kind: str, tmp_path: Pat
 
     texts = sorted(BYTES, key=record_hash)  # the order of the shard
     batch, _ = next(iter(dataset.read(tmp_path / "e", kind=kind, batch_size=len(texts), labels=["a", "b"])))
-    write_tokens(tmp_path / "tokens", found.tokens)
+    vocabulary.write_tokens(tmp_path / "tokens", found.tokens)
     made = encode(found.specification, lookup_table(str(tmp_path / "tokens")), tf.constant(texts), kind)
     tf.nest.map_structure(np.testing.assert_array_equal, batch, made)
 

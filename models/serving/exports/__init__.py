@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from models.serving.exports import keras_file, saved_model
+from models.serving.exports import arrays, keras_file, saved_model
 from models.serving.served import Served
 
 EXPORTS: dict[str, Callable[[Served, Path], None]] = {
+    arrays.NAME: arrays.write,
     "SavedModel": saved_model.write,
     "Keras": keras_file.write,
 }

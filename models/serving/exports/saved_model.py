@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mapreduce.errors import UserError
+from models.quiet import import_tensorflow
 from models.serving.served import Served
 
 NAME = "saved_model"
@@ -16,6 +17,7 @@ def write(served: Served, folder: Path) -> None:
     Raises:
         UserError: there is no space left, or another reason not to write.
     """
+    import_tensorflow()
     import tensorflow as tf
 
     module = served.module()

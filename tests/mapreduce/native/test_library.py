@@ -162,6 +162,6 @@ def test_threads_that_come_while_it_loads_get_it_too(monkeypatch: pytest.MonkeyP
 
 
 def test_a_salt_beyond_what_the_hash_takes_is_refused() -> None:
-    encoder = native.Encoder(library, preset("keras"), {}, b"x" * 65)
+    encoder = native.Encoder(library, preset("keras"), [], 2, b"x" * 65)
     with pytest.raises(native.Unsupported):
         encoder.lines([b"l"], [b"text"], [b"text"])

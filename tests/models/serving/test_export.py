@@ -23,7 +23,7 @@ from mapreduce.output import manifest, vocabulary
 from mapreduce.tokens.specification import PRESETS, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.architectures.linear import linear
-from models.layers.encoder import encode, lookup_table, write_tokens
+from models.layers.encoder import encode, lookup_table
 from models.serving.loaded_texts import BATCH_BYTES, BATCH_NUMBERS, LoadedModel
 from tests.conftest import ROOT
 from tests.models.conftest import LABELS, SPECIFICATION, WORDS, core, export_texts, exported, memory_for
@@ -302,7 +302,7 @@ def test_ids_in_the_graph_are_those_of_encode(name: str, tmp_path: Path) -> None
     texts = [b"The cat\x85sat. \xff\x00 don't", b"", "café \u2028 中文!".encode(), b"new words", *TOKENS]
     features = Tokenizer(specification).features
     tokens = sorted({feature for text in texts[:3] + TOKENS for feature in features(text)})
-    write_tokens(tmp_path / "tokens", tokens)
+    vocabulary.write_tokens(tmp_path / "tokens", tokens)
     found = encode(specification, lookup_table(str(tmp_path / "tokens")), tf.constant(texts), "ids")
     encoder = Encoder(Tokenizer(specification), vocabulary.Vocabulary(tokens, [], [], ""))
     for row, text in zip(found.numpy().tolist(), texts, strict=True):

@@ -68,7 +68,9 @@ def test_candidates_without_spaces(model: str) -> None:
 
 
 def test_a_candidate_that_there_is_not_without_spaces_is_named() -> None:
-    with pytest.raises(UserError, match="linear has no 'words first'; it has igm; tf-idf"):
+    with pytest.raises(
+        UserError, match="linear has no 'words first'; it has igm, shorter; igm; tf-idf, shorter; tf-idf;"
+    ):
         candidates("linear", names=["tf-idf", "words first"], unspaced=True)
 
 

@@ -1,0 +1,84 @@
+"""The linear model of texts as it is served: its arrays at once, and what needs TensorFlow when that is asked for.
+
+`models.serving.export` writes it, `models.load` reads it; nothing is trained here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.tokens.specification import Specification
+from models.counts.linear import Linear
+from models.serving.served import about_texts
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from models.serving.text_model import TextModel
+
+
+class LinearModel:
+    """A linear classifier of texts.
+
+    Args:
+        arrays: the model.
+        build: makes the same as a keras.Model, from bags to logits.
+        specification, tokens, labels, scale: as `models.serving.text_model.TextModel` takes them.
+    """
+
+    entry = "classify"
+
+    def __init__(
+        self,
+        arrays: Linear,
+        *,
+        build: Callable[[], keras.Model],
+        specification: Specification,
+        tokens: Sequence[bytes],
+        labels: Sequence[str],
+        scale: float = 1.0,
+    ) -> None:
+        self.arrays, self.specification = (arrays, tokens), specification
+        self.labels, self.scale, self.outputs = labels, scale, len(arrays.bias)
+        self._build = build
+
+    def prepare(self, scratch: Path) -> None:
+        """Remembers where the graph may write."""
+        self._scratch = scratch
+
+    @cached_property
+    def _graph(self) -> TextModel:
+        from models.quiet import import_tensorflow
+
+        import_tensorflow()
+        from models.serving.text_model import TextModel
+
+        found = TextModel(
+            self._build(),
+            kind="bag",
+            specification=self.specification,
+            tokens=self.arrays[1],
+            labels=self.labels,
+            scale=self.scale,
+        )
+        found.prepare(self._scratch)
+        return found
+
+    def module(self) -> tf.Module:
+        """What the SavedModel holds."""
+        return self._graph.module()
+
+    def keras_model(self) -> keras.Model:
+        """From strings [batch] to probabilities [batch, labels]."""
+        return self._graph.keras_model()
+
+    def about(self) -> dict[str, Any]:
+        """The specification, the vocabulary's fingerprint, the kind of input, and what the arrays do not say."""
+        model, tokens = self.arrays
+        found = about_texts(self.specification, tokens, "bag")
+        own = {"term_frequency": model.term_frequency, "normalize": model.normalize}
+        return {**found, "model": {**found["model"], "arrays": own}}

@@ -1,0 +1,197 @@
+"""The linear model without TensorFlow: what its arrays answer is what the exported graph and the Keras file answer."""
+
+from __future__ import annotations
+
+import functools
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import models
+from mapreduce.errors import UserError
+from mapreduce.native import library as native
+from mapreduce.output import manifest
+from mapreduce.tokens.specification import Specification, preset
+from mapreduce.tokens.tokenizer import Tokenizer
+from models.counts import linear
+from models.serving import loaded_linear
+from models.serving.export import export
+from models.serving.exports import arrays
+from models.serving.linear_model import LinearModel
+from models.serving.loaded_linear import LoadedLinear
+from models.serving.loaded_texts import LoadedModel
+from models.training import build, candidates
+from tests.conftest import ROOT
+
+LABELS = ["pos", "neg", "né"]
+PIECES = [
+    *("a", "B", "it's", "film", " ", "  ", "\t", "\n", "\r", "\x0b", "\x00", "\x1c", "\x7f", ".", "!?", "-", "_", "1"),
+    *(
+        "é",
+        "e\u0301",
+        "ß",
+        "İ",
+        "ﬁ",
+        "½",
+        "我",
+        "爱",
+        "ไทย",
+        "か",
+        "\u0085",
+        "\u00a0",
+        "\u2028",
+        "\u200b",
+        "\ufeff",
+        "🙂",
+    ),
+    *("x" * 300, "the the the"),
+]
+BAD = [b"\xff\xfe", b"\xc3", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf0\x9f", b"\x80"]
+SPECIFICATIONS = {
+    "sentences": preset("sentences", ngrams=2, head=8),
+    "words": preset("words", ngrams=3, character_ngrams=(3, 4, 5)),
+    "keras": preset("keras"),
+    "cjk": preset("cjk", ngrams=2),
+}
+
+
+def hostile(number: int, seed: int = 0) -> list[bytes]:
+    """Texts of what has broken tokenizers, some of them no UTF-8, some empty."""
+    draw = random.Random(seed)
+    pieces = [piece.encode() for piece in PIECES]
+    found = [b"", b" ", b"a" * 20_000, b"a b " * 5_000]
+    while len(found) < number:
+        found.append(b"".join(draw.choice(BAD if draw.random() < 0.05 else pieces) for _ in range(draw.randrange(30))))
+    return found[:number]
+
+
+def exported(folder: Path, specification: Specification, seed: int = 0, *kinds: str) -> Path:
+    """A model of weights that are drawn, of every second feature of hostile texts."""
+    features = sorted({f for text in hostile(300, seed + 1) for f in Tokenizer(specification).features(text)})
+    tokens = [token for token in features if b"\n" not in token and b"\r" not in token][::2]
+    draw = np.random.default_rng(seed)
+    candidate = candidates._TEXTS["linear"]()[seed % 2]
+    model = linear.empty(len(tokens), 3, scale=draw.uniform(0.5, 2, len(tokens)), **candidate.architecture)
+    model.rows[2:] = draw.normal(size=(len(tokens), 3))
+    model.bias[:] = draw.normal(size=3)
+    served = LinearModel(
+        model,
+        build=functools.partial(build.filled, candidate, model),
+        specification=specification,
+        tokens=tokens,
+        labels=LABELS,
+        scale=1.7,
+    )
+    export(served, directory=folder, manifest=manifest.build("model"), kinds=kinds or None)
+    return folder
+
+
+@pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["sentences", "words", "keras", pytest.param("cjk", marks=pytest.mark.slow)])
+def test_the_graph_and_the_keras_file_answer_the_same(name: str, number: int, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    folder = exported(tmp_path / "model", SPECIFICATIONS[name], len(name))
+    one, graph, texts = models.load(folder), LoadedModel(folder), hostile(number)
+    assert isinstance(one, LoadedLinear)
+    found = one(texts)
+    np.testing.assert_allclose(found, graph(texts), atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    keras_file = models.load_keras(folder)
+    batches = [texts[i : i + 500] for i in range(0, len(texts), 500)]
+    np.testing.assert_allclose(
+        found, np.concatenate([keras_file(tf.constant(batch)).numpy() for batch in batches]), atol=1e-5
+    )
+    assert len(np.unique(found.argmax(axis=1))) == 3
+    ours, theirs = one.encode(texts[:50]), graph.encode(texts[:50])
+    for part in ("ids", "counts"):
+        np.testing.assert_array_equal(ours[part], theirs[part])
+
+
+def test_python_answers_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, texts = exported(tmp_path / "model", SPECIFICATIONS["sentences"], 0, arrays.NAME), hostile(300)
+    assert sorted(path.name for path in folder.iterdir()) == ["_SUCCESS", "_manifest.json", "arrays"]
+    natively = models.load(folder)(texts)
+    monkeypatch.setattr(native, "load", lambda: None)
+    np.testing.assert_allclose(models.load(folder)(texts), natively, atol=1e-6)
+
+
+def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, texts = models.load(exported(tmp_path / "model", SPECIFICATIONS["words"], 0, arrays.NAME)), hostile(200)
+    found = model(texts)
+    monkeypatch.setattr(loaded_linear, "BATCH_BYTES", 50)
+    np.testing.assert_array_equal(model(texts), found)
+    monkeypatch.setattr(loaded_linear, "MOST_NUMBERS", 1)
+    np.testing.assert_array_equal(model(texts), found)
+    assert model([]).shape == (0, 3) and model.predict([]) == []
+    assert model.predict(texts[:3]) == [LABELS[i] for i in found[:3].argmax(axis=1)]
+
+
+def test_a_text_that_is_too_much_costs_no_other_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models.load(exported(tmp_path / "model", SPECIFICATIONS["keras"], 0, arrays.NAME))
+    expected = model(["a film"])
+    monkeypatch.setitem(model.__dict__, "longest", 10)
+    found, causes = model.answer(["a film", "a film that is longer", "a film"])
+    np.testing.assert_array_equal(found[[0, 2]], expected[[0, 0]])
+    assert causes == {1: "longer than 10 bytes"} and np.isnan(found[1]).all()
+
+    bags = model._bags
+
+    def fails(texts: list[bytes], *more: Any) -> Any:
+        if b"huge" in texts:
+            raise MemoryError
+        return bags(texts, *more)
+
+    monkeypatch.setattr(model, "_bags", fails)
+    found, causes = model.answer(["a film", "huge", "a film"])
+    np.testing.assert_array_equal(found[[0, 2]], expected[[0, 0]])
+    assert causes == {1: "too little memory"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("rows.npy", b"no array"), ("scale.npy", b""), ("bias.npy", None), ("vocabulary.txt", None)]
+)
+def test_a_changed_file_is_one_line(name: str, data: bytes | None, tmp_path: Path) -> None:
+    path = exported(tmp_path / "model", SPECIFICATIONS["keras"], 0, arrays.NAME) / "arrays" / name
+    path.unlink() if data is None else path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"{name}: .*"):
+        models.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2,)])
+def test_arrays_that_do_not_go_together_are_one_line(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    folder = exported(tmp_path / "model", SPECIFICATIONS["keras"], 0, arrays.NAME)
+    np.save(folder / "arrays" / "bias.npy", np.zeros(shape, np.float32))
+    with pytest.raises(UserError, match=r"arrays of \(.*; export the model again"):
+        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True})
+    (folder / "arrays" / "rows.npy").write_bytes(b"\x93NUMPY and no more")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True})
+
+
+def test_no_tensorflow_is_imported_from_raw_text_to_answers(tmp_path: Path) -> None:
+    records = "".join(f"{'ab'[i % 2]}\t{'xy'[i % 2]} {i}\n" for i in range(60))
+    (tmp_path / "train.tsv").write_text(records)
+    program = (
+        "import sys\n"
+        "for package in ('tensorflow', 'keras'):\n    sys.modules[package] = None\n"
+        "from models import evaluate, predict, train\n"
+        "files = ['--train', 'train.tsv', '--test', 'train.tsv', '--output', 'model']\n"
+        "assert train.main([*files, '--no-saved-model']) == 0\n"
+        "assert predict.main(['model', 'lines']) == 0\n"
+        "assert evaluate.main(['model', 'train.tsv']) == 0\n"
+    )
+    (tmp_path / "lines").write_text("x 1\ny 2\n")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "accuracy 1.0000" and [line.split("\t")[0] for line in said[1:3]] == ["a", "b"]
+    assert said[3:5] == ["accuracy 1.0000", "macro F1 1.0000"]
+    assert not (tmp_path / "model" / "saved_model").exists()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ class LoadedLinear(Classifier):
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         super().__init__(directory)
-        self._model, tokens = arrays.read(Path(directory), self.manifest["model"][arrays.NAME])
+        self._model, tokens = arrays.read(Path(directory), self.manifest["model"][arrays.NAME], self.labels)
         self._scale = np.float32(self.manifest["model"]["scale"])
         self._encoder = Encoder(Tokenizer(self.specification), Vocabulary(tokens, [], [], ""))
         self._place = np.zeros(len(tokens) + FIRST, np.int64)
+        self._one = threading.Lock()
 
     def _answer(
         self, texts: list[bytes], rows: list[int], result: np.ndarray[Any, Any], causes: dict[int, str]
@@ -64,8 +66,9 @@ class LoadedLinear(Classifier):
         return z
 
     def _bags(self, texts: list[bytes], first: int = FIRST) -> Bags:
-        (lines,) = self._encoder.lines([[(b"", text) for text in texts]])
-        return bags.of_lines(lines, self._place, first)[0]
+        with self._one:  # the encoder and the place to write to are for one thread at a time
+            (lines,) = self._encoder.lines([[(b"", text) for text in texts]])
+            return bags.of_lines(lines, self._place, first)[0]
 
     def encode(self, texts: Any) -> Any:
         """Bags of texts, a dict of `ids` and `counts`, int32 [texts, unique], 0 = padding."""

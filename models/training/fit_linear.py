@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mapreduce.errors import UserError
 from mapreduce.local import machine
 from mapreduce.native import library as native
 from mapreduce.output.vocabulary import FIRST
@@ -54,6 +55,8 @@ def fit(given: Run) -> Fitted:
     assert isinstance(features, int)
     _check_size(features, len(given.labels))
     documents, y = bags.read(given.shards, labels=given.labels, features=features)
+    if not len(y) or y.min() < 0:
+        raise UserError(f"{given.shards}: no record, or one of a label that is not of the model; encode again")
     model = linear.empty(features, len(given.labels), scale=given.scale, **candidate.architecture)
     history = _resumed(given, model)
     values = model.values(documents)

@@ -6,6 +6,7 @@ vocabulary.txt, a token a line, the first one that of id 2. `models.serving.load
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,12 @@ def write(served: Served, folder: Path) -> None:
         raise UserError(f"{place}: not written: {why}; make space, or write to another folder") from None
 
 
-def read(folder: Path, about: dict[str, object]) -> tuple[Linear, list[bytes]]:
+def read(folder: Path, about: dict[str, object], labels: Sequence[str]) -> tuple[Linear, list[bytes]]:
     """The model in a model folder, and its tokens in the order of their ids.
 
     Args:
         about: what the manifest says of the arrays.
+        labels: of the model.
 
     Raises:
         UserError: a file is damaged, or the arrays do not go with each other.
@@ -62,9 +64,8 @@ def read(folder: Path, about: dict[str, object]) -> tuple[Linear, list[bytes]]:
     except (OSError, ValueError, EOFError) as error:
         cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(f"{place}: cannot be loaded ({cause}); export the model again") from None
-    if {one.dtype for one in (rows, bias, scale)} != {np.dtype(np.float32)} or rows.shape != (
-        *scale.shape,
-        *bias.shape,
-    ):
-        raise UserError(f"{place}: arrays of {rows.shape}, {scale.shape} and {bias.shape}; export the model again")
+    wanted = (len(tokens) + vocabulary.FIRST, len(labels))
+    shapes = (*scale.shape, *bias.shape)
+    if {one.dtype for one in (rows, bias, scale)} != {np.dtype(np.float32)} or not wanted == shapes == rows.shape:
+        raise UserError(f"{place}: arrays of {rows.shape} and {shapes}, not {wanted}; export the model again")
     return Linear(rows, bias, scale, str(about["term_frequency"]), bool(about["normalize"])), tokens

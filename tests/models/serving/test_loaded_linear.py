@@ -6,6 +6,7 @@ import functools
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,15 +164,32 @@ def test_a_changed_file_is_one_line(name: str, data: bytes | None, tmp_path: Pat
         models.load(tmp_path / "model")
 
 
+def test_threads_do_not_mix_their_texts(tmp_path: Path) -> None:
+    model, texts = models.load(exported(tmp_path / "model", SPECIFICATIONS["words"], 0, arrays.NAME)), hostile(400)
+    parts = [texts[i::4] for i in range(4)] * 10
+    alone = [model(part) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(pool.map(model, parts), alone):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_more_tokens_than_rows_are_one_line(tmp_path: Path) -> None:
+    folder = exported(tmp_path / "model", SPECIFICATIONS["keras"], 0, arrays.NAME)
+    with open(folder / "arrays" / "vocabulary.txt", "ab") as file:
+        file.write(b"one more\n")
+    with pytest.raises(UserError, match=r"not \(.*; export the model again"):
+        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True}, LABELS)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (2,)])
 def test_arrays_that_do_not_go_together_are_one_line(tmp_path: Path, shape: tuple[int, ...]) -> None:
     folder = exported(tmp_path / "model", SPECIFICATIONS["keras"], 0, arrays.NAME)
     np.save(folder / "arrays" / "bias.npy", np.zeros(shape, np.float32))
     with pytest.raises(UserError, match=r"arrays of \(.*; export the model again"):
-        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True})
+        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True}, LABELS)
     (folder / "arrays" / "rows.npy").write_bytes(b"\x93NUMPY and no more")
     with pytest.raises(UserError, match="cannot be loaded"):
-        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True})
+        arrays.read(folder, {"term_frequency": "sqrt", "normalize": True}, LABELS)
 
 
 def test_no_tensorflow_is_imported_from_raw_text_to_answers(tmp_path: Path) -> None:

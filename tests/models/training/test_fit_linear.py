@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mapreduce.errors import UserError
 from mapreduce.local import machine
 from mapreduce.native import library as native
 from models import dataset
@@ -142,6 +143,11 @@ def test_an_interrupt_before_an_epoch_is_whole_keeps_nothing(run: Run, monkeypat
 def test_a_loss_that_is_no_number_is_one_line(run: Run) -> None:
     with pytest.raises(Unfit, match=r"candidate igm: the loss is (inf|nan) after epoch 1: .* give a lower"):
         fit_linear.fit(replace(run, candidate=replace(run.candidate, rate=1e30)))
+
+
+def test_a_label_that_is_not_of_the_model_is_one_line(run: Run) -> None:
+    with pytest.raises(UserError, match="of a label that is not of the model"):
+        fit_linear.fit(replace(run, labels=["a"]))
 
 
 def test_every_epoch_is_measured_where_that_is_wanted(run: Run) -> None:

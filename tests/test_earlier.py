@@ -155,6 +155,7 @@ def test_models_of_a_manifest_version_that_is_not_known_are_refused(since: Path,
         models.load(folder)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_cut_off_ends_as_it_would_have(earlier: Path, said: dict[str, Any]) -> None:
     command = [sys.executable, "-m", "models.train", "--train", "train.tsv", "--output", "interrupted", "--seed", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), native.OFF: "0"}  # which that version did without

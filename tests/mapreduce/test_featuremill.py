@@ -96,7 +96,9 @@ def test_a_folder_with_packages_of_the_same_names_does_not_matter(tmp_path: Path
     assert (
         run("convert", "--separator", "tab", "train.tsv", cwd=tmp_path).stdout == (tmp_path / "train.tsv").read_text()
     )
-    done = run("train", "--train", "train.tsv", "--output", "model", "--candidates", "tf-idf", cwd=tmp_path)
+    done = run(
+        "train", "--train", "train.tsv", "--output", "model", "--candidates", "tf-idf", "--no-saved-model", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     done = run("predict", "model", cwd=tmp_path, stdin="x\ny\n")
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["a", "b"], done.stderr

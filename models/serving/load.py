@@ -56,7 +56,7 @@ def load_keras(directory: str | os.PathLike[str]) -> Any:
     found = manifest.read(directory, "model")
     path = os.path.join(directory, keras_file.NAME)
     if keras_file.NAME not in manifest.part_names(found):
-        raise UserError(f"{path}: no such file; export the model again")
+        raise UserError(f"{path}: no such file; train without --no-saved-model, or export the model again")
     import_tensorflow()
     import keras
 

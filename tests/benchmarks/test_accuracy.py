@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,17 @@ def test_the_peer_learns(tmp_path: Path) -> None:
     )
     (tmp_path / "train.tsv").write_text(lines)
     (tmp_path / "test.tsv").write_text("pos\ta good film\nneg\tso bad\nneg\tgood good\n")
-    assert accuracy.scikit_learn(tmp_path / "train.tsv", tmp_path / "test.tsv")[0] == pytest.approx(2 / 3)
+    assert accuracy.scikit_learn(tmp_path / "train.tsv", tmp_path / "test.tsv") == pytest.approx(2 / 3)
+
+
+def test_what_a_command_takes_is_measured(capfd: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = b\"a\" * 200_000_000; sum(range(10**7))'])"
+    )
+    found = accuracy.run([sys.executable, "-c", f"{program}; print('accuracy 0.5')"])
+    assert found.accuracy == 0.5 and found.peak > 190 and 0.05 < found.cpu < found.seconds + 5
+    with pytest.raises(UserError, match="ended with exit code 3"):
+        accuracy.run([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

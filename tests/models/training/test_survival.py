@@ -21,9 +21,10 @@ import pytest
 
 import models
 from mapreduce.errors import UserError
+from mapreduce.native import library as native
 from mapreduce.output import manifest
 from models import train
-from models.training import candidates, checkpoint, fit
+from models.training import candidates, checkpoint, fit, fit_linear
 from models.training.runs import Fitted, Interrupted
 from models.training.settings import Settings
 from tests.conftest import ROOT
@@ -253,13 +254,22 @@ def test_ctrl_c_exports_the_best_epoch_of_images(
 
 @pytest.mark.slow
 def test_ctrl_c_exports_the_best_candidate_of_texts(
-    tmp_path: Path,
-    stop_in: Callable[[int | None], None],
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = candidates._TEXTS["linear"]
+    made, run_epoch = candidates._TEXTS["linear"], native.linear_epoch
     monkeypatch.setitem(candidates._TEXTS, "linear", lambda: made()[:2])
+    monkeypatch.setattr(fit_linear, "SECONDS", -1.0)
+
+    def stop_in(epochs: int | None) -> None:
+        left = iter(range(epochs - 1, -1, -1) if epochs else ())
+
+        def stop(*given: Any, **more: Any) -> None:
+            run_epoch(*given, **more)
+            if next(left, None) == 0:
+                raise KeyboardInterrupt  # as where it is seen: when the library is back
+
+        monkeypatch.setattr(native, "linear_epoch", stop)
+
     write_texts(tmp_path / "train.tsv", documents(150, 0))
     write_texts(tmp_path / "test.tsv", documents(30, 1))
     stop_in(4)
@@ -273,8 +283,9 @@ def test_ctrl_c_exports_the_best_candidate_of_texts(
     assert "goes on after epoch 4 of 8" in words and "candidate igm: validation" in words
     results = manifest.read(tmp_path / "model", "model")["results"]
     assert results["candidate"]["name"] == "igm" and set(results["validation"]) == {"igm"}
-    stop_in(5)
+    stop_in(9)
     assert run(tmp_path, "linear", "--resume", output="model") == 130  # the second again, then the fit on all records
+    assert "tf-idf: goes on after epoch 6 of 12" in capfd.readouterr().err
     stop_in(None)
     assert run(tmp_path, "linear", "--resume") == 0
     assert run(tmp_path, "linear", output="whole") == 0

@@ -34,7 +34,7 @@ def cluster() -> Iterator[Path]:
     ran = practice.ready()
     subprocess.run([sys.executable, ROOT / "tests/hadoop/cluster.py", "up"], check=True)
     before = dict(os.environ)
-    os.environ.update(HADOOP_HOME=str(practice.HOME), PATH=f"{practice.HOME}/bin:{before['PATH']}")
+    os.environ.update(HADOOP_HOME=str(practice.HOME), PATH=f"{practice.HOME}/bin:{before['PATH']}", LC_ALL="C.UTF-8")
     os.environ.pop("HADOOP_CONF_DIR", None)
     yield practice.HOME
     os.environ.clear()

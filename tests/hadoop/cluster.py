@@ -72,7 +72,8 @@ def environment() -> dict[str, str]:
     (nodes / "python3").symlink_to(python)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "HADOOP_", "VIRTUAL_ENV", "MAKE"))}
     options = f"{MARK} -Xmx160m -XX:+UseSerialGC"
-    clean["LC_ALL"] = "C.UTF-8"  # else Java writes ? in place of what is not ASCII in the names of files
+    # Else Java writes ? in place of what is not ASCII in the names of files; tasks get LANG alone.
+    clean.update(LANG="C.UTF-8", LC_ALL="C.UTF-8")
     return {**clean, "JAVA_HOME": java, "HADOOP_OPTS": options, "PATH": f"{nodes}:{os.environ['PATH']}"}
 
 

@@ -67,7 +67,7 @@ def read(
         UserError: the output is missing, not whole, of another kind or vocabulary; or an argument is no good.
     """
     found = manifest.read(directory, "encode", vocabulary_fingerprint=vocabulary_fingerprint)
-    _check(directory, found, kind, batch_size)
+    check(directory, found, kind, batch_size)
     import_tensorflow()
     import tensorflow as tf
 
@@ -126,7 +126,8 @@ def read(
     return batched.prefetch(4).with_options(options)
 
 
-def _check(directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int) -> None:
+def check(directory: str | os.PathLike[str], found: dict[str, Any], kind: str, batch_size: int = 1) -> None:
+    """Raises UserError where an output, by its manifest, does not hold what a model of this kind reads."""
     if found["parts"] and found["parts"][0]["name"].endswith(".tfrecord"):
         raise UserError(f"{directory}: holds TFRecord files; `python -m models.tfrecord --back` makes shards of them")
     if kind not in KINDS or batch_size < 1:
@@ -177,7 +178,7 @@ def shape(directory: str | os.PathLike[str]) -> tuple[int, ...]:
         UserError: it is missing, not whole, or holds no images.
     """
     found = manifest.read(directory, "encode")
-    _check(directory, found, "pixels", 1)
+    check(directory, found, "pixels")
     return tuple(found["shape"])
 
 

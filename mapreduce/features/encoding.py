@@ -10,7 +10,7 @@ import sys
 from array import array
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mapreduce.input.formats.images import encoded
 from mapreduce.input.records import record_hash
@@ -36,22 +36,20 @@ class Encoder:
     """
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary | int, salt: bytes = b"") -> None:
-        self._tokenizer, self._salt = tokenizer, salt
+        self._tokenizer, self._vocabulary, self._salt = tokenizer, vocabulary, salt
         self._native: native.Encoder | None = None
-        self._id: Callable[[bytes], int]
-        if isinstance(vocabulary, int):
-            self._id = lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
-            return
-        ids: dict[bytes, int] = {}
-
-        def look_up(feature: bytes) -> int:
-            if not ids:
-                ids.update(vocabulary.ids())
-            return ids.get(feature, OOV)
-
-        self._id = look_up
-        if library := native.load() if len(salt) <= 64 else None:
+        library = native.load() if len(salt) <= 64 else None
+        if library and not isinstance(vocabulary, int):
             self._native = native.Encoder(library, tokenizer.specification, vocabulary.tokens, FIRST, salt)
+
+    @cached_property
+    def _id(self) -> Callable[[bytes], int]:
+        """The id of a feature. The native library has its own table, so this one is made when it is asked for."""
+        vocabulary = self._vocabulary
+        if isinstance(vocabulary, int):
+            return lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
+        ids = vocabulary.ids()
+        return lambda feature: ids.get(feature, OOV)
 
     def ids(self, text: bytes) -> list[int]:
         """The ids of a document's features, in their order; 1 for one outside the vocabulary."""

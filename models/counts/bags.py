@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mapreduce.errors import UserError
+from mapreduce.input.files import blocks
 from mapreduce.native import library as native
 from mapreduce.output import manifest
 from mapreduce.output.vocabulary import FIRST
+from models import dataset
 from models.counts.feature_counts import Array
 
-BLOCK = 1 << 24
-"""Bytes of shard lines that are in memory at once."""
 TERM_FREQUENCIES: dict[str, Callable[[Array], Array]] = {
     "binary": np.ones_like,
     "sublinear": lambda counts: 1 + np.log(counts),
@@ -46,6 +46,11 @@ class Bags:
     def __len__(self) -> int:
         return len(self.ends)
 
+    @property
+    def sizes(self) -> Array:
+        """int64 [documents], how many values each one has."""
+        return np.diff(self.ends, prepend=0)
+
     def weigh(self, scale: Array, term_frequency: str, normalize: bool) -> Array:
         """What each feature weighs in its document, float32 [values].
 
@@ -56,9 +61,8 @@ class Bags:
         values: Array = TERM_FREQUENCIES[term_frequency](self.counts.astype(np.float32)) * scale[self.ids]
         if normalize:
             sums = np.concatenate([[0.0], np.cumsum(values * values, dtype=np.float64)])
-            begins = np.concatenate([[0], self.ends[:-1]])[: len(self)]
-            squares = np.maximum(sums[self.ends] - sums[begins], 1e-12)
-            values *= np.repeat((1 / np.sqrt(squares)).astype(np.float32), self.ends - begins)
+            squares = np.maximum(sums[self.ends] - sums[self.ends - self.sizes], 1e-12)
+            values *= np.repeat((1 / np.sqrt(squares)).astype(np.float32), self.sizes)
         return values
 
 
@@ -76,24 +80,24 @@ def read(directory: str | os.PathLike[str], *, labels: Sequence[str], features: 
         UserError: the output is missing, not whole, or not of texts and such a vocabulary.
     """
     found = manifest.read(directory, "encode")
-    if found.get("dtype") != "int32" or found.get("shape") != [None]:
-        raise UserError(f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not int32 [null]; encode texts")
+    dataset.check(directory, found, "bag")
     index = {name.encode("utf-8", "surrogateescape"): number for number, name in enumerate(labels)}
     place = np.zeros(features + FIRST, np.int64)
     pieces: list[Bags] = []
     y: list[int] = []
     values = 0
     for path in manifest.part_paths(directory, found):
-        for block in _blocks(path):
-            try:
-                bags, names = of_lines(block, place)
-            except ValueError:
-                raise UserError(
-                    f"{path}: not `hash TAB label TAB base64` of {features} features; encode again"
-                ) from None
-            pieces.append(replace(bags, ends=bags.ends + values))
-            values += len(bags.ids)
-            y += [index.get(name, -1) for name in names]
+        with open(path, "rb") as file:
+            for block in blocks(file, marked=False):
+                try:
+                    bags, names = of_lines(block, place)
+                except ValueError:
+                    raise UserError(
+                        f"{path}: not `hash TAB label TAB base64` of {features} features; encode again"
+                    ) from None
+                pieces.append(replace(bags, ends=bags.ends + values))
+                values += len(bags.ids)
+                y += [index.get(name, -1) for name in names]
     return _joined(pieces), np.array(y, np.int32)
 
 
@@ -132,17 +136,3 @@ def _joined(pieces: Sequence[Bags]) -> Bags:
         return np.concatenate([np.empty(0, dtype), *(getattr(piece, name) for piece in pieces)])
 
     return Bags(joined("ends", np.int64), joined("ids", np.int32), joined("counts", np.int32))
-
-
-def _blocks(path: str) -> Iterator[bytes]:
-    rest = b""
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            end = block.rfind(b"\n") + 1
-            if end:
-                yield rest + block[:end]
-                rest = block[end:]
-            else:
-                rest += block
-    if rest:
-        yield rest

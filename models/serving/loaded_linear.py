@@ -73,9 +73,7 @@ class LoadedLinear(Classifier):
     def encode(self, texts: Any) -> Any:
         """Bags of texts, a dict of `ids` and `counts`, int32 [texts, unique], 0 = padding."""
         found = self._bags(as_bytes(texts), OOV)
-        begins = np.concatenate([[0], found.ends[:-1]])[: len(found)]
-        sizes = found.ends - begins
-        place = np.arange(max(1, int(sizes.max(initial=0)))) < sizes[:, None]
+        place = np.arange(max(1, int(found.sizes.max(initial=0)))) < found.sizes[:, None]
         padded = {name: np.zeros(place.shape, np.int32) for name in ("ids", "counts")}
         for name, array in padded.items():
             array[place] = getattr(found, name)

@@ -10,6 +10,7 @@ import pytest
 
 from mapreduce.errors import UserError
 from mapreduce.features.encoding import pack
+from mapreduce.input import files
 from mapreduce.native import library as native
 from mapreduce.output import committer, manifest
 from models import dataset
@@ -44,10 +45,10 @@ def drawn(seed: int, number: int, features: int) -> list[tuple[str, list[int]]]:
     ]
 
 
-@pytest.mark.parametrize("block", [50, 1 << 24])
+@pytest.mark.parametrize("block", [50, 1 << 20])
 def test_native_and_numpy_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     path = shards(tmp_path / "shards", drawn(0, 400, 30))
-    monkeypatch.setattr(bags, "BLOCK", block)
+    monkeypatch.setattr(files, "BLOCK", block)
     found, y = bags.read(path, labels=LABELS, features=30)
     monkeypatch.setattr(native, "load", lambda: None)
     other, known = bags.read(path, labels=LABELS, features=30)

@@ -84,13 +84,18 @@ class Choice:
     interrupted: bool = False
 
 
-def count(stages: Stages, candidate: TextCandidate, split: str) -> Counted:
+def count(stages: Stages, candidate: TextCandidate, split: str, known: Counted | None = None) -> Counted:
     """Counts a candidate's features on a split and writes the vocabulary that they make.
+
+    Args:
+        known: what another candidate has counted on this split; it is taken where it serves.
 
     Raises:
         UserError: there is one label only, or a label has no token.
         Unfit: a label has no token that is frequent enough.
     """
+    if known is not None and known.serves(candidate):
+        return known
     labels = stages.labelcount(candidate.specification, split)
     features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
     found = feature_counts.load(features, labels)
@@ -150,8 +155,7 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     try:
         for candidate in several:
             try:
-                if counted is None or not counted.serves(candidate):
-                    counted = count(stages, candidate, "train")
+                counted = count(stages, candidate, "train", counted)
                 tried = try_out(stages, candidate, counted, settings)
             except Unfit as error:
                 if best is None and candidate is several[-1]:
@@ -210,8 +214,7 @@ def _redrawn(
         found["salts"].append(other.salt)
         counted: Counted | None = None
         for candidate in close:
-            if counted is None or not counted.serves(candidate):
-                counted = count(other, candidate, "train")
+            counted = count(other, candidate, "train", counted)
             kept[candidate.name].append(try_out(other, candidate, counted, settings).scores)
     means = {name: redraws.mean(several) for name, several in kept.items()}
     for candidate in close:

@@ -73,10 +73,17 @@ def fuzz(examples: int, data: bytes, attempt: Callable[[bytes], None]) -> None:
     @given(edits())
     def run(changes: list[Edit]) -> None:
         mutated = mutate(data, changes)
-        started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        attempt(mutated)
-        assert time.process_time() - started < 1
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # What takes long takes long again; Python's collection of garbage, or what else the process does, does not.
+        assert any(_seconds(attempt, mutated) < 1 for _ in range(3))
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < (100 << 20) // UNIT
 
     attempt(data)  # what is imported at the first call takes its time once
     run()
+
+
+def _seconds(attempt: Callable[[bytes], None], data: bytes) -> float:
+    """Seconds of this process's time that one attempt takes."""
+    started = time.process_time()
+    attempt(data)
+    return time.process_time() - started

@@ -24,7 +24,7 @@ except ImportError as error:  # built without libffi, as some small builds of Py
 log = logging.getLogger(__name__)
 
 PREFIX = "_native"
-VERSION = 2
+VERSION = 3
 NO_MEMORY, UNSUPPORTED = -100001, -100002
 TERMS, DOCUMENTS, LABELLED = range(3)
 AS_IS, ADD, ADD_LABELLED, IN_ORDER = range(4)  # what becomes of lines of one key
@@ -107,7 +107,9 @@ def _declare(library: Any) -> None:
         "count_documents": (signed, [pointer, text, pointer, pointer, number]),
         "drain": (signed, [pointer, place]),
         "encode": (signed, [pointer, *(text, pointer) * 3, number, text, number, place]),
-        "bags": (signed, [text, number, signed, signed, *[pointer] * 6]),
+        "bags": (signed, [text, number, signed, signed, *[pointer] * 8]),
+        "select": (signed, [*[pointer] * 4, signed, *[pointer] * 4]),
+        "label_counts": (signed, [*[pointer] * 5, signed, signed, *[pointer] * 6]),
         "shuffle": (None, [pointer, signed, number]),
         "linear_logits": (None, [pointer] * 3 + [signed, pointer, pointer, real, signed, pointer]),
         "linear_epoch": (
@@ -177,8 +179,9 @@ def csv_cut(library: Any, data: bytes, delimiter: int, state: int, room: int) ->
     return ends[:found].tolist(), places[1] & 0xFF, places[0]
 
 
-def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any, Any, Any], list[bytes]]:
-    """Whole shard lines as bags, NumPy's arrays: ends int64 [documents], ids and counts int32 [values]; and the labels.
+def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any, Any, Any], list[bytes], Any, Any]:
+    """Whole shard lines as bags, NumPy's arrays: ends int64 [documents], ids and counts int32 [values]; the labels; the
+    hashes, uint64 [documents]; and how many ids each line has, int64 [documents].
 
     Args:
         first: the least id that is a feature's.
@@ -191,12 +194,53 @@ def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any,
 
     size, number = len(lines) * 3 // 16 + 1, lines.count(b"\n") + 1
     ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
-    ends, begins, sizes = (np.empty(number, np.int64) for _ in range(3))
-    arrays = _places(place, ids, counts, ends, begins, sizes)
+    ends, begins, sizes, held = (np.empty(number, np.int64) for _ in range(4))
+    hashes = np.empty(number, np.uint64)
+    arrays = _places(place, ids, counts, ends, begins, sizes, hashes, held)
     found = _check(library.fm_bags(lines, len(lines), first, len(place), *arrays))
     last = int(ends[found - 1]) if found else 0
     labels = [lines[a : a + n] for a, n in zip(begins[:found].tolist(), sizes[:found].tolist())]
-    return (ends[:found].copy(), ids[:last].copy(), counts[:last].copy()), labels
+    bags = ends[:found].copy(), ids[:last].copy(), counts[:last].copy()
+    return bags, labels, hashes[:found].copy(), held[:found].copy()
+
+
+def select(library: Any, bags: tuple[Any, Any, Any], documents: Any, to: Any) -> tuple[Any, Any, Any]:
+    """Some documents of bags (ends, ids and counts, as `bags` gives them), with some of their features.
+
+    Args:
+        documents: int64 [selected], the numbers of the documents.
+        to: int32 [ids], the new id of a feature, -1 where it is left out.
+    """
+    import numpy as np
+
+    ends, _, _ = bags
+    before = np.concatenate([[0], ends])
+    size = int((ends[documents] - before[documents]).sum())
+    new = np.empty(len(documents), np.int64), np.empty(size, np.int32), np.empty(size, np.int32)
+    size = library.fm_select(*_places(*bags, documents), len(documents), *_places(to, *new))
+    return new[0], new[1][:size], new[2][:size]
+
+
+def label_counts(
+    library: Any, bags: tuple[Any, Any, Any], y: Any, documents: Any, features: int
+) -> tuple[Any, Any, Any, Any]:
+    """The pairs of a feature and a label that occur, ascending, and their term and document frequencies: four arrays,
+    int64 [pairs].
+
+    Args:
+        bags: ends, ids and counts, as `bags` gives them.
+        y: int32 [documents], from 0.
+        documents: int64 [selected], the numbers of the documents that count, in the order of their labels.
+        features: how many there are; ids are from 0.
+    """
+    import numpy as np
+
+    begins, last = np.empty(features + 1, np.int64), np.empty(features, np.int32)
+    given = [*_places(*bags, y, documents), len(documents), features, *_places(begins, last)]
+    size = library.fm_label_counts(*given, None, None, None, None)
+    found = tuple(np.empty(size, np.int64) for _ in range(4))
+    library.fm_label_counts(*given, *_places(*found))
+    return found  # type: ignore[return-value]
 
 
 def shuffled(library: Any, count: int, seed: int) -> Any:

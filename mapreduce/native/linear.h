@@ -28,12 +28,19 @@ static void make_values(void)
         values_of[c] = (int8_t)digit((uint8_t)c);
 }
 
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Whole shard lines, `hash TAB label TAB base64` of ids, as bags: the ids of a document in the order of their first
  * appearance, how often each one is in it, and behind the last id of each document its end. Ids below `first` are no
  * features and are left out; `place`, int64 [features], is any memory. Labels are told by where they stand in `lines`.
- * Returns the number of lines; UNSUPPORTED where a line is none. */
+ * `hash` is that of the last 16 digits, `held_ids` how many ids it has. Returns the number of lines; UNSUPPORTED where
+ * a line is none. */
 API int64_t fm_bags(const uint8_t *lines, uint64_t size, int64_t first, int64_t features, int64_t *place, int32_t *ids,
-                    int32_t *counts, int64_t *ends, int64_t *label_at, int64_t *label_size)
+                    int32_t *counts, int64_t *ends, int64_t *label_at, int64_t *label_size, uint64_t *hash,
+                    int64_t *held_ids)
 {
     int64_t at = 0, number = 0;
     for (uint64_t i = 0; i < size; number++) {
@@ -42,6 +49,13 @@ API int64_t fm_bags(const uint8_t *lines, uint64_t size, int64_t first, int64_t 
         const uint8_t *p = label ? memchr(label + 1, '\t', (size_t)(stop - label - 1)) : NULL;
         if (!p)
             return UNSUPPORTED;
+        hash[number] = 0;
+        for (const uint8_t *h = label - line > 16 ? label - 16 : line; h < label; h++) {
+            if (hex_digit(*h) < 0)
+                return UNSUPPORTED;
+            hash[number] = hash[number] << 4 | (uint64_t)hex_digit(*h);
+        }
+        held_ids[number] = 0;
         label_at[number] = label + 1 - lines;
         label_size[number] = p - label - 1;
         int64_t begin = at;
@@ -57,6 +71,7 @@ API int64_t fm_bags(const uint8_t *lines, uint64_t size, int64_t first, int64_t 
                 continue;
             bits -= 32;
             uint32_t raw = (uint32_t)(held >> bits);
+            held_ids[number]++;
             int64_t id = (int32_t)(raw >> 24 | (raw >> 8 & 0xFF00) | (raw << 8 & 0xFF0000) | raw << 24);
             if (id < first)
                 continue;
@@ -77,6 +92,63 @@ API int64_t fm_bags(const uint8_t *lines, uint64_t size, int64_t first, int64_t 
         i = (uint64_t)(stop - lines) + 1;
     }
     return number;
+}
+
+/* Some documents of bags, with the features that `to` has a new id for, from 0 on; it has -1 for others, which are left
+ * out. Returns the number of values. */
+API int64_t fm_select(const int64_t *ends, const int32_t *ids, const int32_t *counts, const int64_t *documents,
+                      int64_t number, const int32_t *to, int64_t *new_ends, int32_t *new_ids, int32_t *new_counts)
+{
+    int64_t at = 0;
+    for (int64_t k = 0; k < number; k++) {
+        int64_t i = documents[k];
+        for (int64_t p = i ? ends[i - 1] : 0; p < ends[i]; p++) {
+            int32_t id = to[ids[p]];
+            if (id < 0)
+                continue;
+            new_ids[at] = id;
+            new_counts[at++] = counts[p];
+        }
+        new_ends[k] = at;
+    }
+    return at;
+}
+
+/* Term and document frequencies of each feature by label: the pairs of a feature and a label that occur, in the order
+ * of the features and then of the labels. `documents` are in the order of their labels. `begins`, int64 [features + 1],
+ * and `last`, int32 [features], are any memory; the first of two calls, with `feature` NULL, leaves in `begins` where
+ * each feature's pairs begin and returns how many there are. */
+API int64_t fm_label_counts(const int64_t *ends, const int32_t *ids, const int32_t *counts, const int32_t *y,
+                            const int64_t *documents, int64_t number, int64_t features, int64_t *begins, int32_t *last,
+                            int64_t *feature, int64_t *label, int64_t *tf, int64_t *df)
+{
+    if (!feature)
+        memset(begins, 0, (size_t)(features + 1) * sizeof *begins);
+    memset(last, 0xFF, (size_t)features * sizeof *last);
+    for (int64_t k = 0; k < number; k++) {
+        int64_t i = documents[k];
+        for (int64_t p = i ? ends[i - 1] : 0; p < ends[i]; p++) {
+            int32_t id = ids[p];
+            int is_new = last[id] != y[i];
+            last[id] = y[i];
+            if (!feature) {
+                begins[id + 1] += is_new;
+                continue;
+            }
+            int64_t at = is_new ? begins[id]++ : begins[id] - 1;
+            if (is_new) {
+                feature[at] = id;
+                label[at] = y[i];
+                tf[at] = df[at] = 0;
+            }
+            tf[at] += counts[p];
+            df[at]++;
+        }
+    }
+    if (!feature)
+        for (int64_t id = 0; id < features; id++)
+            begins[id + 1] += begins[id];
+    return begins[features];
 }
 
 /* A shuffle of numbers that depends on the seed alone (Fisher and Yates; the draws are SplitMix64's). */

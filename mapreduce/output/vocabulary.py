@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from mapreduce.errors import UserError
@@ -74,28 +75,42 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
         found = manifest.read(path, "vocabulary")
         specification = manifest.specification(found)
         path = manifest.part_paths(path, found)[0]
+    tokens, tf, df = _columns(os.fspath(path))
+    return Vocabulary(tokens, list(map(int, tf)), list(map(int, df)), fingerprint(tokens), specification)
+
+
+def read_tokens(path: str | os.PathLike[str]) -> list[bytes]:
+    """The tokens alone of a file of such lines; raises as `read` does."""
+    return _columns(os.fspath(path))[0]
+
+
+def _columns(path: str) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """The tokens of a file, and their counts as they stand there; all lines at once, as there may be millions."""
     try:
         with open(path, "rb") as file:
-            lines = file.read().split(b"\n")
+            data = file.read()
     except OSError as error:
-        raise UserError(f"{os.fspath(path)}: cannot read the vocabulary: {error.strerror}") from None
+        raise UserError(f"{path}: cannot read the vocabulary: {error.strerror}") from None
+    lines, values = data.split(b"\n"), data.replace(b"\n", b"\t").split(b"\t")
     if lines.pop() != b"":
-        raise UserError(f"{os.fspath(path)}: the last line is cut off; make the vocabulary again")
-    tokens, tf, df = [], [], []
-    for number, line in enumerate(lines, 1):
-        fields = line.split(b"\t")
-        if len(fields) != 3 or not fields[0] or not _is_count(fields[1]) or not _is_count(fields[2]):
-            raise UserError(f"{os.fspath(path)}, line {number}: not `token TAB tf TAB df`. Received: {line[:60]!r}")
-        tokens.append(fields[0])
-        tf.append(int(fields[1]))
-        df.append(int(fields[2]))
+        raise UserError(f"{path}: the last line is cut off; make the vocabulary again")
+    tokens, tf, df = (values[column:-1:3] for column in range(3))
+    fit = all(tab == 2 for tab in map(bytes.count, lines, repeat(b"\t")))
+    if not (fit and all(tokens) and _are_counts(tf) and _are_counts(df)):
+        number, line = next((number, line) for number, line in enumerate(lines, 1) if not _is_row(line))
+        raise UserError(f"{path}, line {number}: not `token TAB tf TAB df`. Received: {line[:60]!r}")
     if len(set(tokens)) != len(tokens):
-        raise UserError(f"{os.fspath(path)}: a token stands twice; make the vocabulary again")
-    return Vocabulary(tokens, tf, df, fingerprint(tokens), specification)
+        raise UserError(f"{path}: a token stands twice; make the vocabulary again")
+    return tokens, tf, df
 
 
-def _is_count(field: bytes) -> bool:
-    return field.isdigit() and len(field) < 20
+def _are_counts(values: list[bytes]) -> bool:
+    return all(map(bytes.isdigit, values)) and max(map(len, values), default=0) < 20
+
+
+def _is_row(line: bytes) -> bool:
+    token, *counts = line.split(b"\t")
+    return len(counts) == 2 and bool(token) and _are_counts(counts)
 
 
 def write(

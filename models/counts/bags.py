@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,6 +52,15 @@ class Bags:
         """int64 [documents], how many values each one has."""
         return np.diff(self.ends, prepend=0)
 
+    def select(self, documents: Array, to: Array) -> Bags:
+        """Some documents, with some of their features; natively alone.
+
+        Args:
+            documents: int64 [selected], their numbers.
+            to: int32 [features + 2], the new id of each one, -1 where it is left out.
+        """
+        return Bags(*native.select(native.load(), (self.ends, self.ids, self.counts), documents, to))
+
     def weigh(self, scale: Array, term_frequency: str, normalize: bool) -> Array:
         """What each feature weighs in its document, float32 [values].
 
@@ -66,43 +76,68 @@ class Bags:
         return values
 
 
-def read(directory: str | os.PathLike[str], *, labels: Sequence[str], features: int) -> tuple[Bags, Array]:
-    """All records of an output of jobs/encode.py, in the order of the files.
+class Labelled(NamedTuple):
+    """Bags and their labels, int32 [documents], by number; -1 is a label that is not known."""
+
+    bags: Bags
+    y: Array
+
+
+class Lines(NamedTuple):
+    """What shard lines hold.
+
+    Attributes:
+        labels: of each line, as they stand there.
+        hashes: uint64 [lines], of the text or, where lines hold it too, of the group.
+        features: int64 [lines], how many features each document has, OOV among them.
+    """
+
+    bags: Bags
+    labels: list[bytes]
+    hashes: Array
+    features: Array
+
+
+def read(directories: Iterable[str | os.PathLike[str]], *, features: int) -> Lines:
+    """All records of outputs of jobs/encode.py, in the order of the files.
 
     Args:
-        labels: names in the order of the model's outputs.
         features: size of the vocabulary.
 
-    Returns:
-        The bags, and y, int32 [documents], which indexes `labels`, -1 for any other.
-
     Raises:
-        UserError: the output is missing, not whole, or not of texts and such a vocabulary.
+        UserError: an output is missing, not whole, or not of texts and such a vocabulary.
     """
-    found = manifest.read(directory, "encode")
-    dataset.check(directory, found, "bag")
-    index = {name.encode("utf-8", "surrogateescape"): number for number, name in enumerate(labels)}
     place = np.zeros(features + FIRST, np.int64)
-    pieces: list[Bags] = []
-    y: list[int] = []
+    pieces: list[Lines] = []
     values = 0
-    for path in manifest.part_paths(directory, found):
+    for path in (path for directory in directories for path in _paths(directory)):
         with open(path, "rb") as file:
             for block in blocks(file, marked=False):
                 try:
-                    bags, names = of_lines(block, place)
+                    piece = of_lines(block, place)
                 except ValueError:
                     raise UserError(
                         f"{path}: not `hash TAB label TAB base64` of {features} features; encode again"
                     ) from None
-                pieces.append(replace(bags, ends=bags.ends + values))
-                values += len(bags.ids)
-                y += [index.get(name, -1) for name in names]
-    return _joined(pieces), np.array(y, np.int32)
+                pieces.append(piece._replace(bags=replace(piece.bags, ends=piece.bags.ends + values)))
+                values += len(piece.bags.ids)
+    return joined(pieces)
 
 
-def of_lines(lines: bytes, place: Array, first: int = FIRST) -> tuple[Bags, list[bytes]]:
-    """The bags of whole shard lines, and their labels.
+def _paths(directory: str | os.PathLike[str]) -> list[str]:
+    found = manifest.read(directory, "encode")
+    dataset.check(directory, found, "bag")
+    return manifest.part_paths(directory, found)
+
+
+def numbered(names: Sequence[bytes], labels: Sequence[str]) -> Array:
+    """Labels as they stand in shard lines by their number, int32 [names], -1 for one that is not among `labels`."""
+    index = {name.encode("utf-8", "surrogateescape"): number for number, name in enumerate(labels)}
+    return np.array([index.get(name, -1) for name in names], np.int32)
+
+
+def of_lines(lines: bytes, place: Array, first: int = FIRST) -> Lines:
+    """What whole shard lines hold.
 
     Args:
         place: int64 [features + 2], room to write to.
@@ -113,26 +148,36 @@ def of_lines(lines: bytes, place: Array, first: int = FIRST) -> tuple[Bags, list
     """
     if (library := native.load()) is not None:
         try:
-            found, labels = native.bags(library, lines, first, place)
+            found, labels, hashes, sizes = native.bags(library, lines, first, place)
         except native.Unsupported:
             raise ValueError("no shard line") from None
-        return Bags(*found), labels
-    pieces, labels, values = [], [], 0
+        return Lines(Bags(*found), labels, hashes, sizes)
+    pieces, values = [], 0
     for line in lines.split(b"\n")[: lines.count(b"\n")]:
-        _, label, encoded = line.split(b"\t")
-        labels.append(label)
+        hashed, label, encoded = line.split(b"\t")
         row = np.frombuffer(base64.urlsafe_b64decode(encoded), "<i4")
         if len(row) and row.max() >= len(place):
             raise ValueError(f"id {row.max()}")
         unique, begins, often = np.unique(row[row >= first], return_index=True, return_counts=True)
         order = np.argsort(begins)
         values += len(unique)
-        pieces.append(Bags(np.array([values]), unique[order].astype(np.int32), often[order].astype(np.int32)))
-    return _joined(pieces), labels
+        bags = Bags(np.array([values]), unique[order].astype(np.int32), often[order].astype(np.int32))
+        hashes = np.array([int(hashed[-16:], 16)], np.uint64)
+        pieces.append(Lines(bags, [label], hashes, np.array([len(row)], np.int64)))
+    return joined(pieces)
 
 
-def _joined(pieces: Sequence[Bags]) -> Bags:
-    def joined(name: str, dtype: type) -> Array:
-        return np.concatenate([np.empty(0, dtype), *(getattr(piece, name) for piece in pieces)])
+def joined(pieces: Sequence[Lines]) -> Lines:
+    """Pieces, whose values end where they do in the whole, one behind the other."""
 
-    return Bags(joined("ends", np.int64), joined("ids", np.int32), joined("counts", np.int32))
+    def together(arrays: Iterable[Array], dtype: type) -> Array:
+        return np.concatenate([np.empty(0, dtype), *arrays])
+
+    bags = Bags(
+        together((one.bags.ends for one in pieces), np.int64),
+        together((one.bags.ids for one in pieces), np.int32),
+        together((one.bags.counts for one in pieces), np.int32),
+    )
+    labels = [label for one in pieces for label in one.labels]
+    hashes, features = (one.hashes for one in pieces), (one.features for one in pieces)
+    return Lines(bags, labels, together(hashes, np.uint64), together(features, np.int64))

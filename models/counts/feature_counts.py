@@ -165,13 +165,26 @@ def keep(counts: FeatureCounts, minimum_df: int = 1, most: int | None = None) ->
     Raises:
         UserError: no feature is left.
     """
-    df, tf = counts.document_frequency, counts.term_frequency
-    by_bytes = np.array(sorted(range(len(df)), key=counts.features.__getitem__), np.int64)
-    order = by_bytes[np.lexsort((-tf[by_bytes], -df[by_bytes]))]
-    order = order[df[order] >= minimum_df][:most]
+    by_bytes = np.array(sorted(range(len(counts.features)), key=counts.features.__getitem__), np.int64)
+    return counts.select(ranked(counts, by_bytes, minimum_df, most))
+
+
+def ranked(counts: FeatureCounts, among: Array, minimum_df: int = 1, most: int | None = None) -> Array:
+    """Which features are kept, int64, in the order of their ids: by document frequency, then term frequency.
+
+    Args:
+        among: int64, those that may be kept; of equal ones, the first of them comes first.
+
+    Raises:
+        UserError: no feature is left.
+    """
+    df, tf = counts.document_frequency[among], counts.term_frequency[among]
+    order = np.lexsort((-tf, -df))
+    order = order[: int(np.count_nonzero(df >= max(minimum_df, 1)))][:most]
     if not len(order):
         raise UserError(
             f"no token is left in the vocabulary (of {len(df)} features none is in {minimum_df} documents); "
             "give more text, or check that the text column is the right one"
         )
-    return counts.select(order)
+    found: Array = among[order]
+    return found

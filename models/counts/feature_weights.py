@@ -16,6 +16,8 @@ from models.counts.feature_counts import Array, FeatureCounts
 
 WORD, NGRAM, CHARACTERS, HEAD = range(4)
 """Kinds of features, as `kinds` tells them."""
+FIELDS = ("ngrams", "ngrams", "character_ngrams", "head")
+"""What makes each kind, a field of `mapreduce.tokens.specification.Specification`."""
 
 
 def idf(counts: FeatureCounts) -> Array:

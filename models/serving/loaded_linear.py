@@ -68,7 +68,7 @@ class LoadedLinear(Classifier):
     def _bags(self, texts: list[bytes], first: int = FIRST) -> Bags:
         with self._one:  # the encoder and the place to write to are for one thread at a time
             (lines,) = self._encoder.lines([[(b"", text) for text in texts]])
-            return bags.of_lines(lines, self._place, first)[0]
+            return bags.of_lines(lines, self._place, first).bags
 
     def encode(self, texts: Any) -> Any:
         """Bags of texts, a dict of `ids` and `counts`, int32 [texts, unique], 0 = padding."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,6 @@ from mapreduce.input.formats.tsv import Tsv
 from mapreduce.input.records import record_hash
 from mapreduce.paths import absolute
 from models import inputs
-from models.counts.feature_counts import FeatureCounts
 from models.training.candidates import TextCandidate
 from models.training.runs import Unfit
 from models.training.salts import Sides
@@ -249,18 +248,21 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def check_labels(counts: FeatureCounts, paths: Sequence[str], split: str, candidate: TextCandidate) -> None:
+def check_labels(labels: Sequence[str], seen: Collection[int], where: str, candidate: TextCandidate) -> None:
     """Whether a candidate's features tell labels apart.
+
+    Args:
+        labels: names of those of the train split.
+        seen: the numbers of those that hold a feature.
+        where: which records these are.
 
     Raises:
         UserError: there is one label only, or one whose documents hold no token.
         Unfit: they hold none that is frequent enough for the candidate.
     """
-    where = f"{paths[0]}, {split} split"
-    if len(counts.labels) < 2:
-        raise one_label(counts.labels, where)
-    seen = set(counts.label.tolist())
-    empty = [name for i, name in enumerate(counts.labels) if i not in seen]
+    if len(labels) < 2:
+        raise one_label(labels, where)
+    empty = [name for i, name in enumerate(labels) if i not in seen]
     if empty and candidate.minimum_df > 1:
         held = f"no document of label {empty[0]!r} holds a token of {candidate.minimum_df} or more documents"
         raise Unfit(f"candidate {candidate.name}: {where}: {held}")

@@ -22,23 +22,22 @@ MOST_UNKNOWN = 0.5
 """Warned of where more of the validation split's words are OOV."""
 
 
-def look(labelcount: str | os.PathLike[str], validation: str | os.PathLike[str] | None) -> dict[str, float]:
+def look(labelcount: str | os.PathLike[str], unknown: float | None) -> dict[str, float]:
     """What there is of words.
 
     Args:
-        labelcount: of the train split.
-        validation: the output of jobs/encode.py over the validation split; None where there is none.
+        labelcount: of all records.
+        unknown: the share of the validation split's words that are OOV; None where it is not known.
 
     Returns:
-        For the manifest's results: {"words": mean number of words in a document, "unknown": share of the validation
-        split's words that are OOV}, without the latter where it is not known.
+        For the manifest's results: {"words": mean number of words in a document, "unknown": the share}, without the
+        latter where it is not known.
 
     Raises:
         UserError: an output is missing or not whole.
     """
     found = {"words": round(mean_length(labelcount), 4)}
-    share = None if validation is None else unknown(validation)
-    return found if share is None else {**found, "unknown": round(share, 4)}
+    return found if unknown is None else {**found, "unknown": round(unknown, 4)}
 
 
 def warnings(found: dict[str, float]) -> Iterator[str]:
@@ -64,12 +63,17 @@ def unknown(validation: str | os.PathLike[str]) -> float | None:
         UserError: the output is missing or not whole.
     """
     specification = manifest.specification(manifest.read(validation, "encode"))
-    if 1 not in specification.ngrams or specification.character_ngrams:
+    if not tells_words(specification):
         return None
     rows, _ = dataset.to_numpy(validation, labels=())  # whatever they are
     sizes = word_counts(specification, np.array([len(ids) for ids in rows], np.int64))
     oov = sum(int((ids[:size] == OOV).sum()) for ids, size in zip(rows, sizes))
     return oov / int(sizes.sum()) if sizes.any() else None
+
+
+def tells_words(specification: Specification) -> bool:
+    """Whether the number of a document's features tells how many words it has."""
+    return 1 in specification.ngrams and not specification.character_ngrams
 
 
 def word_counts(specification: Specification, features: Array) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ class Epochs(keras.callbacks.Callback):
         measure: gives what is logged as "validation"; higher is better.
     """
 
-    def __init__(self, run: Run, state: State, measure: Callable[[], float] | None) -> None:
+    def __init__(self, run: Run[Path], state: State, measure: Callable[[], float] | None) -> None:
         super().__init__()
         self.run, self.state, self.measure = run, state, measure
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ STEPS = 32
 """Steps that run in the graph before Keras is asked again."""
 
 
-def fit(given: Run) -> Fitted:
+def fit(given: Run[Path]) -> Fitted:
     """Builds the candidate's model and trains it on an output of jobs/encode.py.
 
     The result is a function of what is given and the data, also where training is interrupted and resumed: seeds are
@@ -42,8 +43,8 @@ def fit(given: Run) -> Fitted:
     build.fix_order()
     with build.precision(settings):
         model = build.build(candidate, given.size, len(given.labels), given.scale)
-    steps = -(-dataset.count(given.shards) // candidate.batch_size)
-    weights = dataset.class_weights(given.shards, given.labels) if settings.class_weight else None
+    steps = -(-dataset.count(given.records) // candidate.batch_size)
+    weights = dataset.class_weights(given.records, given.labels) if settings.class_weight else None
     model.compile(build.optimizer(candidate, steps * candidate.epochs), build.loss(candidate, weights))
     model.optimizer.build(model.trainable_variables)
     state = None
@@ -102,12 +103,12 @@ def run(model: keras.Model, batches: tf.data.Dataset, steps: int, epochs: range,
     told.on_train_end()
 
 
-def _batches(given: Run, first: int, steps: int) -> tf.data.Dataset:
+def _batches(given: Run[Path], first: int, steps: int) -> tf.data.Dataset:
     """The batches of all epochs from the first on."""
     candidate, seed = given.candidate, given.settings.seed
     kind = build.input_kind(candidate)
     batches = dataset.read(
-        given.shards,
+        given.records,
         kind=kind,
         batch_size=candidate.batch_size,
         labels=given.labels,
@@ -122,7 +123,7 @@ def _batches(given: Run, first: int, steps: int) -> tf.data.Dataset:
     return batches
 
 
-def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
+def _measure(given: Run[Path], model: keras.Model) -> Callable[[], float] | None:
     if given.validation is None:
         return None
     found = Measure(model, given.validation, kind=build.input_kind(given.candidate), labels=given.labels)
@@ -131,6 +132,6 @@ def _measure(given: Run, model: keras.Model) -> Callable[[], float] | None:
     return lambda: found.score(given.settings.select)
 
 
-def tensorboard(given: Run) -> list[Any]:
+def tensorboard(given: Run[Path]) -> list[Any]:
     """The callback that writes TensorBoard's logs, where they are asked for, into a folder of the run's name."""
     return [] if given.logs is None else [keras.callbacks.TensorBoard(given.logs, write_graph=False)]

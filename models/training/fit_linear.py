@@ -14,13 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mapreduce.errors import UserError
 from mapreduce.local import machine
 from mapreduce.native import library as native
-from mapreduce.output.vocabulary import FIRST
 from mapreduce.progress import Progress
-from models import dataset
-from models.counts import bags, linear
+from models.counts import linear
+from models.counts.bags import Labelled
 from models.counts.linear import Linear
 from models.layers.bags import BIAS
 from models.quiet import import_tensorflow
@@ -41,27 +39,26 @@ def fits(candidate: Candidate) -> bool:
     return found == wanted and "hidden" not in candidate.architecture and native.load() is not None
 
 
-def fit(given: Run) -> Fitted:
-    """Fits a candidate to an output of jobs/encode.py; the result is a function of what is given and the data.
+def fit(given: Run[Labelled]) -> Fitted:
+    """Fits a candidate to bags, whose labels are all known; the result is a function of what is given.
 
     The rate of a document is the candidate's by its batch size, so that an epoch moves as far as one of batches does.
 
     Raises:
         Interrupted: Ctrl-C, after an epoch at least.
-        Unfit: the loss is no number any more.
-        UserError: the model is larger than the memory, or the checkpoint is damaged.
+        Unfit: the loss is no number any more, or the model is larger than half of the memory.
+        UserError: the checkpoint is damaged.
     """
     candidate, settings, features = given.candidate, given.settings, given.size
     assert isinstance(features, int)
     _check_size(features, len(given.labels))
-    documents, y = bags.read(given.shards, labels=given.labels, features=features)
-    if not len(y) or y.min() < 0:
-        raise UserError(f"{given.shards}: no record, or one of a label that is not of the model; encode again")
+    documents, y = given.records
     model = linear.empty(features, len(given.labels), scale=given.scale, **candidate.architecture)
     history = _resumed(given, model)
     values = model.values(documents)
-    weights = dataset.class_weights(given.shards, given.labels) if settings.class_weight else None
-    by_label = None if weights is None else np.array([weights[i] for i in range(len(weights))], np.float32)
+    by_label = None
+    if settings.class_weight:
+        by_label = (len(y) / (len(given.labels) * np.bincount(y, minlength=len(given.labels)))).astype(np.float32)
     score = _score(given, model)
     total, done = len(documents) * candidate.epochs, len(history)
     loss, log = np.zeros(2), _log(given)
@@ -109,7 +106,7 @@ def fit(given: Run) -> Fitted:
     return Fitted(model, len(history), history)
 
 
-def _log(given: Run) -> Callable[[int, dict[str, float]], None]:
+def _log(given: Run[Labelled]) -> Callable[[int, dict[str, float]], None]:
     """Writes what an epoch has measured to TensorBoard's logs, where they are asked for, as Keras does."""
     if given.logs is None:
         return lambda epoch, measured: None
@@ -141,7 +138,7 @@ def _check_size(features: int, labels: int) -> None:
         )
 
 
-def _resumed(given: Run, model: Linear) -> list[dict[str, float]]:
+def _resumed(given: Run[Labelled], model: Linear) -> list[dict[str, float]]:
     """The history of the epochs that a checkpoint holds; the model gets its weights."""
     if given.checkpoint is None or not given.settings.resume:
         return []
@@ -153,9 +150,9 @@ def _resumed(given: Run, model: Linear) -> list[dict[str, float]]:
     return state.history
 
 
-def _score(given: Run, model: Linear) -> Callable[[], float] | None:
+def _score(given: Run[Labelled], model: Linear) -> Callable[[], float] | None:
     """Measures the model on the validation records, where it is to be measured after every epoch."""
     if given.validation is None:
         return None
-    documents, y = bags.read(given.validation, labels=given.labels, features=len(model.rows) - FIRST)
+    documents, y = given.validation
     return lambda: measure(model.logits(documents), y).rank(given.settings.select)[0]

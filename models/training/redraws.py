@@ -1,7 +1,7 @@
 """Where one validation split cannot tell candidates apart: further ones are drawn, and the means of the scores decide.
 
 A split of n records tells accuracies apart to a standard error, sqrt(p (1 - p) / n), and no more. What a split is
-stands in `mapreduce.input.records`; candidates are fitted and measured by `models.training.train_texts`.
+stands in `models.training.pool`; candidates are fitted and measured by `models.training.in_memory`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from models.counts import feature_counts
-from models.training.candidates import TextCandidate
-from models.training.salts import SALTS
+from models.training.in_memory import InMemory
 from models.training.scores import Scores
-from models.training.stages import Stages
 
 DRAWS, TRIED = 2, 6
-"""Further splits, at most; and how many salts are looked at for them."""
+"""Further splits, at most; and how many draws are looked at for them."""
 
 
 def close(scores: Mapping[str, Scores], records: int) -> list[str]:
@@ -32,21 +29,19 @@ def close(scores: Mapping[str, Scores], records: int) -> list[str]:
     return found if len(found) > 1 and best < 1 else []
 
 
-def draws(stages: Stages, candidate: TextCandidate, every: Mapping[str, int]) -> Iterator[Stages]:
+def draws(trials: InMemory, every: Mapping[str, int]) -> Iterator[InMemory]:
     """Further splits of the same records in which every label of two records or more is on both sides.
 
     Args:
-        candidate: one, whose specification labels are counted with.
         every: documents of each label.
     """
-    begin = SALTS.index(stages.salt) + 1
     drawn = 0
-    for salt in SALTS[begin : begin + TRIED]:
+    for number in range(1, TRIED + 1):
         if drawn == DRAWS:
             return
-        other = stages.redrawn(salt)
-        train = feature_counts.label_documents(other.labelcount(candidate.specification, "train"))
-        if all(0 < train.get(label, 0) < n for label, n in every.items() if n > 1):
+        other = trials.redraw(number)
+        train = other.documents()
+        if all(0 < train[label] < n for label, n in every.items() if n > 1):
             drawn += 1
             yield other
 

@@ -5,11 +5,10 @@ Imports no TensorFlow; `models.training.fit` does the work.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from mapreduce.errors import UserError
 from models.counts.feature_counts import Array
@@ -17,20 +16,21 @@ from models.training.candidates import Candidate
 from models.training.settings import DEFAULT, Settings
 
 History = list[dict[str, float]]
+Records = TypeVar("Records")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Generic[Records]):
     """What a fit takes.
 
     Attributes:
         candidate: what is built, and how it is trained.
-        shards: the output of jobs/encode.py that it is trained on.
+        records: what it is trained on: the folder of an output of jobs/encode.py, or bags and their labels.
         labels: names in the order of the logits.
         size: of the vocabulary, or the shape of the images.
         scale: float [features], what the weights of features are multiplied with; None where nothing weighs.
         settings: how training runs.
-        validation: records that every epoch is measured on; None measures nothing.
+        validation: those that every epoch is measured on; None measures nothing.
         best: keeps the epoch with the best measure; else the last one.
         checkpoint: a file that every epoch writes; where the settings say so, training begins with what it holds.
         key: says what the checkpoint is of.
@@ -38,12 +38,12 @@ class Run:
     """
 
     candidate: Candidate
-    shards: str | os.PathLike[str]
+    records: Records
     labels: Sequence[str]
     size: int | tuple[int, ...]
     scale: Array | None = None
     settings: Settings = DEFAULT
-    validation: str | os.PathLike[str] | None = None
+    validation: Records | None = None
     best: bool = False
     checkpoint: Path | None = None
     key: str = ""

@@ -73,19 +73,6 @@ class Stages:
         self.validation = VALIDATION if isinstance(validation, str) else validation
         self.salt = salt
 
-    def redrawn(self, salt: str) -> Stages:
-        """The same with another validation split, in a folder of its own."""
-        made = Stages(
-            self.paths,
-            self.folder / f"salt-{salt}",
-            runner=self.runner,
-            reading=self.reading,
-            validation=self.validation,
-            salt=salt,
-        )
-        made.found, made.__dict__["_described"] = self.found, self._described
-        return made
-
     @property
     def fields(self) -> dict[str, str]:
         """The flags of the reader as `models.inputs.read` takes them, save how much may be rejected."""
@@ -146,18 +133,20 @@ class Stages:
         flags = {"--vocabulary": vocabulary}
         return self._run("encode", name, split, specification, flags, vocabulary_fingerprint=fingerprint)
 
+    def vocabulary(self, specification: Specification, minimum_df: int, most: int) -> Path:
+        """The output of jobs/vocabulary.py over all records: the features of the most documents."""
+        flags = {"--rank-by": "df", "--min-df": minimum_df, "--top-k": most}
+        name = f"all-{specification.fingerprint}-{minimum_df}-{most}-vocabulary"
+        return self._run("vocabulary", name, "all", specification, flags)
+
     def encode_images(self, split: str) -> Path:
         """The output of jobs/encode.py for images, which need no vocabulary."""
         return self._run("encode", f"{split}-images", split, None)
 
-    def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path]) -> str:
-        """Names a training by all that its result depends on: the candidate, settings and the outputs it reads."""
-        from models.training import fit_linear  # which takes NumPy
-
+    def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path], **more: Any) -> str:
+        """Names a training by all that its result depends on: candidate, settings, the outputs it reads, and more."""
         parts = [manifest.read(path)["parts"] for path in outputs]
-        found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts, **settings.decides}
-        if fit_linear.fits(candidate):
-            found["fit"] = "native"
+        found = {"candidate": candidate.to_json(), "seed": settings.seed, "parts": parts, **settings.decides, **more}
         if settings.mixed_precision:
             found["mixed_precision"] = True
         return json.dumps(found, sort_keys=True)
@@ -171,15 +160,18 @@ class Stages:
         for path in self.folder.rglob("*-checkpoint.npz"):
             path.unlink()
 
-    def scores(self) -> list[dict[str, Any]]:
-        """What earlier runs have measured on the validation split."""
+    def score(self, key: str) -> dict[str, Any] | None:
+        """What an earlier run of this key has measured on the validation split."""
+        return next((one for one in self._scores() if one["key"] == key and "macro_f1" in one), None)
+
+    def keep_score(self, score: dict[str, Any]) -> None:
+        """Keeps what was measured, with its key."""
+        atomic.write(self.folder / "scores.json", json.dumps([*self._scores(), score]).encode("ascii"))
+
+    def _scores(self) -> list[dict[str, Any]]:
         path = self.folder / "scores.json"
         found: list[dict[str, Any]] = json.loads(path.read_bytes()) if path.exists() else []
         return found
-
-    def write_scores(self, scores: list[dict[str, Any]]) -> None:
-        """Keeps what was measured."""
-        atomic.write(self.folder / "scores.json", json.dumps(scores).encode("ascii"))
 
     def _run(
         self,
@@ -192,11 +184,12 @@ class Stages:
     ) -> Path:
         output = self.folder / name
         taken, files, described = self._files(split)
-        wanted = {
+        wanted: dict[str, Any] = {
             "inputs": described,
             "specification_fingerprint": specification and specification.fingerprint,
-            "vocabulary_fingerprint": vocabulary_fingerprint,
         }
+        if job != "vocabulary":  # which says its own
+            wanted["vocabulary_fingerprint"] = vocabulary_fingerprint
         reading = {**self.reading, **self.found}
         drawn = {"split": taken, "validation": self.validation, "salt": self.salt}
         drawn["group_field"] = reading.get("--group-field")

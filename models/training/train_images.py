@@ -48,7 +48,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     key = stages.key(candidate, settings, [path for path in (train, validation) if path])
     run = Run(
         candidate=candidate,
-        shards=train,
+        records=train,
         labels=labels,
         size=shape,
         settings=settings,

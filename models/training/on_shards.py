@@ -1,0 +1,125 @@
+"""Candidates that TensorFlow fits: each split is counted and encoded by jobs of its own, and read from its shards.
+
+So a split may be larger than memory. `models.training.in_memory` does the same for models that are fitted natively.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mapreduce.output import manifest, vocabulary
+from models.counts import feature_counts, feature_weights
+from models.quiet import import_tensorflow
+from models.training import calibration, coverage
+from models.training.candidates import TextCandidate
+from models.training.checks import check_labels
+from models.training.runs import Fitted, Run
+from models.training.scores import Scores, measure
+from models.training.settings import Settings
+from models.training.stages import Stages
+from models.training.tried import Counted, Tried
+
+
+@dataclass(frozen=True)
+class OnDisk(Counted):
+    """Counts, and where they and the vocabulary of their features are."""
+
+    vocabulary: Path
+    fingerprint: str
+    features: Path
+
+
+class OnShards:
+    """Tries candidates out on the outputs of jobs.
+
+    Args:
+        first: a candidate, whose specification labels are counted with.
+    """
+
+    def __init__(self, stages: Stages, first: TextCandidate, settings: Settings) -> None:
+        self._stages, self._first, self._settings = stages, first, settings
+
+    def documents(self) -> dict[str, int]:
+        return feature_counts.label_documents(self._stages.labelcount(self._first.specification, "train"))
+
+    def _count(self, candidate: TextCandidate, split: str) -> OnDisk:
+        """Counts a candidate's features on a split and writes the vocabulary that they make."""
+        stages = self._stages
+        labels = stages.labelcount(candidate.specification, split)
+        features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
+        found = feature_counts.load(features, labels)
+        check_labels(found.labels, set(found.label.tolist()), f"{stages.paths[0]}, {split} split", candidate)
+        kept = feature_counts.keep(found, candidate.minimum_df, candidate.features)
+        name = vocabulary.fingerprint(kept.features)
+        # Two specifications may come to the same tokens.
+        folder = stages.folder / f"{split}-{candidate.specification.fingerprint}-{name}-vocabulary"
+        if not (folder / manifest.SUCCESS).exists():
+            tf, df = kept.term_frequency.tolist(), kept.document_frequency.tolist()
+            vocabulary.write(folder, kept.features, tf, df, candidate.specification, stages.inputs)
+        return OnDisk(candidate, kept, folder, name, features)
+
+    def _encode(self, counted: OnDisk, split: str) -> Path:
+        return self._stages.encode(counted.candidate.specification, split, counted.vocabulary, counted.fingerprint)
+
+    def try_out(self, candidate: TextCandidate) -> Tried:
+        stages, settings = self._stages, self._settings
+        counted = self._count(candidate, "train")
+        train, validation = (self._encode(counted, split) for split in ("train", "validation"))
+        key = stages.key(candidate, settings, (counted.features, train, validation))
+        if (kept := stages.score(key)) is not None:
+            scores = Scores(kept["accuracy"], kept["macro_f1"], kept["log_loss"])
+            return Tried(candidate, scores, kept["scale"], kept["history"], counted=counted)
+        file = stages.checkpoint("train", key)
+        measured = validation if settings.measures else None
+        fitted = self._fit(candidate, counted, train, checkpoint=file, key=key, validation=measured)
+        tried = self._validate(candidate, counted, fitted, validation)
+        stages.keep_score({"key": key, **asdict(tried.scores), "scale": tried.scale, "history": fitted.history})
+        file.unlink(missing_ok=True)
+        return tried
+
+    def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
+        counted = self._count(candidate, "train")
+        return self._validate(candidate, counted, fitted, self._encode(counted, "validation"))
+
+    def _validate(self, candidate: TextCandidate, counted: OnDisk, fitted: Fitted, validation: Path) -> Tried:
+        from models.training import build
+        from models.training.validation import Measure
+
+        found = Measure(fitted.model, validation, kind=build.input_kind(candidate), labels=counted.counts.labels)
+        logits, y = found.logits()
+        scale = calibration.calibrate(logits, y)
+        return Tried(candidate, measure(logits, y, scale), scale, fitted.history, fitted, counted)
+
+    def count_all(self, candidate: TextCandidate) -> OnDisk:
+        return self._count(candidate, "all")
+
+    def fit_all(self, counted: Counted) -> Fitted:
+        assert isinstance(counted, OnDisk)
+        candidate, shards = counted.candidate, self._encode(counted, "all")
+        key = self._stages.key(candidate, self._settings, (counted.features, shards))
+        file, title = self._stages.checkpoint("all", key), f"{candidate.name} on all"
+        return self._fit(candidate, counted, shards, checkpoint=file, key=key, title=title)
+
+    def _fit(self, candidate: TextCandidate, counted: Counted, shards: Path, **more: Any) -> Fitted:
+        """Fits a candidate to shards; `more` are further fields of the run."""
+        import_tensorflow()
+        from models.training import fit
+
+        run = Run(
+            candidate=candidate,
+            records=shards,
+            labels=counted.counts.labels,
+            size=len(counted.counts.features),
+            scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares),
+            settings=self._settings,
+            **more,
+        )
+        return fit.fit(run)
+
+    def unknown(self, tried: Tried) -> float | None:
+        if tried.counted is None:
+            return None
+        assert isinstance(tried.counted, OnDisk)
+        return coverage.unknown(self._encode(tried.counted, "validation"))

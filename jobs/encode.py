@@ -1,8 +1,9 @@
 """Encodes records: every document becomes a line of its hash, its label and the ids of its features.
 
-Lines are ordered by hash, which shuffles them. The ids are little-endian int32 in web-safe base64, 0 for padding
-(never written), 1 for a token outside the vocabulary, i + 2 for the token on line i of the vocabulary. Images need no
-vocabulary: the array is that of their pixels, uint8, of the shape that the manifest names.
+Lines are ordered by hash, which shuffles them; with --group-field the hash of the group stands behind it. The ids are
+little-endian int32 in web-safe base64, 0 for padding (never written), 1 for a token outside the vocabulary, i + 2 for
+the token on line i of the vocabulary. Images need no vocabulary: the array is that of their pixels, uint8, of the shape
+that the manifest names.
 
 Input:   pos	the cat
 Output:  5a30e2f7b5fb5f2c	pos	AgAAAAMAAAA=
@@ -16,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.features.encoding import Encoder, ImageEncoder
+from mapreduce.features.encoding import Encoder, ImageEncoder, grouped
 from mapreduce.flag_values import whole
 from mapreduce.input.formats import detect, images, is_ambiguous
 from mapreduce.input.formats.format import IMAGES, TEXTS
@@ -111,7 +112,9 @@ class Encode(TextJob):
         return {**super().jobconf(), "mapreduce.job.reduces": str(self.options.shards)}
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return self.encoder.lines(self.documents(blocks))
+        if self.options.group_field is None:
+            return self.encoder.lines(self.documents(blocks))
+        return grouped(self.encoder, self.keyed(blocks), self.salt)
 
     reducer = in_order
 

@@ -131,6 +131,11 @@ class TextJob(Job):
         for reader, block in self._read(blocks):
             yield reader.read(block)
 
+    def keyed(self, blocks: Iterable[bytes]) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
+        """The same, each with what its split depends on: its group, or its text."""
+        for reader, block in self._read(blocks):
+            yield reader.keyed(block)
+
     def texts(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Blocks of texts, one a line, without their labels."""
         for reader, block in self._read(blocks):

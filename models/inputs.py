@@ -113,10 +113,7 @@ def _told(given: Input) -> Iterator[tuple[RecordReader, bytes]]:
 
 def keyed(paths: Sequence[str], **reading: Any) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
     """The same with a third: what the split of the record depends on, its text or, by `group_field`, its group."""
-    return (
-        [(*one, reader.key(line, one[1])) for _, line, one in reader.entries(block) if isinstance(one, tuple)]
-        for reader, block in _told(Input(paths, True, **reading))
-    )
+    return (reader.keyed(block) for reader, block in _told(Input(paths, True, **reading)))
 
 
 def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -> Iterator[list[Row]]:

@@ -36,7 +36,7 @@ from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
 from models.training import config
 from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, Candidate, candidates, image_candidate
-from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
+from models.training.settings import BEST, CLASS_WEIGHTS, DEFAULT, EFFORTS, NORMAL, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
 
 
@@ -144,12 +144,13 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     found = settings.change(
         [image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names)
     )
-    if settings.no_saved_model:
+    if settings.no_saved_model or settings.effort == BEST:
         from models.training import fit_linear
 
         if not all(map(fit_linear.fits, found)):
             why = f" ({why})" if (why := native.missing()) else ""
-            raise UserError(f"--no-saved-model: linear alone is served without one, where it is fitted natively{why}")
+            flag = "--no-saved-model" if settings.no_saved_model else "--effort best"
+            raise UserError(f"{flag}: for linear alone, where it is fitted natively{why}; leave it out")
     return found
 
 
@@ -241,6 +242,8 @@ def parser() -> Parser:
     add("--batch-size", type=whole(1, 1_000_000), metavar="N", help="records in a step")
     add("--features", type=whole(1, 100_000_000), metavar="N", help="the most features that are kept")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: every label weighs the same in the loss")
+    tried = "quick: one candidate; normal: a few (default); best, of linear: all by 5-fold cross-validation, and a sum"
+    add("--effort", choices=EFFORTS, default=NORMAL, help=f"{tried}; about 0.5, 1 and 4 times as long")
     add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
     compared = "the records that candidates are compared on: a share of --train, or a file (default: 0.1)"
     add("--validation", type=_validation, default=VALIDATION, metavar="SHARE", help=compared)

@@ -1,7 +1,7 @@
 """Documents to shard lines: the hash, the label and the ids of a text or the pixels of an image.
 
-A shard line is `hash TAB label TAB base64`. `jobs/encode.py` writes them, the bridge in `models.dataset` reads them;
-nothing here knows models.
+A shard line is `hash TAB label TAB base64`; the hash has 16 digits, and 16 more of its group where records have one.
+`jobs/encode.py` writes them, the bridge in `models.dataset` reads them; nothing here knows models.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ class Encoder:
                 for label, text in documents
             ]
         )
+
+
+def grouped(
+    encoder: Encoder | ImageEncoder, documents: Iterable[list[tuple[bytes, bytes, bytes]]], salt: bytes
+) -> Iterator[bytes]:
+    """Blocks of shard lines of documents (label, text, group): the hash of the group stands behind that of the text."""
+    for block in documents:
+        lines = b"".join(encoder.lines([[(label, text) for label, text, _ in block]])).split(b"\n")
+        hashes = (record_hash(group, salt).encode() for _, _, group in block)
+        yield b"".join([line[:16] + key + line[16:] + b"\n" for line, key in zip(lines, hashes)])
 
 
 class ImageEncoder:

@@ -121,6 +121,11 @@ class RecordReader:
         """The records (label, text) that end in a block; plain text has the label b""."""
         return [record for _, _, record in self.entries(block) if isinstance(record, tuple)]
 
+    def keyed(self, block: bytes) -> list[tuple[bytes, bytes, bytes]]:
+        """The same with a third: what the split of the record depends on."""
+        found = self.entries(block)
+        return [(*record, self.key(line, record[1])) for _, line, record in found if isinstance(record, tuple)]
+
     def finish(self) -> None:
         """Counts what has begun and not ended, at the end of the input; it is no record."""
         if self._cut is not None and (lines := self._cut.lines):
@@ -152,7 +157,7 @@ class RecordReader:
                         self._check_line(line)
                     line = line[:-1] if line.endswith(b"\r") else line
                     record = None if self._begins is not False and self._is_header(line) else parse(line)
-                    key = b"" if takes_all or record is None else self.key(line, record[1]) if grouped else record[1]
+                    key = b"" if record is None else self.key(line, record[1]) if grouped else record[1]
                 except Rejected as cause:
                     self.continued += lines - 1
                     self.rejected[str(cause)] += 1

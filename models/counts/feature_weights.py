@@ -97,11 +97,24 @@ def scale(counts: FeatureCounts, weights: str | None, shares: Sequence[float]) -
 
 def kinds(features: Sequence[bytes]) -> Array:
     """What each feature is: WORD, NGRAM (words joined by a space), CHARACTERS or HEAD; int8 [features]."""
-    found = np.fromiter(map(_kind, features), np.int8, len(features))
+    data, begins, spaces = _laid_out(features)
+    marked = (data[begins] == ord(" ")) & (spaces > 0)
+    found = np.where(spaces > 0, NGRAM, WORD)
+    found[marked] = np.where(data[begins[marked] + 1] == ord("^"), HEAD, CHARACTERS)
+    return found.astype(np.int8)
+
+
+def widths(features: Sequence[bytes]) -> Array:
+    """How many words each feature has that is a word or an n-gram of words; int64 [features]."""
+    found: Array = _laid_out(features)[2] + 1
     return found
 
 
-def _kind(feature: bytes) -> int:
-    if feature.startswith(b" "):
-        return HEAD if feature[1:2] == b"^" else CHARACTERS
-    return NGRAM if b" " in feature else WORD
+def _laid_out(features: Sequence[bytes]) -> tuple[Array, Array, Array]:
+    """Features one behind the other, uint8; where each one begins; and how many spaces it has."""
+    sizes = np.fromiter(map(len, features), np.int64, len(features))
+    data = np.frombuffer(b"".join([*features, bytes(2)]), np.uint8)
+    before = np.concatenate([[0], np.cumsum(data == ord(" "))])
+    ends = np.cumsum(sizes)
+    begins = ends - sizes
+    return data, begins, before[ends] - before[begins]

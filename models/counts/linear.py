@@ -1,4 +1,4 @@
-"""The linear model as arrays: a row for each feature, a bias, and what features weigh. It needs no TensorFlow.
+"""Linear models as arrays: a row for each feature, a bias, and what features weigh. They need no TensorFlow.
 
 The twin of `models.layers.weighted_bag`; `models.training.fit_linear` fits it, `models.training.build` makes a
 keras.Model of it. It reads bags, no texts.
@@ -50,9 +50,40 @@ class Linear:
             begin = end
         return found
 
+    def moved(self, places: Array, features: int) -> Linear:
+        """The same over other features.
+
+        Args:
+            places: int64 [features], where each one of this model's stands among those.
+            features: how many there are.
+        """
+        made = empty(features, len(self.bias), term_frequency=self.term_frequency, normalize=self.normalize)
+        made.scale[:] = 0
+        made.scale[places + FIRST], made.rows[places + FIRST] = self.scale[FIRST:], self.rows[FIRST:]
+        made.bias[:] = self.bias
+        return made
+
     def count_params(self) -> int:
         """How many numbers it has, as keras.Model.count_params says it."""
         return self.rows.size + self.bias.size + self.scale.size
+
+
+@dataclass
+class Sum:
+    """Linear models of the same bags and labels, whose logits are added up; as a rule there is one."""
+
+    parts: list[Linear]
+
+    def logits(self, bags: Bags) -> Array:
+        """Logits, float32 [documents, labels]."""
+        found = self.parts[0].logits(bags)
+        for part in self.parts[1:]:
+            found += part.logits(bags)
+        return found
+
+    def count_params(self) -> int:
+        """How many numbers it has."""
+        return sum(part.count_params() for part in self.parts)
 
 
 def empty(

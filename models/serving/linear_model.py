@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.tokens.specification import Specification
-from models.counts.linear import Linear
+from models.counts.linear import Sum
 from models.serving.served import about_texts
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class LinearModel:
 
     def __init__(
         self,
-        arrays: Linear,
+        arrays: Sum,
         *,
         build: Callable[[], keras.Model],
         specification: Specification,
@@ -43,7 +43,7 @@ class LinearModel:
         scale: float = 1.0,
     ) -> None:
         self.arrays, self.specification = (arrays, tokens), specification
-        self.labels, self.scale, self.outputs = labels, scale, len(arrays.bias)
+        self.labels, self.scale, self.outputs = labels, scale, len(arrays.parts[0].bias)
         self._build = build
 
     def prepare(self, scratch: Path) -> None:
@@ -80,5 +80,5 @@ class LinearModel:
         """The specification, the vocabulary's fingerprint, the kind of input, and what the arrays do not say."""
         model, tokens = self.arrays
         found = about_texts(self.specification, tokens, "bag")
-        own = {"term_frequency": model.term_frequency, "normalize": model.normalize}
-        return {**found, "model": {**found["model"], "arrays": own}}
+        own = [{"term_frequency": part.term_frequency, "normalize": part.normalize} for part in model.parts]
+        return {**found, "model": {**found["model"], "arrays": {"parts": own}}}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from models.counts.linear import Linear
+    from models.counts.linear import Sum
 
 
 class Served(Protocol):
@@ -34,7 +34,7 @@ class Served(Protocol):
     def labels(self) -> Sequence[str] | None: ...
 
     @property
-    def arrays(self) -> tuple[Linear, Sequence[bytes]] | None: ...
+    def arrays(self) -> tuple[Sum, Sequence[bytes]] | None: ...
 
     outputs: int
     scale: float

@@ -16,8 +16,10 @@ import keras
 import tensorflow as tf
 
 from mapreduce.output.vocabulary import FIRST
+from models.architectures.linear import linear_sum
 from models.counts.feature_counts import Array
-from models.counts.linear import Linear
+from models.counts.linear import Sum
+from models.layers.weighted_bag import WeightedBag
 from models.training.candidates import Candidate
 from models.training.optimizer import LazyAdam
 from models.training.settings import Settings
@@ -52,12 +54,14 @@ def build(candidate: Candidate, size: int | tuple[int, ...], labels: int, scale:
     return model
 
 
-def filled(candidate: Candidate, given: Linear) -> keras.Model:
-    """The candidate's model with the weights of arrays."""
-    made = build(candidate, len(given.rows) - FIRST, len(given.bias))
-    weights = {"scale": given.scale, "rows": given.rows, "bias": given.bias}
-    for variable in made.weights:
-        variable.assign(weights[variable.name])
+def filled(given: Sum) -> keras.Model:
+    """The same as a keras.Model, with the weights of the arrays."""
+    rows = given.parts[0].rows
+    parts = [(part.term_frequency, part.normalize) for part in given.parts]
+    made = linear_sum(len(rows) - FIRST, rows.shape[1], parts)
+    for layer, part in zip((layer for layer in made.layers if isinstance(layer, WeightedBag)), given.parts):
+        for name in ("scale", "rows", "bias"):
+            getattr(layer, name).assign(getattr(part, name))
     return made
 
 

@@ -240,6 +240,11 @@ def candidates(
     return found
 
 
+def quickest(found: Sequence[TextCandidate]) -> TextCandidate:
+    """The one that is taken where only one is tried: the first that is for this number of labels alone, or of all."""
+    return next((one for one in found if one.labels is not None), found[0])
+
+
 Some = TypeVar("Some", bound=Candidate)
 
 

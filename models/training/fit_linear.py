@@ -19,7 +19,7 @@ from mapreduce.native import library as native
 from mapreduce.progress import Progress
 from models.counts import linear
 from models.counts.bags import Labelled
-from models.counts.linear import Linear
+from models.counts.linear import Linear, Sum
 from models.layers.bags import BIAS
 from models.quiet import import_tensorflow
 from models.training import checkpoint
@@ -102,8 +102,8 @@ def fit(given: Run[Labelled]) -> Fitted:
             note(epoch)
         if not history:
             raise
-        raise Interrupted(Fitted(model, len(history), history)) from None
-    return Fitted(model, len(history), history)
+        raise Interrupted(Fitted(Sum([model]), len(history), history)) from None
+    return Fitted(Sum([model]), len(history), history)
 
 
 def _log(given: Run[Labelled]) -> Callable[[int, dict[str, float]], None]:

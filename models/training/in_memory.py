@@ -14,10 +14,11 @@ import numpy as np
 from models.counts import feature_counts, feature_weights
 from models.counts.bags import Labelled
 from models.counts.feature_counts import Array, FeatureCounts
+from models.counts.linear import Sum
 from models.training import calibration, fit_linear
 from models.training.candidates import TextCandidate
 from models.training.checks import check_labels
-from models.training.pool import Pool, families
+from models.training.pool import FOLDS, Pool, families
 from models.training.runs import Fitted, Run
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
@@ -48,30 +49,38 @@ class InMemory:
         settings: Settings,
     ) -> None:
         self._stages, self._settings, self._every = stages, settings, every
-        self._pools = {
-            one.name: pool
-            for specification, members in families(candidates)
-            for pool in [Pool(stages, specification, members, list(every))]
-            for one in members
-        }
-        self._draw(0)
+        self._pools: dict[str, Pool] = {}
+        self.families: list[list[TextCandidate]] = []
+        for specification, members in families(candidates):
+            pool = Pool(stages, specification, members, list(every))
+            self._pools.update(dict.fromkeys((one.name for one in members), pool))
+            self.families.append(members)
+        self._begin(0, None)
 
-    def _draw(self, number: int) -> None:
-        self.draw = number
+    def _begin(self, draw: int, fold: int | None) -> None:
+        self.draw, self._fold = draw, fold
         self._counts: dict[int, FeatureCounts] = {}
         self._last: tuple[Selected, Labelled] | None = None
 
     def redraw(self, number: int) -> InMemory:
         """The same with another validation split."""
+        return self._with(number, None)
+
+    def folds(self) -> list[InMemory]:
+        """The same with a fold as the validation split, for each fold; as it is, where a file is that split."""
+        return [self] if self._stages.held_out else [self._with(0, fold) for fold in range(FOLDS)]
+
+    def _with(self, draw: int, fold: int | None) -> InMemory:
         other = object.__new__(InMemory)
         other.__dict__.update(self.__dict__)
-        other._draw(number)
+        other._begin(draw, fold)
         return other
 
     @property
     def _sides(self) -> tuple[Array, Array]:
         """The numbers of the documents of the train and of the validation split."""
-        held_out = next(iter(self._pools.values())).validation(self.draw)
+        pool = next(iter(self._pools.values()))
+        held_out = pool.validation(self.draw) if self._fold is None else pool.folds == self._fold
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def documents(self) -> dict[str, int]:
@@ -94,6 +103,22 @@ class InMemory:
         file.unlink(missing_ok=True)
         return tried
 
+    @property
+    def truth(self) -> Array:
+        """The labels of the validation split, by their numbers among all."""
+        return next(iter(self._pools.values())).documents.y[self._sides[1]]
+
+    def logits(self, candidate: TextCandidate) -> Array:
+        """Those of the validation split, float32 [documents, all labels], by a fit on the train split."""
+        train, validation = self._sides
+        counted, bags = self._train(candidate, train)
+        part = "" if self._fold is None else f", fold {self._fold + 1}"
+        fitted = self._fit(counted, bags, title=f"{candidate.name}{part}")
+        found = np.full((len(validation), len(self._every)), -1, np.float32)  # a label that was not seen is none
+        known = [number for number, name in enumerate(self._every) if name in set(counted.counts.labels)]
+        found[:, known] = fitted.model.logits(self._labelled(counted, validation).bags)
+        return found
+
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
         return self._measured(self._train(candidate, self._sides[0])[0], fitted)
 
@@ -115,11 +140,30 @@ class InMemory:
         file, title = self._stages.checkpoint("all", key), f"{candidate.name} on all"
         return self._fit(counted, bags, checkpoint=file, key=key, title=title)
 
+    def fit_sum(self, parts: Sequence[TextCandidate]) -> tuple[Fitted, Counted]:
+        """Counts and fits candidates on all records, and adds them up to one model of the features of all of them."""
+        pool = self._pools[parts[0].name]
+        every = [self.count_all(one) for one in parts]
+        _, first = np.unique(together := np.concatenate([one.kept for one in every]), return_index=True)
+        kept = together[np.sort(first)]
+        place = np.zeros(len(pool.tokens), np.int64)
+        place[kept] = np.arange(len(kept))
+        models, epochs = [], 0
+        for counted in every:
+            fitted = self.fit_all(counted)
+            (model,) = fitted.model.parts
+            models.append(model.moved(place[counted.kept], len(kept)))
+            epochs = max(epochs, fitted.epoch)
+        counts = pool.count(np.arange(len(pool.documents.y)), list(self._every)).select(kept)
+        ((specification, _),) = families(parts)
+        joined = replace(parts[0], name=" + ".join(one.name for one in parts), specification=specification)
+        return Fitted(Sum(models), epochs, []), Selected(joined, counts, kept)
+
     def unknown(self, tried: Tried) -> float | None:
-        if tried.counted is None:
-            return None
-        assert isinstance(tried.counted, Selected)
-        return self._pools[tried.candidate.name].unknown(self._sides[1], tried.counted.kept)
+        train, validation = self._sides
+        counted = tried.counted or self._train(tried.candidate, train)[0]
+        assert isinstance(counted, Selected)
+        return self._pools[tried.candidate.name].unknown(validation, counted.kept)
 
     def _train(self, candidate: TextCandidate, selected: Array) -> tuple[Selected, Labelled]:
         """The counts and the bags of the train split; what the candidate before had is taken where it serves."""

@@ -147,7 +147,7 @@ class Pool:
 
     @cached_property
     def _widths(self) -> Array:
-        return np.fromiter((token.count(b" ") + 1 for token in self.tokens), np.int64, len(self.tokens))
+        return feature_weights.widths(self.tokens)
 
     def count(self, selected: Array, labels: Sequence[str]) -> FeatureCounts:
         """The counts of all features by label in some documents.

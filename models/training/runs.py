@@ -66,7 +66,7 @@ class Fitted:
     """A trained model.
 
     Attributes:
-        model: a keras.Model, or a `models.counts.linear.Linear`.
+        model: a keras.Model, or a `models.counts.linear.Sum`.
         epoch: whose weights it has, from 1.
         history: what each epoch has measured: "loss", and "validation" where it was asked for.
     """

@@ -21,6 +21,8 @@ from models.training.candidates import Candidate, TextCandidate
 SELECT = ("accuracy", "macro-f1", "log-loss")
 """What candidates, and the epochs of models of images, are compared by on the validation split."""
 CLASS_WEIGHTS = ("balanced",)
+QUICK, NORMAL, BEST = EFFORTS = ("quick", "normal", "best")
+"""How much is tried: one candidate; a few on one validation split; all by cross-validation, and the best ones' sum."""
 VALIDATION = 0.1
 """The share of the validation split."""
 
@@ -38,6 +40,7 @@ class Settings:
         force: whether a model of other inputs is replaced.
         no_saved_model: whether a linear model is written as arrays alone, without what needs TensorFlow.
         class_weight: "balanced" weighs the loss of a record by records / (labels * records of its label).
+        effort: one of EFFORTS.
         select: one of SELECT.
         validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
         group_field: a field of the records; those that are alike in it are all in one split.
@@ -55,6 +58,7 @@ class Settings:
     force: bool = False
     no_saved_model: bool = False
     class_weight: str | None = None
+    effort: str = NORMAL
     select: str = SELECT[0]
     validation: float | str = VALIDATION
     group_field: str | None = None
@@ -98,7 +102,7 @@ class Settings:
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        names = ("class_weight", "select", "validation", "group_field", "no_saved_model")
+        names = ("class_weight", "effort", "select", "validation", "group_field", "no_saved_model")
         found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
         return {**found, **self._place()}
 
@@ -126,12 +130,13 @@ class Settings:
         numbers = (self.epochs, self.learning_rate, self.batch_size, self.features)
         if (
             self.select not in SELECT
+            or self.effort not in EFFORTS
             or self.class_weight not in (None, *CLASS_WEIGHTS)
             or not (isinstance(self.validation, str) or 0 < self.validation < 1)
             or not all(value is None or 0 < value < math.inf for value in numbers)
         ):
             raise UserError(
-                f"settings: select is one of {', '.join(SELECT)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
+                f"settings: select is one of {', '.join(SELECT)}, effort of {', '.join(EFFORTS)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
                 f"validation a path or a share above 0 and below 1, and numbers are above 0. Received: {self}"
             )
         if self.group_field and isinstance(self.validation, str):

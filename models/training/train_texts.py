@@ -11,18 +11,20 @@ import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.counts import feature_counts
-from models.counts.linear import Linear
+from models.counts.linear import Sum
 from models.training import coverage, fit_linear, language, redraws
-from models.training.candidates import TextCandidate, candidates
+from models.training.candidates import TextCandidate, candidates, quickest
 from models.training.checks import one_label
+from models.training.crossed import cross
 from models.training.in_memory import InMemory
 from models.training.runs import Fitted, History, Interrupted, Made, Unfit
 from models.training.scores import Scores
-from models.training.settings import Settings
+from models.training.settings import BEST, QUICK, Settings
 from models.training.stages import Stages
 from models.training.tried import Choice, Counted, Trials, Tried
 
@@ -61,6 +63,8 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
         first = _candidates(model, settings, unspaced=True)[0]
         counted_labels = stages.labelcount(first.specification, "all")
     several = _candidates(model, settings, len(every), feature_counts.mean_length(counted_labels), unspaced)
+    if settings.effort == QUICK:
+        several = [quickest(several)]
     trials = _trials(stages, several, every, settings)
     documents = {label: n for label, n in trials.documents().items() if n}
     number = sum(documents.values())
@@ -71,6 +75,11 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
         found.update(_covered(counted_labels, None))
         return Choice(Tried(several[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, found), trials
+    if settings.effort == BEST:
+        assert isinstance(trials, InMemory)  # models.train has seen to it
+        choice = _crossed(trials, several, settings, found)
+        found.update(_covered(counted_labels, trials.unknown(Tried(choice.parts[0], choice.best.scores, 1.0, []))))
+        return choice, trials
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
@@ -87,7 +96,7 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
             # Of equal ones the first.
             if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
                 best = tried
-            _tell(candidate, tried.scores)
+            _tell(candidate.name, tried.scores)
         assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
         if isinstance(trials, InMemory) and not stages.held_out:
             close = redraws.close(scores, found["splits"]["validation"])
@@ -111,6 +120,23 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
     found.update(_covered(counted_labels, trials.unknown(best)))
     return Choice(best, _to_json(scores), histories, found), trials
+
+
+def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Settings, found: dict[str, Any]) -> Choice:
+    """The sum of the best candidates by cross-validation."""
+    crossed = cross(trials, several, settings.select)
+    scores = dict(crossed.scores)
+    for candidate in several:
+        if candidate.name in scores:
+            _tell(candidate.name, scores[candidate.name], "cross-validation")
+    parts = crossed.parts
+    name = " + ".join(one.name for one in parts)
+    if len(parts) > 1:
+        scores[name] = crossed.sum
+        _tell(name, crossed.sum, "cross-validation")
+    print(f"chosen: {name}", file=sys.stderr)
+    best = Tried(replace(parts[0], name=name), crossed.sum, crossed.scale, [])
+    return Choice(best, _to_json(scores), {}, found, parts=tuple(parts))
 
 
 def _trials(stages: Stages, several: Sequence[TextCandidate], every: Mapping[str, int], settings: Settings) -> Trials:
@@ -144,13 +170,13 @@ def _redrawn(
             kept[candidate.name].append(other.try_out(candidate).scores)
     means = {name: redraws.mean(several) for name, several in kept.items()}
     for candidate in close:
-        _tell(candidate, means[candidate.name])
+        _tell(candidate.name, means[candidate.name])
     return means
 
 
-def _tell(candidate: TextCandidate, scores: Scores) -> None:
-    said = ", ".join(f"{name} {value:.4f}" for name, value in scores.to_json().items())
-    print(f"candidate {candidate.name}: validation {said}", file=sys.stderr)
+def _tell(name: str, scores: Scores, how: str = "validation") -> None:
+    said = ", ".join(f"{score} {value:.4f}" for score, value in scores.to_json().items())
+    print(f"candidate {name}: {how} {said}", file=sys.stderr)
 
 
 def _covered(labelcount: Path, unknown: float | None) -> dict[str, float]:
@@ -176,6 +202,9 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     if choice.interrupted:
         return made(best.fitted, best.counted, "while candidates were compared")
     try:
+        if choice.parts:
+            assert isinstance(trials, InMemory)
+            return made(*trials.fit_sum(choice.parts))
         counted = trials.count_all(best.candidate)
         fitted = trials.fit_all(counted)
     except KeyboardInterrupt as stop:
@@ -196,26 +225,30 @@ def _made(
     from models.serving.exports import arrays
 
     assert fitted is not None and counted is not None
-    candidate = choice.best.candidate
+    candidate = counted.candidate
     joined: dict[str, Any] = {"specification": candidate.specification, "tokens": counted.counts.features}
     joined.update(labels=counted.counts.labels, scale=choice.best.scale)
     served: Served
-    if isinstance(fitted.model, Linear):
+    if isinstance(fitted.model, Sum):
         from models.serving.linear_model import LinearModel
 
-        served = LinearModel(fitted.model, build=functools.partial(_filled, candidate, fitted.model), **joined)
+        served = LinearModel(fitted.model, build=functools.partial(_filled, fitted.model), **joined)
     else:
         from models.serving.text_model import TextModel
         from models.training import build
 
         served = TextModel(fitted.model, kind=build.input_kind(candidate), **joined)
-    results: dict[str, Any] = {"validation": choice.scores, "candidate": candidate.to_json(), **choice.found}
+    described = candidate.to_json()
+    if choice.parts:
+        described = {"name": candidate.name, "model": candidate.model}
+        described["parts"] = [one.to_json() for one in choice.parts]
+    results: dict[str, Any] = {"validation": choice.scores, "candidate": described, **choice.found}
     results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
     kinds = (arrays.NAME,) if settings.no_saved_model else None
     return Made(functools.partial(export, served, kinds=kinds), results, choice.histories, interrupted)
 
 
-def _filled(candidate: TextCandidate, arrays: Linear) -> keras.Model:
+def _filled(arrays: Sum) -> keras.Model:
     from models.training import build
 
-    return build.filled(candidate, arrays)
+    return build.filled(arrays)

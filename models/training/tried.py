@@ -53,6 +53,7 @@ class Choice:
     Attributes:
         scores, histories: of all candidates, by name.
         found: for the manifest's results: the number of records by split, and what is odd about the texts.
+        parts: the candidates that add up to the best one, where these are several.
         interrupted: whether it was cut short.
     """
 
@@ -60,6 +61,7 @@ class Choice:
     scores: dict[str, dict[str, float]]
     histories: dict[str, History]
     found: dict[str, Any]
+    parts: tuple[TextCandidate, ...] = ()
     interrupted: bool = False
 
 

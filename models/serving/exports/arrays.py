@@ -1,21 +1,22 @@
 """The linear model of a model folder as plain arrays: what answers without TensorFlow.
 
-A folder of rows.npy, bias.npy and scale.npy, float32 in NumPy's own format, by the ids of features; and of
-vocabulary.txt, a token a line, the first one that of id 2. `models.serving.loaded_linear` reads it.
+A folder of rows.npy [parts, features + 2, labels], bias.npy [parts, labels] and scale.npy [parts, features + 2],
+float32 in NumPy's own format, by the ids of features; and of vocabulary.txt, a token a line, the first one that of id
+2. The logits of the parts are added up; as a rule there is one. `models.serving.loaded_linear` reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import UserError
 from mapreduce.output import vocabulary
 from models.serving.served import Served
 
 if TYPE_CHECKING:
-    from models.counts.linear import Linear
+    from models.counts.linear import Sum
 
 NAME = "arrays"
 TOKENS = "vocabulary.txt"
@@ -36,14 +37,19 @@ def write(served: Served, folder: Path) -> None:
     place.mkdir()
     try:
         for name in ("rows", "bias", "scale"):
-            np.save(place / f"{name}.npy", getattr(model, name))
+            parts = [getattr(part, name) for part in model.parts]
+            header = {"descr": "<f4", "fortran_order": False, "shape": (len(parts), *parts[0].shape)}
+            with open(place / f"{name}.npy", "wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+                for part in parts:
+                    part.astype("<f4", copy=False).tofile(file)
         vocabulary.write_tokens(place / TOKENS, tokens)
     except OSError as error:
         why = error.strerror or str(error)
         raise UserError(f"{place}: not written: {why}; make space, or write to another folder") from None
 
 
-def read(folder: Path, about: dict[str, object], labels: Sequence[str]) -> tuple[Linear, list[bytes]]:
+def read(folder: Path, about: dict[str, Any], labels: Sequence[str]) -> tuple[Sum, list[bytes]]:
     """The model in a model folder, and its tokens in the order of their ids.
 
     Args:
@@ -55,7 +61,7 @@ def read(folder: Path, about: dict[str, object], labels: Sequence[str]) -> tuple
     """
     import numpy as np
 
-    from models.counts.linear import Linear
+    from models.counts.linear import Linear, Sum
 
     place = folder / NAME
     try:
@@ -64,8 +70,13 @@ def read(folder: Path, about: dict[str, object], labels: Sequence[str]) -> tuple
     except (OSError, ValueError, EOFError) as error:
         cause = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(f"{place}: cannot be loaded ({cause}); export the model again") from None
-    wanted = (len(tokens) + vocabulary.FIRST, len(labels))
-    shapes = (*scale.shape, *bias.shape)
-    if {one.dtype for one in (rows, bias, scale)} != {np.dtype(np.float32)} or not wanted == shapes == rows.shape:
-        raise UserError(f"{place}: arrays of {rows.shape} and {shapes}, not {wanted}; export the model again")
-    return Linear(rows, bias, scale, str(about["term_frequency"]), bool(about["normalize"])), tokens
+    parts, ids = len(about["parts"]), len(tokens) + vocabulary.FIRST
+    shapes = rows.shape, bias.shape, scale.shape
+    wanted = (parts, ids, len(labels)), (parts, len(labels)), (parts, ids)
+    if {one.dtype for one in (rows, bias, scale)} != {np.dtype(np.float32)} or shapes != wanted:
+        raise UserError(f"{place}: arrays of {shapes}, not {wanted}; export the model again")
+    found = [
+        Linear(rows[i], bias[i], scale[i], str(own["term_frequency"]), bool(own["normalize"]))
+        for i, own in enumerate(about["parts"])
+    ]
+    return Sum(found), tokens

@@ -7,7 +7,6 @@ simple, good sentiment and topic classification". It does not see the order of w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -60,25 +59,6 @@ def linear(
     if scale is not None:
         layer.scale.assign(np.concatenate([[0.0, 0.0], scale]).astype(np.float32))
     return model
-
-
-def linear_sum(features: int, labels: int, parts: Sequence[tuple[str, bool]]) -> keras.Model:
-    """Builds linear models of the same features whose logits are added up; one part is the model that `linear` builds.
-
-    Input shape, output shape: those of `linear`.
-
-    Args:
-        features, labels: as `linear` takes them.
-        parts: term_frequency and normalize of each one.
-    """
-    if len(parts) == 1:
-        return linear(features, labels, term_frequency=parts[0][0], normalize=parts[0][1])
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "counts")}
-    bags = [
-        WeightedBag(features, labels, term_frequency=one, normalize=two, dtype="float32", name=f"bag_{number}")
-        for number, (one, two) in enumerate(parts, 1)
-    ]
-    return keras.Model(inputs, keras.layers.Add(name="sum")([bag(inputs) for bag in bags]), name="linear")
 
 
 def _mean_of_vectors(inputs: dict[str, Any], features: int, labels: int, hidden: int) -> keras.KerasTensor:

@@ -44,8 +44,13 @@ class OnShards:
     def documents(self) -> dict[str, int]:
         return feature_counts.label_documents(self._stages.labelcount(self._first.specification, "train"))
 
-    def _count(self, candidate: TextCandidate, split: str) -> OnDisk:
-        """Counts a candidate's features on a split and writes the vocabulary that they make."""
+    def count(self, candidate: TextCandidate, split: str) -> OnDisk:
+        """Counts a candidate's features on a split and writes the vocabulary that they make.
+
+        Raises:
+            UserError: there is one label only, or a label has no token.
+            Unfit: a label has no token that is frequent enough.
+        """
         stages = self._stages
         labels = stages.labelcount(candidate.specification, split)
         features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
@@ -60,13 +65,14 @@ class OnShards:
             vocabulary.write(folder, kept.features, tf, df, candidate.specification, stages.inputs)
         return OnDisk(candidate, kept, folder, name, features)
 
-    def _encode(self, counted: OnDisk, split: str) -> Path:
+    def encode(self, counted: OnDisk, split: str) -> Path:
+        """A split, encoded with what was counted."""
         return self._stages.encode(counted.candidate.specification, split, counted.vocabulary, counted.fingerprint)
 
     def try_out(self, candidate: TextCandidate) -> Tried:
         stages, settings = self._stages, self._settings
-        counted = self._count(candidate, "train")
-        train, validation = (self._encode(counted, split) for split in ("train", "validation"))
+        counted = self.count(candidate, "train")
+        train, validation = (self.encode(counted, split) for split in ("train", "validation"))
         key = stages.key(candidate, settings, (counted.features, train, validation))
         if (kept := stages.score(key)) is not None:
             scores = Scores(kept["accuracy"], kept["macro_f1"], kept["log_loss"])
@@ -80,8 +86,8 @@ class OnShards:
         return tried
 
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
-        counted = self._count(candidate, "train")
-        return self._validate(candidate, counted, fitted, self._encode(counted, "validation"))
+        counted = self.count(candidate, "train")
+        return self._validate(candidate, counted, fitted, self.encode(counted, "validation"))
 
     def _validate(self, candidate: TextCandidate, counted: OnDisk, fitted: Fitted, validation: Path) -> Tried:
         from models.training import build
@@ -93,11 +99,11 @@ class OnShards:
         return Tried(candidate, measure(logits, y, scale), scale, fitted.history, fitted, counted)
 
     def count_all(self, candidate: TextCandidate) -> OnDisk:
-        return self._count(candidate, "all")
+        return self.count(candidate, "all")
 
     def fit_all(self, counted: Counted) -> Fitted:
         assert isinstance(counted, OnDisk)
-        candidate, shards = counted.candidate, self._encode(counted, "all")
+        candidate, shards = counted.candidate, self.encode(counted, "all")
         key = self._stages.key(candidate, self._settings, (counted.features, shards))
         file, title = self._stages.checkpoint("all", key), f"{candidate.name} on all"
         return self._fit(candidate, counted, shards, checkpoint=file, key=key, title=title)
@@ -122,4 +128,4 @@ class OnShards:
         if tried.counted is None:
             return None
         assert isinstance(tried.counted, OnDisk)
-        return coverage.unknown(self._encode(tried.counted, "validation"))
+        return coverage.unknown(self.encode(tried.counted, "validation"))

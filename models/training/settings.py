@@ -136,8 +136,9 @@ class Settings:
             or not all(value is None or 0 < value < math.inf for value in numbers)
         ):
             raise UserError(
-                f"settings: select is one of {', '.join(SELECT)}, effort of {', '.join(EFFORTS)}, class_weight None or {', '.join(CLASS_WEIGHTS)}, "
-                f"validation a path or a share above 0 and below 1, and numbers are above 0. Received: {self}"
+                f"settings: select is one of {', '.join(SELECT)}, effort of {', '.join(EFFORTS)}, "
+                f"class_weight None or {', '.join(CLASS_WEIGHTS)}, validation a path or a share above 0 and below 1, "
+                f"and numbers are above 0. Received: {self}"
             )
         if self.group_field and isinstance(self.validation, str):
             raise UserError(

@@ -41,7 +41,7 @@ def _candidates(
     return [one for one in found if isinstance(one, TextCandidate)]
 
 
-def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Trials]:
+def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     """Fits every candidate on the train split and compares them on the validation split.
 
     A candidate that cannot be fitted to the records is left out. Ctrl-C ends it with the best one so far, where one was
@@ -74,12 +74,12 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
     if len(documents) < 2 or not found["splits"]["validation"]:
         print("too few records for a validation split: the first candidate is taken", file=sys.stderr)
         found.update(_covered(counted_labels, None))
-        return Choice(Tried(several[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, found), trials
+        return Choice(Tried(several[0], Scores(0.0, 0.0, 0.0), 1.0, []), {}, {}, found, trials)
     if settings.effort == BEST:
         assert isinstance(trials, InMemory)  # models.train has seen to it
         choice = _crossed(trials, several, settings, found)
         found.update(_covered(counted_labels, trials.unknown(Tried(choice.parts[0], choice.best.scores, 1.0, []))))
-        return choice, trials
+        return choice
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
@@ -108,18 +108,18 @@ def choose(stages: Stages, model: str, settings: Settings) -> tuple[Choice, Tria
                 best = trials.try_out(candidate)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
-            return Choice(best, _to_json(scores), histories, found, interrupted=True), trials
+            return Choice(best, _to_json(scores), histories, found, trials, interrupted=True)
         if not isinstance(stop, Interrupted):
             raise
         partial = trials.measured(candidate, stop.fitted)
-        return Choice(partial, {}, {candidate.name: stop.fitted.history}, found, interrupted=True), trials
+        return Choice(partial, {}, {candidate.name: stop.fitted.history}, found, trials, interrupted=True)
     left = {label: n - documents.get(label, 0) for label, n in every.items()}
     most = max(sorted(left), key=left.__getitem__)
     if all(math.isclose(one.accuracy, left[most] / found["splits"]["validation"]) for one in scores.values()):
         print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
     print(f"chosen: {best.candidate.name}", file=sys.stderr)
     found.update(_covered(counted_labels, trials.unknown(best)))
-    return Choice(best, _to_json(scores), histories, found), trials
+    return Choice(best, _to_json(scores), histories, found, trials)
 
 
 def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Settings, found: dict[str, Any]) -> Choice:
@@ -136,7 +136,7 @@ def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Setti
         _tell(name, crossed.sum, "cross-validation")
     print(f"chosen: {name}", file=sys.stderr)
     best = Tried(replace(parts[0], name=name), crossed.sum, crossed.scale, [])
-    return Choice(best, _to_json(scores), {}, found, parts=tuple(parts))
+    return Choice(best, _to_json(scores), {}, found, trials, parts=tuple(parts))
 
 
 def _trials(stages: Stages, several: Sequence[TextCandidate], every: Mapping[str, int], settings: Settings) -> Trials:
@@ -197,7 +197,8 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     Ctrl-C ends it with what there is: the chosen model as it was fitted on the train split, or the best one so far, or
     the last whole epoch of the only one.
     """
-    choice, trials = choose(stages, model, settings)
+    choice = choose(stages, model, settings)
+    trials = choice.trials
     best, made = choice.best, functools.partial(_made, choice, settings)
     if choice.interrupted:
         return made(best.fitted, best.counted, "while candidates were compared")

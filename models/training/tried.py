@@ -46,25 +46,6 @@ class Tried:
     counted: Counted | None = None
 
 
-@dataclass
-class Choice:
-    """What choosing has come to.
-
-    Attributes:
-        scores, histories: of all candidates, by name.
-        found: for the manifest's results: the number of records by split, and what is odd about the texts.
-        parts: the candidates that add up to the best one, where these are several.
-        interrupted: whether it was cut short.
-    """
-
-    best: Tried
-    scores: dict[str, dict[str, float]]
-    histories: dict[str, History]
-    found: dict[str, Any]
-    parts: tuple[TextCandidate, ...] = ()
-    interrupted: bool = False
-
-
 class Trials(Protocol):
     """Where candidates are counted, fitted and measured."""
 
@@ -90,3 +71,24 @@ class Trials(Protocol):
 
     def unknown(self, tried: Tried) -> float | None:
         """The share of the validation split's words that are OOV; None where it cannot be told."""
+
+
+@dataclass
+class Choice:
+    """What choosing has come to.
+
+    Attributes:
+        scores, histories: of all candidates, by name.
+        found: for the manifest's results: the number of records by split, and what is odd about the texts.
+        trials: where it was made, to fit what was chosen.
+        parts: the candidates that add up to the best one, where these are several.
+        interrupted: whether it was cut short.
+    """
+
+    best: Tried
+    scores: dict[str, dict[str, float]]
+    histories: dict[str, History]
+    found: dict[str, Any]
+    trials: Trials
+    parts: tuple[TextCandidate, ...] = ()
+    interrupted: bool = False

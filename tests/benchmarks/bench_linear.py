@@ -27,9 +27,11 @@ import numpy as np
 import models
 from models import inputs, train
 from models.counts import bags, feature_weights
+from models.counts.bags import Labelled
 from models.serving.loaded_texts import LoadedModel
-from models.training import fit_linear, train_texts
+from models.training import fit_linear
 from models.training.candidates import candidates
+from models.training.on_shards import OnShards
 from models.training.runs import Run
 from models.training.settings import Settings
 from models.training.stages import Stages
@@ -57,32 +59,33 @@ def fitting(path: Path, folder: Path, rounds: int) -> None:
     from scipy.sparse import csr_matrix
     from sklearn.svm import LinearSVC
 
-    stages = Stages([path], folder)
     candidate = candidates("linear")[0]
-    counted = train_texts.count(stages, candidate, "train")
-    shards, held_out = (
-        stages.encode(candidate.specification, split, counted.vocabulary, counted.fingerprint)
-        for split in ("train", "validation")
-    )
+    trials = OnShards(Stages([path], folder), candidate, Settings())
+    counted = trials.count(candidate, "train")
     labels, features = counted.counts.labels, len(counted.counts.features)
     scale = feature_weights.scale(counted.counts, candidate.weights, candidate.shares)
-    run = Run(candidate=candidate, shards=shards, labels=labels, size=features, scale=scale)
-    model = fit_linear.fit(replace(run, candidate=replace(candidate, epochs=1))).model
 
-    def matrix(output: Path) -> tuple[Any, Any]:
-        documents, y = bags.read(output, labels=labels, features=features)
+    def read(split: str) -> Labelled:
+        lines = bags.read([trials.encode(counted, split)], features=features)
+        return Labelled(lines.bags, bags.numbered(lines.labels, labels))
+
+    records, held_out = read("train"), read("validation")
+    run = Run(candidate=candidate, records=records, labels=labels, size=features, scale=scale)
+    (model,) = fit_linear.fit(replace(run, candidate=replace(candidate, epochs=1))).model.parts
+
+    def matrix(records: Labelled) -> tuple[Any, Any]:
+        documents, y = records
         ends = np.concatenate([[0], documents.ends])
         return csr_matrix((model.values(documents), documents.ids, ends), shape=(len(documents), features + 2)), y
 
-    (x, y), (test_x, test_y) = matrix(shards), matrix(held_out)
+    (x, y), (test_x, test_y) = matrix(records), matrix(held_out)
     ours, theirs = compare(
         f"fit, {len(y)} documents, {len(labels)} labels, LinearSVC",
         rounds,
         lambda: fit_linear.fit(run).model,
         lambda: LinearSVC(random_state=0).fit(x, y),
     )
-    documents, _ = bags.read(held_out, labels=labels, features=features)
-    accuracies = (ours.logits(documents).argmax(axis=1) == test_y).mean(), (theirs.predict(test_x) == test_y).mean()
+    accuracies = (ours.logits(held_out.bags).argmax(axis=1) == test_y).mean(), (theirs.predict(test_x) == test_y).mean()
     print("    accuracy on the validation split: {:.4f} and {:.4f}".format(*accuracies))
 
 

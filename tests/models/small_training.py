@@ -21,7 +21,7 @@ CANDIDATE = Candidate(name="small", model="mlp", architecture=NETWORK, epochs=4,
 def trained(shards: tuple[Path, Path], settings: Settings = DEFAULT, **more: Any) -> Fitted:
     """What becomes of CANDIDATE on the train and validation splits; `more` are fields of the run."""
     given = {"candidate": CANDIDATE, "labels": LABELS, "size": (8, 8, 1), "settings": settings}
-    return fit.fit(Run(**given, shards=shards[0], validation=shards[1], **more))  # type: ignore[arg-type]
+    return fit.fit(Run(**given, records=shards[0], validation=shards[1], **more))  # type: ignore[arg-type]
 
 
 def same(one: Fitted, other: Fitted) -> bool:

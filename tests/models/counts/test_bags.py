@@ -22,9 +22,11 @@ LABELS = ["a", "b"]
 def shards(folder: Path, documents: list[tuple[str, list[int]]], parts: int = 3) -> Path:
     """An output of jobs/encode.py of these labels and ids."""
     folder.mkdir()
+    draw = random.Random(0)
     for part in range(parts):
         lines = [
-            b"0" * 16 + b"\t" + label.encode() + b"\t" + pack(ids) + b"\n" for label, ids in documents[part::parts]
+            b"%016x\t%s\t%s\n" % (draw.getrandbits(64), label.encode(), pack(ids))
+            for label, ids in documents[part::parts]
         ]
         (folder / f"part-{part:05}").write_bytes(b"".join(lines))
     described = manifest.build("encode", arguments={}, inputs=[], seconds=0.0)
@@ -49,20 +51,24 @@ def drawn(seed: int, number: int, features: int) -> list[tuple[str, list[int]]]:
 def test_native_and_numpy_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     path = shards(tmp_path / "shards", drawn(0, 400, 30))
     monkeypatch.setattr(files, "BLOCK", block)
-    found, y = bags.read(path, labels=LABELS, features=30)
+    found = bags.read([path], features=30)
     monkeypatch.setattr(native, "load", lambda: None)
-    other, known = bags.read(path, labels=LABELS, features=30)
-    for name in ("ends", "ids", "counts"):
-        one, two = getattr(found, name), getattr(other, name)
+    other = bags.read([path], features=30)
+    for one, two in (
+        *((getattr(found.bags, name), getattr(other.bags, name)) for name in ("ends", "ids", "counts")),
+        (found.hashes, other.hashes),
+        (found.features, other.features),
+    ):
         assert one.dtype == two.dtype
         np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(y, known)
-    assert len(found) == 400 and set(y.tolist()) == {-1, 0, 1}
+    assert found.labels == other.labels and len(found.bags) == 400
+    assert set(bags.numbered(found.labels, LABELS).tolist()) == {-1, 0, 1}
+    assert len(set(found.hashes.tolist())) == 400 and found.features.max() == 40
 
 
 def test_the_graph_makes_the_same(tmp_path: Path) -> None:
     path = shards(tmp_path / "shards", drawn(1, 100, 30), parts=1)
-    found, _ = bags.read(path, labels=LABELS, features=30)
+    found = bags.read([path], features=30).bags
     ((x, _),) = dataset.read(path, kind="bag", batch_size=100, labels=LABELS)
     begin = 0
     for row, counts, end in zip(x["ids"].numpy(), x["counts"].numpy(), found.ends):
@@ -81,7 +87,7 @@ def test_an_id_beyond_the_vocabulary_is_one_line(
     if not is_native:
         monkeypatch.setattr(native, "load", lambda: None)
     with pytest.raises(UserError, match="encode again"):
-        bags.read(path, labels=LABELS, features=30)
+        bags.read([path], features=30)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +98,37 @@ def test_what_is_no_shard_line_is_refused(line: bytes) -> None:
     assert library is not None
     with pytest.raises(native.Unsupported):
         native.bags(library, line, 2, np.zeros(9, np.int64))
+
+
+def test_documents_and_features_are_selected(tmp_path: Path) -> None:
+    found = bags.read([shards(tmp_path / "shards", drawn(2, 50, 30))], features=30).bags
+    to = np.full(32, -1, np.int32)
+    to[[3, 7, 5]] = [2, 3, 4]
+    selected = np.array([4, 0, 9, 9, 49])
+    some = found.select(selected, to)
+    begins = found.ends - found.sizes
+    for number, document in enumerate(selected):
+        ids = found.ids[begins[document] : found.ends[document]]
+        counts = found.counts[begins[document] : found.ends[document]]
+        place = slice(some.ends[number] - some.sizes[number], some.ends[number])
+        np.testing.assert_array_equal(some.ids[place], to[ids[to[ids] >= 0]])
+        np.testing.assert_array_equal(some.counts[place], counts[to[ids] >= 0])
+    assert len(some) == 5 and len(some.ids) > 3
+
+
+def test_counts_by_label_are_those_of_each_pair(tmp_path: Path) -> None:
+    lines = bags.read([shards(tmp_path / "shards", drawn(3, 200, 30))], features=30)
+    found, y = lines.bags, bags.numbered(lines.labels, ["a", "b", "c"])
+    selected = np.flatnonzero(lines.hashes % np.uint64(3) > 0)
+    pairs: dict[tuple[int, int], list[int]] = {}
+    begins = found.ends - found.sizes
+    for document in selected:
+        for place in range(begins[document], found.ends[document]):
+            one = pairs.setdefault((int(found.ids[place]), int(y[document])), [0, 0])
+            one[0] += int(found.counts[place])
+            one[1] += 1
+    by_label = selected[np.argsort(y[selected], kind="stable")]
+    given = (found.ends, found.ids, found.counts)
+    feature, label, tf, df = native.label_counts(native.load(), given, y, by_label, 32)
+    assert [*zip(feature.tolist(), label.tolist())] == sorted(pairs)
+    assert [*zip(tf.tolist(), df.tolist())] == [tuple(pairs[pair]) for pair in sorted(pairs)]

@@ -9,6 +9,7 @@ import pytest
 
 from models.training import fit_linear, redraws, train_texts
 from models.training.candidates import candidates
+from models.training.in_memory import InMemory
 from models.training.scores import Scores
 from models.training.settings import Settings
 from models.training.stages import Stages
@@ -45,37 +46,35 @@ def test_what_is_close(accuracies: tuple[float, ...], records: int, expected: li
     assert redraws.close(of(*accuracies), records) == expected
 
 
-def test_the_mean_decides(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mean_decides(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     stages = Stages([write(tmp_path / "t.tsv", noisy(300))], tmp_path / "work", runner="inline")
     names = ("igm", "tf-idf")
     choice = train_texts.choose(stages, "linear", Settings(candidates=names))
     words = capfd.readouterr().err
     assert "too close to tell by one validation split: igm, tf-idf; further ones decide" in words
-    assert choice.found["salts"] == ["", "1", "2"]
-    every: dict[str, list[float]] = {name: [] for name in names}
-    for number, salt in enumerate(choice.found["salts"]):
-        other = Stages(stages.paths, tmp_path / f"again-{number}", runner="inline", salt=salt)
-        monkeypatch.setattr(redraws, "close", lambda *_: [])
-        for name, scores in train_texts.choose(other, "linear", Settings(candidates=names)).scores.items():
-            every[name].append(scores["accuracy"])
+    assert choice.found["draws"] == [0, 1, 2] and isinstance(choice.trials, InMemory)
+    accuracies = {
+        one.name: [choice.trials.redraw(draw).try_out(one).scores.accuracy for draw in range(3)]
+        for one in candidates("linear", names=names)
+    }
     for name, scores in choice.scores.items():
-        assert scores["accuracy"] == pytest.approx(sum(every[name]) / 3, abs=1e-4)
-    best = max(names, key=lambda name: (sum(every[name]), choice.scores[name]["macro-f1"]))
+        assert scores["accuracy"] == pytest.approx(sum(accuracies[name]) / 3, abs=1e-4)
+        assert len(set(accuracies[name])) > 1  # they are other splits
+    best = max(names, key=lambda name: (sum(accuracies[name]), choice.scores[name]["macro-f1"]))
     assert choice.best.candidate.name == best and f"chosen: {best}\n" in words
 
 
 def test_a_split_that_lacks_a_label_is_not_drawn(tmp_path: Path) -> None:
     records = [*noisy(100), *(("rare", f"r {i}") for i in range(3)), ("single", "s")]
     stages = Stages([write(tmp_path / "t.tsv", records)], tmp_path / "work", runner="inline")
-    first, every = candidates("linear")[0], {"a": 50, "b": 50, "rare": 3, "single": 1}
-    every = {label: sum(label == one for one, _ in records) for label in every}
-    salts = [other.salt for other in redraws.draws(stages, first, every)]
-    assert len(salts) <= redraws.DRAWS and salts != ["1", "2"]
-    for salt in salts:
-        other = stages.redrawn(salt)
-        train = dict.fromkeys(every, 0)
-        train.update(train_texts.feature_counts.label_documents(other.labelcount(first.specification, "train")))
-        assert 0 < train["rare"] < 3
+    every = {label: sum(label == one for one, _ in records) for label in ("a", "b", "rare", "single")}
+    trials = InMemory(stages, candidates("linear", 4), every, Settings())
+    drawn = list(redraws.draws(trials, every))
+    assert len(drawn) <= redraws.DRAWS
+    for other in drawn:
+        assert 0 < other.documents()["rare"] < 3
+    left_out = set(range(1, redraws.TRIED + 1)) - {other.draw for other in drawn}
+    assert any(trials.redraw(draw).documents()["rare"] in (0, 3) for draw in left_out)
 
 
 def test_networks_and_split_files_are_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +82,7 @@ def test_networks_and_split_files_are_compared_once(tmp_path: Path, monkeypatch:
     held = write(tmp_path / "v.tsv", [(label, f"{text} v") for label, text in noisy(30)])
     settings = Settings(candidates=("igm", "tf-idf"), epochs=1)
     stages = Stages([tmp_path / "t.tsv"], tmp_path / "one", runner="inline", validation=str(held))
-    assert "salts" not in train_texts.choose(stages, "linear", settings).found
+    assert "draws" not in train_texts.choose(stages, "linear", settings).found
     stages = Stages([tmp_path / "t.tsv"], tmp_path / "two", runner="inline")
     monkeypatch.setattr(fit_linear, "fits", lambda candidate: False)  # TensorFlow does
-    assert "salts" not in train_texts.choose(stages, "linear", settings).found
+    assert "draws" not in train_texts.choose(stages, "linear", settings).found

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.training import candidates, train_texts
+from models.training.in_memory import InMemory
 from models.training.runs import Unfit
 from models.training.scores import Scores, measure
 from models.training.settings import Settings
@@ -45,7 +46,7 @@ def test_candidates_that_know_no_more_than_the_majority_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = documents(90, 0)
-    monkeypatch.setattr(train_texts, "try_out", lambda stages, candidate, counted, settings: answers[candidate.name])
+    monkeypatch.setattr(InMemory, "try_out", lambda trials, candidate: answers[candidate.name])
     stages = Stages([write(tmp_path / "train.tsv", found)], tmp_path / "work", runner="inline")
     names = ("igm", "tf-idf")
     tried = train_texts._candidates("linear", Settings(candidates=names))

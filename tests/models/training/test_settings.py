@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.training import candidates, fit, train_texts
+from models.training import candidates, fit
+from models.training.on_shards import OnShards
 from models.training.runs import Fitted, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
@@ -43,12 +44,13 @@ def test_mixed_precision_on_a_gpu(shards: tuple[Path, Path]) -> None:
 def test_text_networks_train_in_mixed_precision(model: str, tmp_path: Path) -> None:
     stages = Stages([write_texts(tmp_path / "train.tsv", documents(120, 0))], tmp_path / "work", runner="inline")
     candidate = replace(candidates.candidates(model)[-1], epochs=3)
-    counted = train_texts.count(stages, candidate, "train")
-    shards = stages.encode(candidate.specification, "train", counted.vocabulary, counted.fingerprint)
+    trials = OnShards(stages, candidate, Settings())
+    counted = trials.count(candidate, "train")
+    shards = trials.encode(counted, "train")
     keras.config.set_dtype_policy("mixed_float16")  # a processor computes in it too, slowly
     try:
         found = fit.fit(
-            Run(candidate=candidate, shards=shards, labels=counted.counts.labels, size=len(counted.counts.features))
+            Run(candidate=candidate, records=shards, labels=counted.counts.labels, size=len(counted.counts.features))
         )
     finally:
         keras.config.set_dtype_policy("float32")

@@ -64,7 +64,7 @@ def unknown(validation: str | os.PathLike[str]) -> float | None:
         UserError: the output is missing or not whole.
     """
     specification = manifest.specification(manifest.read(validation, "encode"))
-    if 1 not in specification.ngrams or specification.character_ngrams:
+    if 1 not in specification.ngrams or specification.character_ngrams or specification.characters_across:
         return None
     rows, _ = dataset.to_numpy(validation, labels=())  # whatever they are
     sizes = word_counts(specification, np.array([len(ids) for ids in rows], np.int64))
@@ -75,8 +75,8 @@ def unknown(validation: str | os.PathLike[str]) -> float | None:
 def word_counts(specification: Specification, features: Array) -> Array:
     """The number of words of documents that have so many features, int64 [documents]; the specification has words."""
     words = np.arange(int(features.max(initial=0)) + 1)
-    sums = sum(
-        (np.maximum(words - width + 1, 0) for width in specification.ngrams), np.minimum(words, specification.head)
-    )
+    sums = np.minimum(words, specification.head) + np.minimum(words, specification.prefixes)
+    sums += np.clip(words - 1, 0, specification.head_pairs) + specification.skips * np.maximum(words - 2, 0)
+    sums += sum(np.maximum(words - width + 1, 0) for width in specification.ngrams)
     found: Array = np.searchsorted(sums, features)
     return found

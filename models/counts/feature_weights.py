@@ -12,10 +12,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mapreduce.errors import UserError
+from mapreduce.tokens import tokenizer
 from models.counts.feature_counts import Array, FeatureCounts
 
-WORD, NGRAM, CHARACTERS, HEAD = range(4)
+KINDS = WORD, NGRAM, CHARACTERS, HEAD, SKIP, PAIR, PREFIX, ACROSS = range(8)
 """Kinds of features, as `kinds` tells them."""
+_MARKS = {
+    tokenizer.HEAD: HEAD,
+    tokenizer.SKIP: SKIP,
+    tokenizer.HEAD_PAIR: PAIR,
+    tokenizer.PREFIX: PREFIX,
+    tokenizer.ACROSS: ACROSS,
+}
 
 
 def idf(counts: FeatureCounts) -> Array:
@@ -85,21 +93,23 @@ def scale(counts: FeatureCounts, weights: str | None, shares: Sequence[float]) -
 
     Args:
         weights: a name in WEIGHTS, or None.
-        shares: what the weights of words, word n-grams, character n-grams and head words are multiplied with.
+        shares: what the weights of KINDS are multiplied with; 1 for kinds behind the last.
     """
     if weights is None:
         return None
-    found: Array = WEIGHTS[weights](counts) * np.array(shares)[kinds(counts.features)]
+    factors = np.ones(len(KINDS))
+    factors[: len(shares)] = shares
+    found: Array = WEIGHTS[weights](counts) * factors[kinds(counts.features)]
     return found
 
 
 def kinds(features: Sequence[bytes]) -> Array:
-    """What each feature is: WORD, NGRAM (words joined by a space), CHARACTERS or HEAD; int8 [features]."""
+    """What each feature is: WORD, NGRAM (words joined by a space) or another one of KINDS; int8 [features]."""
     found = np.fromiter(map(_kind, features), np.int8, len(features))
     return found
 
 
 def _kind(feature: bytes) -> int:
     if feature.startswith(b" "):
-        return HEAD if feature[1:2] == b"^" else CHARACTERS
+        return _MARKS.get(feature[:2], CHARACTERS)
     return NGRAM if b" " in feature else WORD

@@ -33,7 +33,7 @@ from mapreduce.job import Job
 from mapreduce.output.manifest import RECORDS, REJECTED, Counters
 from mapreduce.paths import is_remote
 from mapreduce.tokens.flags import FLAGS, specification
-from mapreduce.tokens.specification import Specification
+from mapreduce.tokens.specification import LATER, Specification
 from mapreduce.tokens.tokenizer import Tokenizer
 
 with mrjob_compat.stand_ins():
@@ -317,5 +317,5 @@ def _place() -> tuple[str, int] | None:
 
 
 _OF_TABLES = ("delimiter", "header", "quotes", "encoding")
-_UNUSUAL = (*_OF_TABLES, "group_field")
+_UNUSUAL = (*_OF_TABLES, "group_field", *LATER)
 _SETTLED = ("text_field", "label_field", "group_field", *_OF_TABLES)

@@ -73,8 +73,7 @@ def _lines(tf: Counter[bytes]) -> bytes:
 
 def _longest(tokenizer: Tokenizer) -> int:
     """Bytes of a document whose features may be too many for a table."""
-    spec = tokenizer.specification
-    return task_memory() // LONG // (1 + len(spec.ngrams) + len(spec.character_ngrams))
+    return task_memory() // LONG // (1 + tokenizer.specification.widths)
 
 
 def _passes(text: bytes, tokenizer: Tokenizer) -> Iterator[Counter[bytes]]:

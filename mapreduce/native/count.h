@@ -178,24 +178,33 @@ static inline int emit(counter *c, const uint8_t *key, uint32_t length, batch_fu
     return LIKELY(++c->pending < BATCH) ? 0 : full(c);
 }
 
-/* A feature that stands nowhere as it is: two bytes before it. */
-static int emit_prefixed(counter *c, char mark, const uint8_t *rest, uint32_t length, batch_function full)
+/* A feature that stands nowhere as it is: two bytes, and two parts. */
+static inline int emit_parts(counter *c, char mark, const uint8_t *first, uint32_t first_length, const uint8_t *rest,
+                             uint32_t rest_length, batch_function full)
 {
-    if (c->scratch.size + length + 2 + PAD > c->scratch.capacity) {
+    uint32_t length = 2 + first_length + rest_length;
+    if (c->scratch.size + length + PAD > c->scratch.capacity) {
         int error = full(c);
         c->scratch.size = 0;
-        if (error || reserve(&c->scratch, length + 2 + (BATCH << 6)))
+        if (error || reserve(&c->scratch, length + (BATCH << 6)))
             return error ? error : NO_MEMORY;
     }
     uint8_t *key = c->scratch.data + c->scratch.size;
     key[0] = ' ';
     key[1] = (uint8_t)mark;
-    memcpy(key + 2, rest, length);
-    c->scratch.size += length + 2;
-    int error = emit(c, key, length + 2, full);
+    memcpy(key + 2, first, first_length);
+    memcpy(key + 2 + first_length, rest, rest_length);
+    c->scratch.size += length;
+    int error = emit(c, key, length, full);
     if (!c->pending)
         c->scratch.size = 0;
     return error;
+}
+
+/* The same of one part. */
+static int emit_prefixed(counter *c, char mark, const uint8_t *rest, uint32_t length, batch_function full)
+{
+    return emit_parts(c, mark, rest, 0, rest, length, full);
 }
 
 static int is_continuation(uint8_t b)
@@ -241,10 +250,11 @@ static int append_words(counter *c, const uint32_t *edge, size_t count)
     return 0;
 }
 
-static int emit_characters(counter *c, uint32_t begin, uint32_t end, uint32_t width, batch_function full)
+/* The characters of c->clean from `begin` to `end`, and the spaces around them. */
+static int emit_characters(counter *c, char mark, uint32_t begin, uint32_t end, uint32_t width, batch_function full)
 {
     const uint8_t *data = c->clean.data;
-    uint32_t first = begin - 1, last = first, stop = end + 1; /* with the spaces around the word */
+    uint32_t first = begin - 1, last = first, stop = end + 1; /* with the spaces around */
     uint32_t seen = 0;
     for (uint32_t i = first + 1; i <= stop; i++) { /* i: the end of a character */
         if (i < stop && is_continuation(data[i]))
@@ -255,7 +265,7 @@ static int emit_characters(counter *c, uint32_t begin, uint32_t end, uint32_t wi
             while (is_continuation(data[first]));
         last = i;
         if (seen >= width) {
-            int error = emit_prefixed(c, '~', data + first, last - first, full);
+            int error = emit_prefixed(c, mark, data + first, last - first, full);
             if (error)
                 return error;
         }
@@ -314,9 +324,18 @@ static int features(counter *c, const uint8_t *text, size_t size, batch_function
     }
     for (uint32_t k = 0; k < t->character_ngram_count && !error; k++)
         for (int64_t i = 0; i < words && !error; i++)
-            error = emit_characters(c, begin[i], begin[i + 1] - 1, t->character_ngrams[k], full);
+            error = emit_characters(c, '~', begin[i], begin[i + 1] - 1, t->character_ngrams[k], full);
     for (int64_t i = 0; i < words && i < (int64_t)t->head && !error; i++)
         error = emit_prefixed(c, '^', data + begin[i], begin[i + 1] - 1 - begin[i], full);
+    for (int64_t i = 0; t->skips && i + 2 < words && !error; i++) /* the space behind the first word is the one between */
+        error = emit_parts(c, '_', data + begin[i], begin[i + 1] - begin[i], data + begin[i + 2],
+                           begin[i + 3] - 1 - begin[i + 2], full);
+    for (int64_t i = 0; i + 2 <= words && i < (int64_t)t->head_pairs && !error; i++)
+        error = emit_prefixed(c, '&', data + begin[i], begin[i + 2] - 1 - begin[i], full);
+    for (int64_t i = 1; i <= words && i <= (int64_t)t->prefixes && !error; i++)
+        error = emit_prefixed(c, '<', data + begin[0], begin[i] - 1 - begin[0], full);
+    for (uint32_t k = 0; words && k < t->across_count && !error; k++)
+        error = emit_characters(c, '=', begin[0], begin[words] - 1, t->across[k], full);
     return error ? error : full(c);
 }
 

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mapreduce.tokens.specification import Specification
+from mapreduce.tokens.specification import WIDTHS, Specification
 
 try:
     import ctypes
@@ -94,7 +94,7 @@ def _declare(library: Any) -> None:
         "scan": (signed, [text, number]),
         "csv_cut": (signed, [text, signed, flag, pointer, pointer, signed, pointer]),
         "use_simd": (None, [flag]),
-        "tokenizer_new": (pointer, [text, pointer, flag, pointer, small, pointer, small, small]),
+        "tokenizer_new": (pointer, [text, pointer, flag, *[pointer, small] * 3, *[small] * 4]),
         "tokenizer_free": (None, [pointer]),
         "counter_new": (pointer, [pointer, flag, number]),
         "counter_free": (None, [pointer]),
@@ -138,13 +138,23 @@ def _test(library: Any) -> None:
     if library.fm_version() != VERSION:
         raise ValueError(f"version {library.fm_version()} of the library, and {VERSION} is needed")
     specification = Specification(
-        table=((33, ""), (65, "a"), (66, " B ")), ngrams=(1, 2), character_ngrams=(3,), head=1
+        table=((33, ""), (65, "a"), (66, " B ")),
+        ngrams=(1, 2),
+        character_ngrams=(3,),
+        head=1,
+        skips=True,
+        head_pairs=1,
+        prefixes=2,
+        characters_across=(11,),
     )
     counter = Counter(library, specification, DOCUMENTS)
     counter.lines(b"A! ba aBb a!\n")
     found = b"".join(counter.drain())
     if found != (
-        b"\t1\t1\n ^a\t1\t1\n ~ B \t1\t1\n ~ a \t3\t1\n ~ b \t1\t1\n ~ ba\t1\t1\n ~ba \t1\t1\n"
+        b"\t1\t1\n &a ba\t1\t1\n <a\t1\t1\n <a ba\t1\t1\n = a ba a B b\t1\t1\n = ba a B b a\t1\t1\n"
+        b" =a ba a B b \t1\t1\n =ba a B b a \t1\t1\n ^a\t1\t1\n"
+        b" _B a\t1\t1\n _a a\t1\t1\n _a b\t1\t1\n _ba B\t1\t1\n"
+        b" ~ B \t1\t1\n ~ a \t3\t1\n ~ b \t1\t1\n ~ ba\t1\t1\n ~ba \t1\t1\n"
         b"B\t1\t1\nB b\t1\t1\na\t3\t1\na B\t1\t1\na ba\t1\t1\nb\t1\t1\nb a\t1\t1\nba\t1\t1\nba a\t1\t1\n"
     ):
         raise ValueError("the library fails its self-test")
@@ -331,10 +341,11 @@ class _Tokenizer(_Held):
         offsets = array("I", [0])
         for piece in pieces:
             offsets.append(offsets[-1] + len(piece))
-        ngrams, characters = array("I", specification.ngrams), array("I", specification.character_ngrams)
+        widths = [array("I", getattr(specification, name)) for name in WIDTHS]
+        wide = [number for some in widths for number in (_place(some), len(some))]
         joined, characters_alone = b"".join(pieces), specification.split == "character"
-        wide = (_place(ngrams), len(ngrams), _place(characters), len(characters))
-        super().__init__(library, "tokenizer", joined, _place(offsets), characters_alone, *wide, specification.head)
+        numbers = (specification.head, specification.skips, specification.head_pairs, specification.prefixes)
+        super().__init__(library, "tokenizer", joined, _place(offsets), characters_alone, *wide, *numbers)
 
 
 class Counter(_Held):

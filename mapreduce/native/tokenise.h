@@ -18,8 +18,8 @@ typedef struct {
     uint32_t longest;
     int identity, deletes, expands;
     int characters; /* every character is a word */
-    uint32_t *ngrams, *character_ngrams;
-    uint32_t ngram_count, character_ngram_count, head;
+    uint32_t *ngrams, *character_ngrams, *across; /* widths; the last are of characters across words */
+    uint32_t ngram_count, character_ngram_count, across_count, head, skips, head_pairs, prefixes;
     int words_only;
     /* for 16 bytes at a time: members of a set by their low and high half, changed bytes by rows of 16 */
     uint8_t delete_low[16], delete_high[16], longer_low[16], longer_high[16];
@@ -50,6 +50,7 @@ API void fm_tokenizer_free(tokenizer *t)
     free(t->text);
     free(t->ngrams);
     free(t->character_ngrams);
+    free(t->across);
     free(t);
 }
 
@@ -57,15 +58,17 @@ API void fm_tokenizer_free(tokenizer *t)
  * stay as they are. */
 API tokenizer *fm_tokenizer_new(const uint8_t *text, const uint32_t *offsets, int characters, const uint32_t *ngrams,
                                 uint32_t ngram_count, const uint32_t *character_ngrams,
-                                uint32_t character_ngram_count, uint32_t head)
+                                uint32_t character_ngram_count, const uint32_t *across, uint32_t across_count,
+                                uint32_t head, uint32_t skips, uint32_t head_pairs, uint32_t prefixes)
 {
     tokenizer *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     t->ngrams = copy_numbers(ngrams, ngram_count);
     t->character_ngrams = copy_numbers(character_ngrams, character_ngram_count);
+    t->across = copy_numbers(across, across_count);
     t->text = malloc((size_t)offsets[256] + 1);
-    if (!t->ngrams || !t->character_ngrams || !t->text) {
+    if (!t->ngrams || !t->character_ngrams || !t->across || !t->text) {
         fm_tokenizer_free(t);
         return NULL;
     }
@@ -73,9 +76,14 @@ API tokenizer *fm_tokenizer_new(const uint8_t *text, const uint32_t *offsets, in
     memcpy(t->offsets, offsets, sizeof t->offsets);
     t->ngram_count = ngram_count;
     t->character_ngram_count = character_ngram_count;
+    t->across_count = across_count;
     t->head = head;
+    t->skips = skips;
+    t->head_pairs = head_pairs;
+    t->prefixes = prefixes;
     t->characters = characters;
-    t->words_only = ngram_count == 1 && ngrams[0] == 1 && !character_ngram_count && !head;
+    t->words_only = ngram_count == 1 && ngrams[0] == 1 && !character_ngram_count && !across_count && !head && !skips &&
+                    !head_pairs && !prefixes;
     t->identity = 1;
     t->longest = 1;
     for (int b = 0; b < 256; b++) {

@@ -7,12 +7,13 @@ A further one is a line in FLAGS: of a rule for the character table (then `chara
 from __future__ import annotations
 
 import json
+from argparse import BooleanOptionalAction
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mapreduce.errors import UserError
-from mapreduce.flag_values import up_to_or_widths, whole, widths
+from mapreduce.flag_values import WIDEST, up_to_or_widths, whole, widths
 from mapreduce.tokens.specification import (
     CASE_RULES,
     MOST_HEAD,
@@ -32,7 +33,7 @@ class Flag:
         name: with underscores, `character_ngrams` for --character-ngrams.
         help: for --help.
         parse: turns the user's word into a value; None takes one of `choices`.
-        choices: the words that can be given; None takes any.
+        choices: the words that can be given; None takes any, and without `parse` no word: --name or --no-name.
         apply: gives a specification with the value in it; None where the flag says which table is made.
     """
 
@@ -50,8 +51,8 @@ class Flag:
     @property
     def arguments(self) -> dict[str, Any]:
         """What `argparse` takes of it."""
-        parsed = {"type": self.parse} if self.parse else {"choices": self.choices}
-        return {"help": self.help, **parsed}
+        parsed = {"choices": self.choices} if self.choices else {"action": BooleanOptionalAction}
+        return {"help": self.help, **({"type": self.parse} if self.parse else parsed)}
 
 
 FLAGS = (
@@ -75,6 +76,29 @@ FLAGS = (
         "count the first n words once more, as features of their own",
         whole(0, MOST_HEAD),
         apply=lambda found, value: override(found, head=value),
+    ),
+    Flag(
+        "skips",
+        "count pairs of a word and the word after next",
+        apply=lambda found, value: override(found, skips=value),
+    ),
+    Flag(
+        "head_pairs",
+        "count the first n pairs of neighbours once more, as features of their own",
+        whole(0, MOST_HEAD),
+        apply=lambda found, value: override(found, head_pairs=value),
+    ),
+    Flag(
+        "prefixes",
+        "count what a document begins with: its first word, its first two, ... its first n",
+        whole(0, WIDEST),
+        apply=lambda found, value: override(found, prefixes=value),
+    ),
+    Flag(
+        "characters_across",
+        "character n-grams across words, the spaces between them included, for example 3-6",
+        widths,
+        apply=lambda found, value: override(found, characters_across=value),
     ),
 )
 

@@ -1,8 +1,9 @@
 """The tokenizer's specification: what a token is, as data that is stored, fingerprinted and compared.
 
-A specification is a character table (what replaces each byte or code point), a split, the widths of word and
-character n-grams, and `head` (the first words counted once more). `mapreduce.tokens.tokenizer` runs it on the nodes,
-`models.layers.tokenizer` inside the graph. This module tokenizes nothing itself and holds no regular expression.
+A specification is a character table (what replaces each byte or code point), a split, and the features that are made
+of the words: n-grams of words and of characters, the words that a document begins with, and so on.
+`mapreduce.tokens.tokenizer` runs it on the nodes, `models.layers.tokenizer` inside the graph. This module tokenizes
+nothing itself and holds no regular expression.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ UNITS = 1 << 18
 LONGEST = 64
 """Characters of a replacement: a document grows by so much at most. The longest of a preset has 18."""
 MOST_HEAD = 1_000_000
+WIDTHS = ("ngrams", "character_ngrams", "characters_across")
+"""The fields that hold widths."""
+FEATURES = ("ngrams", "character_ngrams", "head", "skips", "head_pairs", "prefixes", "characters_across")
+"""The fields that say what features there are, in the order in which a document has them."""
+LATER = ("skips", "head_pairs", "prefixes", "characters_across")
+"""Fields that 0.1.0 did not have; where they say nothing they are not written, so that fingerprints stay the same."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,10 @@ class Specification:
         ngrams: widths of word n-grams, as TextVectorization's `ngrams` tuple; () for none.
         character_ngrams: widths of character n-grams within each word.
         head: how many of the first words are counted once more, as features of their own.
+        skips: whether each pair of a word and the word after next is a feature.
+        head_pairs: how many of the first pairs of neighbours are counted once more, as features of their own.
+        prefixes: of how many words at most the beginnings of a document are, each of which is a feature.
+        characters_across: widths of character n-grams within the words joined by spaces.
 
     Raises:
         UserError: a field has a value outside these.
@@ -56,6 +67,10 @@ class Specification:
     ngrams: tuple[int, ...] = (1,)
     character_ngrams: tuple[int, ...] = ()
     head: int = 0
+    skips: bool = False
+    head_pairs: int = 0
+    prefixes: int = 0
+    characters_across: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS or self.split not in SPLITS:
@@ -63,21 +78,26 @@ class Specification:
                 f"specification: level must be one of {LEVELS} and split one of {SPLITS}. "
                 f"Received: level={self.level!r:.60}, split={self.split!r:.60}"
             )
-        for name in ("ngrams", "character_ngrams"):
+        for name in WIDTHS:
             widths = getattr(self, name)
             if list(widths) != sorted(set(widths)) or not all(_is_count(n) and 0 < n <= WIDEST for n in widths):
                 raise UserError(
                     f"specification: {name} are ascending widths from 1 to {WIDEST}. Received: {widths!r:.60}"
                 )
-        if not _is_count(self.head) or not 0 <= self.head <= MOST_HEAD:
-            raise UserError(f"specification: head is a number from 0 to {MOST_HEAD}. Received: {self.head!r:.60}")
-        if not (self.ngrams or self.character_ngrams or self.head):
-            raise UserError("specification: no features: give ngrams, character_ngrams or head")
+        for name, most in (("head", MOST_HEAD), ("head_pairs", MOST_HEAD), ("prefixes", WIDEST)):
+            number = getattr(self, name)
+            if not _is_count(number) or not 0 <= number <= most:
+                raise UserError(f"specification: {name} is a number from 0 to {most}. Received: {number!r:.60}")
+        if not isinstance(self.skips, bool):
+            raise UserError(f"specification: skips is true or false. Received: {self.skips!r:.60}")
+        if not any(getattr(self, name) for name in FEATURES):
+            raise UserError(f"specification: no features: give {', '.join(FEATURES[:-1])} or {FEATURES[-1]}")
         _check_table(self.level, self.table)
 
     def to_json(self) -> dict[str, Any]:
         """The specification as JSON-ready data; the table as `_packed` has it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {name: value for name, value in values.items() if value or name not in LATER}
         return {**values, "table": _packed(self.table), "version": 1}
 
     @classmethod
@@ -94,7 +114,7 @@ class Specification:
         try:
             if "table" in values:
                 values["table"] = tuple(sorted(_unpacked(values["table"])))
-            for name in ("ngrams", "character_ngrams"):
+            for name in WIDTHS:
                 if name in values:
                     values[name] = tuple(values[name])
             return cls(**values)
@@ -110,7 +130,13 @@ class Specification:
     @property
     def words_only(self) -> bool:
         """Whether the features are just the words, in the order of the text."""
-        return self.ngrams == (1,) and not self.character_ngrams and not self.head
+        return self.ngrams == (1,) and not any(getattr(self, name) for name in FEATURES[1:])
+
+    @property
+    def widths(self) -> int:
+        """How many widths of n-grams take the memory that the features take; the first words take next to none."""
+        longer = 1 + self.prefixes // 20 if self.prefixes else 0  # they may all hold a first word that is the document
+        return sum(len(getattr(self, name)) for name in WIDTHS) + self.skips + bool(self.head_pairs) + longer
 
 
 def _is_count(value: object) -> bool:
@@ -236,6 +262,10 @@ def preset(
     ngrams: int | tuple[int, ...] | None = None,
     character_ngrams: tuple[int, ...] | None = None,
     head: int | None = None,
+    skips: bool | None = None,
+    head_pairs: int | None = None,
+    prefixes: int | None = None,
+    characters_across: tuple[int, ...] | None = None,
     **rules: Any,
 ) -> Specification:
     """A named specification, with any of its parts overridden.
@@ -266,6 +296,10 @@ def preset(
         ngrams=ngrams,
         character_ngrams=character_ngrams,
         head=head,
+        skips=skips,
+        head_pairs=head_pairs,
+        prefixes=prefixes,
+        characters_across=characters_across,
     )
 
 
@@ -275,11 +309,23 @@ def override(
     ngrams: int | tuple[int, ...] | None = None,
     character_ngrams: tuple[int, ...] | None = None,
     head: int | None = None,
+    skips: bool | None = None,
+    head_pairs: int | None = None,
+    prefixes: int | None = None,
+    characters_across: tuple[int, ...] | None = None,
 ) -> Specification:
     """The same characters and words with other features; None leaves a field as it is."""
     if isinstance(ngrams, int):
         if not 1 <= ngrams <= WIDEST:
             raise UserError(f"specification: ngrams is a width from 1 to {WIDEST}. Received: {ngrams!r:.60}")
         ngrams = tuple(range(1, ngrams + 1))
-    changes = {"ngrams": ngrams, "character_ngrams": character_ngrams, "head": head}
+    changes = {
+        "ngrams": ngrams,
+        "character_ngrams": character_ngrams,
+        "head": head,
+        "skips": skips,
+        "head_pairs": head_pairs,
+        "prefixes": prefixes,
+        "characters_across": characters_across,
+    }
     return replace(specification, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]

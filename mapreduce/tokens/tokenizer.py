@@ -16,6 +16,8 @@ CHARACTER_NGRAM = b" ~"
 """Begins every character n-gram; no word n-gram begins with a space, so the two never collide."""
 HEAD = b" ^"
 """Begins every head feature."""
+SKIP, HEAD_PAIR, PREFIX, ACROSS = b" _", b" &", b" <", b" ="
+"""Begin the pairs with a word between them, the first pairs, the beginnings and the characters across words."""
 
 # A character at byte level: one byte and the continuation bytes behind it, in valid UTF-8 and in any other.
 _characters = re.compile(rb"[\x00-\xff][\x80-\xbf]*", re.DOTALL).findall
@@ -45,7 +47,8 @@ class Tokenizer:
         return self._split(self.normalize(text))
 
     def features(self, text: bytes) -> list[bytes]:
-        """The features of a document: word n-grams by width, character n-grams by width, then the head."""
+        """The features of a document: word n-grams by width, character n-grams by width, the head, skips, head pairs,
+        prefixes, then characters across words by width."""
         return list(self.each_feature(text))
 
     def each_feature(self, text: bytes) -> Iterator[bytes]:
@@ -56,6 +59,10 @@ class Tokenizer:
             chain.from_iterable(word_ngrams(words, width) for width in spec.ngrams),
             chain.from_iterable(character_ngrams(words, width) for width in spec.character_ngrams),
             (HEAD + word for word in words[: spec.head]),
+            skips(words) if spec.skips else (),
+            (HEAD_PAIR + pair for pair in word_ngrams(words[: spec.head_pairs + 1], 2)),
+            prefixes(words, spec.prefixes),
+            chain.from_iterable(characters_across(words, width) for width in spec.characters_across),
         )
 
 
@@ -79,6 +86,37 @@ def character_ngrams(words: list[bytes], width: int) -> Iterator[bytes]:
     for word in words:
         characters = _characters(b" " + word + b" ")
         yield from [CHARACTER_NGRAM + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1)]
+
+
+def skips(words: list[bytes]) -> Iterator[bytes]:
+    """All pairs of a word and the word after next.
+
+    Example:
+        >>> list(skips([b"a", b"b", b"c", b"d"]))
+        [b' _a c', b' _b d']
+    """
+    return (SKIP + first + b" " + third for first, third in zip(words, islice(words, 2, None)))
+
+
+def prefixes(words: list[bytes], most: int) -> Iterator[bytes]:
+    """The first words joined with one space: of one word, of two, ... of `most`.
+
+    Example:
+        >>> list(prefixes([b"a", b"b", b"c"], 2))
+        [b' <a', b' <a b']
+    """
+    return (PREFIX + b" ".join(words[: i + 1]) for i in range(min(most, len(words))))
+
+
+def characters_across(words: list[bytes], width: int) -> Iterator[bytes]:
+    """All runs of `width` characters in the words joined with one space, a space before and after all of it included.
+
+    Example:
+        >>> list(characters_across([b"a", b"cat"], 4))
+        [b' = a c', b' =a ca', b' = cat', b' =cat ']
+    """
+    characters = _characters(b" " + b" ".join(words) + b" ") if words else []
+    return (ACROSS + b"".join(characters[i : i + width]) for i in range(len(characters) - width + 1))
 
 
 def _normalizer(specification: Specification) -> Callable[[bytes], bytes]:

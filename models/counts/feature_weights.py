@@ -12,12 +12,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mapreduce.errors import UserError
+from mapreduce.tokens import tokenizer
 from models.counts.feature_counts import Array, FeatureCounts
 
-WORD, NGRAM, CHARACTERS, HEAD = range(4)
+KINDS = WORD, NGRAM, CHARACTERS, HEAD, SKIP, PAIR, PREFIX, ACROSS = range(8)
 """Kinds of features, as `kinds` tells them."""
-FIELDS = ("ngrams", "ngrams", "character_ngrams", "head")
+FIELDS = ("ngrams", "ngrams", "character_ngrams", "head", "skips", "head_pairs", "prefixes", "characters_across")
 """What makes each kind, a field of `mapreduce.tokens.specification.Specification`."""
+_BY_MARK = np.full(256, CHARACTERS)
+for _mark, _kind in (
+    (tokenizer.HEAD, HEAD),
+    (tokenizer.SKIP, SKIP),
+    (tokenizer.HEAD_PAIR, PAIR),
+    (tokenizer.PREFIX, PREFIX),
+    (tokenizer.ACROSS, ACROSS),
+):
+    _BY_MARK[_mark[1]] = _kind
 
 
 def idf(counts: FeatureCounts) -> Array:
@@ -87,20 +97,22 @@ def scale(counts: FeatureCounts, weights: str | None, shares: Sequence[float]) -
 
     Args:
         weights: a name in WEIGHTS, or None.
-        shares: what the weights of words, word n-grams, character n-grams and head words are multiplied with.
+        shares: what the weights of KINDS are multiplied with; 1 for kinds behind the last.
     """
     if weights is None:
         return None
-    found: Array = WEIGHTS[weights](counts) * np.array(shares)[kinds(counts.features)]
+    factors = np.ones(len(KINDS))
+    factors[: len(shares)] = shares
+    found: Array = WEIGHTS[weights](counts) * factors[kinds(counts.features)]
     return found
 
 
 def kinds(features: Sequence[bytes]) -> Array:
-    """What each feature is: WORD, NGRAM (words joined by a space), CHARACTERS or HEAD; int8 [features]."""
+    """What each feature is: WORD, NGRAM (words joined by a space) or another one of KINDS; int8 [features]."""
     data, begins, spaces = _laid_out(features)
     marked = (data[begins] == ord(" ")) & (spaces > 0)
     found = np.where(spaces > 0, NGRAM, WORD)
-    found[marked] = np.where(data[begins[marked] + 1] == ord("^"), HEAD, CHARACTERS)
+    found[marked] = _BY_MARK[data[begins[marked] + 1]]
     return found.astype(np.int8)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from mapreduce.tokens.specification import Specification
-from mapreduce.tokens.tokenizer import CHARACTER_NGRAM, HEAD
+from mapreduce.tokens.tokenizer import ACROSS, CHARACTER_NGRAM, HEAD, HEAD_PAIR, PREFIX, SKIP
 from models.layers.bags import owners
 
 _BYTES = tf.constant([bytes([value]) for value in range(256)]).numpy()
@@ -85,8 +85,17 @@ def feature_parts(specification: Specification, texts: tf.Tensor) -> list[tf.Rag
         units = characters(padded.values)
         parts += [character_ngrams(padded, units, width) for width in specification.character_ngrams]
     if specification.head:
-        first = found[:, : specification.head]
-        parts.append(first.with_values(tf.strings.join([HEAD, first.values])))
+        parts.append(_marked(HEAD, found[:, : specification.head]))
+    if specification.skips:
+        parts.append(skips(found))
+    if specification.head_pairs:
+        parts.append(_marked(HEAD_PAIR, word_ngrams(found[:, : specification.head_pairs + 1], 2)))
+    if specification.prefixes:
+        parts.append(prefixes(found[:, : specification.prefixes]))
+    if specification.characters_across:
+        units = characters(tf.where(found.row_lengths() > 0, tf.strings.join([" ", _lines(found), " "]), ""))
+        runs = (tf.strings.ngrams(units, width, separator="") for width in specification.characters_across)
+        parts += [_marked(ACROSS, run) for run in runs]
     return parts
 
 
@@ -118,6 +127,34 @@ def character_ngrams(padded: tf.RaggedTensor, units: tf.RaggedTensor, width: int
     runs = tf.strings.ngrams(units, width, separator="")
     values = tf.strings.join([CHARACTER_NGRAM, runs.values])
     return tf.RaggedTensor.from_row_splits(values, tf.gather(runs.row_splits, padded.row_splits))
+
+
+def skips(found: tf.RaggedTensor) -> tf.RaggedTensor:
+    """All pairs of a word and the word after next of each row."""
+    first, third = found[:, :-2], found[:, 2:]
+    return first.with_values(tf.strings.join([SKIP, first.values, " ", third.values]))
+
+
+def prefixes(first: tf.RaggedTensor) -> tf.RaggedTensor:
+    """What each row begins with: its first word, its first two joined with one space, ... all of it.
+
+    Each is cut out of the joined row, as joining each anew would need every word as often as the row has words.
+    """
+    rows = owners(first.row_splits[1:])
+    ends = tf.concat([[0], tf.cumsum(tf.cast(tf.strings.length(first.values), tf.int64) + 1)], 0)
+    before = tf.gather(ends, tf.gather(first.row_splits, rows))
+    sizes = ends[1:] - before - 1 + len(PREFIX)
+    lines = tf.strings.join([PREFIX, _lines(first)])
+    return first.with_values(tf.strings.substr(tf.gather(lines, rows), tf.zeros_like(sizes), sizes))
+
+
+def _lines(found: tf.RaggedTensor) -> tf.Tensor:
+    """The words of each row joined with one space, strings [n]."""
+    return tf.strings.unsorted_segment_join(found.values, owners(found.row_splits[1:]), found.nrows(), separator=" ")
+
+
+def _marked(mark: bytes, found: tf.RaggedTensor) -> tf.RaggedTensor:
+    return found.with_values(tf.strings.join([mark, found.values]))
 
 
 def characters(strings: tf.Tensor) -> tf.RaggedTensor:

@@ -49,9 +49,7 @@ class Classifier:
     def longest(self) -> int:
         """Bytes of a text that is answered. A longer one is in no job's output either, or may take half of the memory
         that there is; nobody can catch what the system does then."""
-        widths = 1
-        if self.manifest.get("specification") is not None:
-            widths = len(self.specification.ngrams) + len(self.specification.character_ngrams)
+        widths = 1 if self.manifest.get("specification") is None else self.specification.widths
         return min(MAX_LINE, machine.memory() // 2 // (PER_BYTE * (1 + widths)))
 
     def __call__(self, texts: Any) -> np.ndarray[Any, Any]:

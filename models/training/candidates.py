@@ -62,7 +62,8 @@ class TextCandidate(Candidate):
         minimum_df: features of fewer documents are not counted.
         features: the most features that are kept.
         weights: a name in `models.counts.feature_weights.WEIGHTS`, or None where the model weighs nothing.
-        shares: what the weights of words, word n-grams, character n-grams and head words are multiplied with.
+        shares: what the weights of kinds of features are multiplied with, in the order of
+            `models.counts.feature_weights.KINDS`; 1.0 for kinds behind the last.
         unknown: the share of words that are OOV in training, others in each epoch; for models of ids.
         labels: the only number of labels it is for; None for any.
         longest: the mean number of words in a document above which it is left out; None for any.
@@ -72,7 +73,7 @@ class TextCandidate(Candidate):
     minimum_df: int = 1
     features: int = FEATURES
     weights: str | None = None
-    shares: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    shares: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     unknown: float = 0.0
     labels: int | None = None
     longest: float | None = None

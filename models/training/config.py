@@ -63,7 +63,8 @@ def _argument(path: str, key: str, action: argparse.Action, value: Any) -> list[
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise UserError(f"{path}: {key} is true or false. Received: {value!r:.60}")
-        return [f"--{key}"] if value else []
+        no = f"--no-{key}"  # some flags can be turned off
+        return [f"--{key}"] if value else [no] if no in action.option_strings else []
     several = value if isinstance(value, list) and action.nargs == "+" else [value]
     for one in several:
         if not isinstance(one, (str, int, float)) or isinstance(one, bool) or not several:

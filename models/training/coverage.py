@@ -73,14 +73,14 @@ def unknown(validation: str | os.PathLike[str]) -> float | None:
 
 def tells_words(specification: Specification) -> bool:
     """Whether the number of a document's features tells how many words it has."""
-    return 1 in specification.ngrams and not specification.character_ngrams
+    return 1 in specification.ngrams and not (specification.character_ngrams or specification.characters_across)
 
 
 def word_counts(specification: Specification, features: Array) -> Array:
     """The number of words of documents that have so many features, int64 [documents]; the specification has words."""
     words = np.arange(int(features.max(initial=0)) + 1)
-    sums = sum(
-        (np.maximum(words - width + 1, 0) for width in specification.ngrams), np.minimum(words, specification.head)
-    )
+    sums = np.minimum(words, specification.head) + np.minimum(words, specification.prefixes)
+    sums += np.clip(words - 1, 0, specification.head_pairs) + specification.skips * np.maximum(words - 2, 0)
+    sums += sum(np.maximum(words - width + 1, 0) for width in specification.ngrams)
     found: Array = np.searchsorted(sums, features)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
 from mapreduce.paths import absolute
-from mapreduce.tokens.specification import Specification, override, preset
+from mapreduce.tokens.specification import FEATURES, WIDTHS, Specification, override, preset
 from models.training.candidates import Candidate, TextCandidate
 
 SELECT = ("accuracy", "macro-f1", "log-loss")
@@ -44,8 +44,9 @@ class Settings:
         select: one of SELECT.
         validation: share of the validation split, above 0 and below 1; or a path, whose records are that split.
         group_field: a field of the records; those that are alike in it are all in one split.
-        tokenizer: a preset that takes the place of every candidate's; its widths of n-grams and its head stay.
-        ngrams, character_ngrams, head: take the place of every candidate's, as the flags of the jobs do.
+        tokenizer: a preset that takes the place of every candidate's, whose features stay.
+        ngrams, character_ngrams, head, skips, head_pairs, prefixes, characters_across: take the place of every
+            candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
     """
@@ -66,6 +67,10 @@ class Settings:
     ngrams: int | tuple[int, ...] | None = None
     character_ngrams: tuple[int, ...] | None = None
     head: int | None = None
+    skips: bool | None = None
+    head_pairs: int | None = None
+    prefixes: int | None = None
+    characters_across: tuple[int, ...] | None = None
     candidates: tuple[str, ...] = ()
     epochs: int | None = None
     learning_rate: float | None = None
@@ -91,9 +96,9 @@ class Settings:
             found = candidate.specification
             if self.tokenizer is not None:
                 found = tokenized(found, self.tokenizer)
-            widths = {"ngrams": self.ngrams, "character_ngrams": self.character_ngrams, "head": self.head}
-            return replace(candidate, **given, **more, specification=override(found, **widths))  # type: ignore[arg-type]
-        for name in ("tokenizer", "features", "ngrams", "character_ngrams", "head"):
+            own: dict[str, Any] = {name: getattr(self, name) for name in FEATURES}
+            return replace(candidate, **given, **more, specification=override(found, **own))
+        for name in ("tokenizer", "features", *FEATURES):
             if getattr(self, name) is not None:
                 flag = "--" + name.replace("_", "-")
                 raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
@@ -115,7 +120,7 @@ class Settings:
         own = ("resume", "tensorboard", "curves", "force")  # of one run, not of what becomes of it
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
         found.update(self._place(), candidates=", ".join(self.candidates))
-        for name in ("ngrams", "character_ngrams"):
+        for name in WIDTHS:
             if isinstance(widths := found[name], tuple):  # 3 alone means 1 to 3, and 3-3 does not
                 found[name] = ",".join(map(str, widths)) if len(widths) > 1 else "{0}-{0}".format(*widths)
         return {name.replace("_", "-"): value for name, value in found.items() if value not in (None, "")}
@@ -154,10 +159,11 @@ class Settings:
 
 def tokenized(specification: Specification, name: str) -> Specification:
     """A preset with the features of another specification; n-grams of characters need words of several."""
-    found = preset(name, ngrams=specification.ngrams, head=specification.head)
+    found = preset(name)
+    own = {one: getattr(specification, one) for one in FEATURES}
     if found.split == "character":
-        return found
-    return replace(found, character_ngrams=specification.character_ngrams)
+        del own["character_ngrams"]
+    return replace(found, **own)
 
 
 DEFAULT = Settings()

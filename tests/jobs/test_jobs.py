@@ -98,6 +98,24 @@ def test_featurecount(run_job: Run) -> None:
     assert run_job("featurecount", *flags, stdin=lines).stdout == b"bad\tneg\t3\t2\nfilm\tneg\t1\t1\nfilm\tpos\t1\t1\n"
 
 
+@pytest.mark.parametrize("runner", ["inline", "local"])
+@pytest.mark.parametrize("native", ["1", "0"])
+def test_the_flags_of_features(runner: str, native: str, tmp_path: Path, run_job: Run) -> None:
+    flags = ("-r", runner, "--ngrams", "2-2", "--skips", "--head-pairs", "1", "--prefixes", "2")
+    flags += ("--characters-across", "8", "--format", "tsv")
+    env = {"MAPREDUCE_NATIVE": native}
+    run_job("featurecount", *flags, "--output-dir", tmp_path / "f", stdin=b"pos\tone two six\n", env=env)
+    lines = b"".join(part.read_bytes() for part in sorted((tmp_path / "f").glob("part-*")))
+    features = [line.removesuffix(b"\tpos\t1\t1") for line in lines.split(b"\n")[:-1]]
+    expected = [b" &one two", b" <one", b" <one two", b" _one six", b"one two", b"two six"]
+    expected += [b" =" + b" one two six "[i : i + 8] for i in range(6)]
+    assert sorted(features) == sorted(expected)
+    # An output says what it was made with, and flags override that.
+    again = ("--specification", tmp_path / "f" / "_manifest.json", "--no-skips", "--characters-across", "13")
+    found = run_job("featurecount", "-r", runner, "--format", "tsv", *again, stdin=b"a\tone two six\n", env=env).stdout
+    assert b" _one" not in found and b" <one two" in found and found.count(b" = one two six ") == 1
+
+
 def test_labelcount(run_job: Run) -> None:
     lines = b"pos\tgood good film\nneg\tbad\nneg\tso bad\nneg\tbad!\n"
     assert run_job("labelcount", "--format", "tsv", stdin=lines).stdout == b"neg\t3\t4\t1:2 2:1\npos\t1\t3\t3:1\n"
@@ -173,6 +191,7 @@ def test_an_empty_input(tmp_path: Path, run_job: Run) -> None:
         ("wordcount", ["none.txt"], b"", 2, "none.txt: no such input file"),
         ("wordcount", ["hdfs://host/x"], b"", 2, "use -r hadoop"),
         ("wordcount", ["--ngrams", "0"], b"x", 2, "from 1 to 100"),
+        ("featurecount", ["--prefixes", "101"], b"x", 2, "from 0 to 100"),
         ("wordcount", ["--jobconf", "mapreduce.job.reduces=x"], b"x", 2, "mapreduce.job.reduces"),
         ("featurecount", [], b"x", 2, "needs labelled records"),
         ("featurecount", ["--format", "tsv"], b"no label\n", 3, "no label (1)"),

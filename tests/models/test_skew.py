@@ -49,7 +49,10 @@ BYTES = [text.encode() for text in TEXTS] + [
 def test_job_bridge_and_exported_model_agree(name: str, kind: str, tmp_path: Path, run_job: Run) -> None:
     records = tmp_path / "records.tsv"
     records.write_bytes(b"".join(b"%s\t%s\n" % ((b"a", b"b")[i % 2], text) for i, text in enumerate(BYTES)))
-    flags = ["--tokenizer", name] if kind == "ids" else ["--tokenizer", name, "--ngrams", 2, "--head", 2]
+    flags = ["--tokenizer", name]
+    if kind == "bag":
+        flags += ["--ngrams", "2", "--head", "2", "--skips", "--head-pairs", "2", "--prefixes", "3"]
+        flags += ["--characters-across", "3"]
     run_job("vocabulary", *flags, "--top-k", 30, "--output-dir", tmp_path / "v", records)
     run_job("encode", "--vocabulary", tmp_path / "v", "--output-dir", tmp_path / "e", records)
     found = vocabulary.read(tmp_path / "v")

@@ -36,11 +36,12 @@ SPECIFICATIONS = [
     preset("keras"),
     preset("whitespace", ngrams=2),
     preset("keras", ngrams=1, character_ngrams=(3,), head=5),
+    preset("keras", ngrams=(), skips=True, head_pairs=9, prefixes=5, characters_across=(3,)),
     preset("unicode", ngrams=(2,)),
     preset("characters", ngrams=(4,)),
 ]
 each_specification = pytest.mark.parametrize(
-    "specification", SPECIFICATIONS, ids=["words", "pairs", "all", "unicode pairs", "characters"]
+    "specification", SPECIFICATIONS, ids=["words", "pairs", "all", "rare", "unicode pairs", "characters"]
 )
 
 

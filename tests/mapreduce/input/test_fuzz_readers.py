@@ -7,6 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,8 @@ def canonical(data: bytes) -> bytes:
 def test_specification(examples: int, name: str, tmp_path: Path) -> None:
     if name not in PRESETS:
         pytest.skip(f"no preset {name}")
-    whole = preset(name, ngrams=2, character_ngrams=(3,), head=2).to_json()
+    rare: dict[str, Any] = {"skips": True, "head_pairs": 2, "prefixes": 3, "characters_across": (3,)}
+    whole = preset(name, ngrams=2, character_ngrams=(3,), head=2, **rare).to_json()
     small = {**whole, "table": dict(list(whole["table"].items())[:40])}
 
     def attempt(data: bytes) -> None:

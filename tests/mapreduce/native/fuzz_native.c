@@ -37,7 +37,7 @@ static tokenizer *any_tokenizer(source *s)
 {
     static const char *pieces[] = {"", " ", "x", " ! ", "\t", "aa", "\n", "\xc3\xa9"};
     uint8_t text[1024];
-    uint32_t offsets[257], at = 0, ngrams[3], characters[2], n = take(s) % 4u, m = take(s) % 3u;
+    uint32_t offsets[257], at = 0, ngrams[3], characters[2], across[1], n = take(s) % 4u, m = take(s) % 3u;
     uint8_t changed[128] = {0};
     for (int i = take(s) % 24; i > 0; i--)
         changed[take(s) % 128] = (uint8_t)(1 + take(s) % 8);
@@ -56,7 +56,10 @@ static tokenizer *any_tokenizer(source *s)
         ngrams[i] = 1 + i + take(s) % 2u * 2;
     for (uint32_t i = 0; i < m; i++)
         characters[i] = 1 + i * 2 + take(s) % 2u;
-    return fm_tokenizer_new(text, offsets, take(s) % 4 == 0, ngrams, n, characters, m, take(s) % 4u);
+    across[0] = 1 + take(s) % 9u;
+    uint32_t more = take(s); /* every other time none of what is rare */
+    return fm_tokenizer_new(text, offsets, take(s) % 4 == 0, ngrams, n, characters, m, across, more >> 1 & more & 1,
+                            take(s) % 4u, more >> 2 & more & 1, (more & 1) * (more >> 3 & 3), (more & 1) * (more >> 5 & 7));
 }
 
 typedef struct {

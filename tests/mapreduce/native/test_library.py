@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -47,10 +48,15 @@ def specifications(draw: st.DrawFn) -> Specification:
         chosen = Specification(table=pairs, split=draw(st.sampled_from(["whitespace", "whitespace", "character"])))
     widths = st.sets(st.integers(1, 4), max_size=3).map(lambda s: tuple(sorted(s)))
     ngrams = draw(st.one_of(st.just((1,)), widths))
-    character_ngrams, head = draw(st.one_of(st.just(()), widths)), draw(st.sampled_from([0, 0, 1, 3]))
-    if not (ngrams or character_ngrams or head):
-        ngrams = (1,)
-    return Specification(chosen.level, chosen.table, chosen.split, ngrams, character_ngrams, head)
+    rare = {"character_ngrams": st.one_of(st.just(()), widths), "head": st.sampled_from([0, 0, 1, 3])}
+    if draw(st.booleans()):
+        wider = st.sets(st.integers(1, 9), max_size=3).map(lambda s: tuple(sorted(s)))
+        few = st.sampled_from([0, 0, 1, 2, 5, 100])
+        rare |= {"skips": st.booleans(), "head_pairs": few, "prefixes": few, "characters_across": wider}
+    features: dict[str, Any] = {"ngrams": ngrams, **{name: draw(values) for name, values in rare.items()}}
+    if not any(features.values()):
+        features["ngrams"] = (1,)
+    return Specification(chosen.level, chosen.table, chosen.split, **features)
 
 
 def added(blocks: Iterator[bytes]) -> Counter[bytes]:
@@ -142,8 +148,8 @@ def test_a_block_beyond_every_buffer() -> None:
 
 
 def test_a_library_that_fails_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr(native, "VERSION", 3)
-    with pytest.raises(ValueError, match="version 2"):
+    monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
+    with pytest.raises(ValueError, match=f"version {native.VERSION - 1} .* and {native.VERSION} is"):
         native._test(library)
     monkeypatch.setenv(native.OFF, "0")
     assert native.load() is None

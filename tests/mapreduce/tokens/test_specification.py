@@ -2,6 +2,7 @@
 
 import json
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,20 +20,31 @@ def test_punctuation_is_ascii_punctuation() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_json_round_trip(name: str) -> None:
-    specification = preset(name, ngrams=3, character_ngrams=(3, 4), head=2)
+    specification = preset(name, ngrams=3, character_ngrams=(3, 4), head=2, skips=True, characters_across=(3,))
     again = Specification.from_json(json.loads(json.dumps(specification.to_json())))
     assert again == specification
     assert again.fingerprint == specification.fingerprint
 
 
 def test_fingerprints_tell_specifications_apart() -> None:
-    made = [preset(n, **kw) for n in PRESETS for kw in ({}, {"ngrams": 2}, {"head": 1}, {"character_ngrams": (3,)})]
+    features: list[dict[str, Any]] = [{}, {"ngrams": 2}, {"head": 1}, {"character_ngrams": (3,)}]
+    features += [{"skips": True}, {"head_pairs": 1}, {"prefixes": 1}, {"characters_across": (3,)}]
+    made = [preset(name, **some) for name in PRESETS for some in features]
     assert len({s.fingerprint for s in made}) == len(made)
 
 
 def test_the_fingerprint_is_stable() -> None:
     # Outputs on disk carry it: a change here makes every stored vocabulary unusable.
     assert preset("keras").fingerprint == "98f97aca1f05774b"
+    assert preset("words", ngrams=2, character_ngrams=(3, 4), head=2).fingerprint == "c12df2c0c13a6205"
+
+
+def test_what_says_nothing_of_later_fields_is_written_as_before() -> None:
+    written = preset("keras", skips=False, head_pairs=0, prefixes=0, characters_across=()).to_json()
+    assert set(written) == {"version", "level", "table", "split", "ngrams", "character_ngrams", "head"}
+    explicit = {**written, "skips": False, "head_pairs": 0, "prefixes": 0, "characters_across": []}
+    assert Specification.from_json(explicit) == Specification.from_json(written) == preset("keras")
+    assert preset("keras", prefixes=2).to_json() == {**written, "prefixes": 2}
 
 
 def test_an_integer_of_ngrams_means_up_to_it() -> None:
@@ -59,6 +71,10 @@ def test_packed_tables_come_back(table: dict[int, str]) -> None:
         {"ngrams": (2, 1)},
         {"ngrams": (0,)},
         {"head": -1},
+        {"head_pairs": -1},
+        {"prefixes": True},
+        {"skips": 1},
+        {"characters_across": (3, 3)},
         {"ngrams": ()},
         {"table": ((200, "x"),)},
         {"table": ((65, "é"),)},
@@ -91,6 +107,10 @@ def test_json_that_is_no_specification(data: object) -> None:
         {"character_ngrams": (10**400,)},
         {"head": 1_000_001},
         {"head": 2**32},
+        {"head_pairs": 1_000_001},
+        {"prefixes": 101},
+        {"characters_across": (101,)},
+        {"skips": "yes" * 1000},
     ],
 )
 def test_what_makes_much_of_little_is_refused_in_a_line(fields: dict[str, object]) -> None:

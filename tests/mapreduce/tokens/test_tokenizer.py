@@ -1,6 +1,7 @@
 """The plain Python tokenizer, by hand-made cases and by its own definition."""
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,57 @@ def test_features_in_their_order() -> None:
         *[b" ~ a ", b" ~ ca", b" ~cat", b" ~at ", b" ~ a "],
         *[b" ~ cat", b" ~cat "],
         *[b" ^a", b" ^cat"],
+    ]
+
+
+def test_rarer_features_in_their_order() -> None:
+    tokenizer = Tokenizer(
+        preset("keras", ngrams=(), head=1, skips=True, head_pairs=2, prefixes=3, characters_across=(3, 5))
+    )
+    assert tokenizer.features(b"a cat, a dog") == [
+        b" ^a",
+        *[b" _a a", b" _cat dog"],
+        *[b" &a cat", b" &cat a"],
+        *[b" <a", b" <a cat", b" <a cat a"],
+        *[b" = a ", b" =a c", b" = ca", b" =cat", b" =at ", b" =t a", b" = a ", b" =a d", b" = do", b" =dog", b" =og "],
+        *[b" = a ca", b" =a cat", b" = cat ", b" =cat a", b" =at a ", b" =t a d", b" = a do", b" =a dog", b" = dog "],
+    ]
+    assert tokenizer.features(b"cat") == [
+        *[b" ^cat", b" <cat"],
+        *[b" = ca", b" =cat", b" =at ", b" = cat "],
+    ]
+    assert tokenizer.features(b" ") == []
+
+
+@pytest.mark.parametrize("split", ["whitespace", "character"])
+def test_characters_across_words_are_those_within_them(split: str) -> None:
+    text = "né 中".encode() + b" \x80a\xff \x81b"
+    tokenizer = Tokenizer(Specification(split=split, ngrams=(), characters_across=(1,)))
+    whole = b" " + b" ".join(tokenizer.words(text)) + b" "
+    units = [feature.removeprefix(b" =") for feature in tokenizer.features(text)]
+    assert b"".join(units) == whole
+    assert all(len(unit.lstrip(bytes(range(0x80, 0xC0)))) == len(unit) for unit in units)
+    assert b" \x81" in units and "é".encode() in units
+
+
+@given(st.lists(st.binary(min_size=1, max_size=3).filter(lambda word: not word[:1].isspace()), max_size=4))
+def test_no_two_kinds_of_features_are_alike(words: list[bytes]) -> None:
+    kinds: dict[str, Any] = {
+        "ngrams": (1, 2, 3),
+        "character_ngrams": (1, 2, 3),
+        "head": 9,
+        "skips": True,
+        "head_pairs": 9,
+        "prefixes": 9,
+        "characters_across": (1, 2, 3),
+    }
+    none: dict[str, Any] = {"ngrams": ()}
+    made = [
+        Tokenizer(Specification(**{**none, name: value})).features(b" ".join(words)) for name, value in kinds.items()
+    ]
+    assert sum(len(set(some)) for some in made) == len(set().union(*made))
+    assert Tokenizer(Specification(**kinds)).features(b" ".join(words)) == [
+        feature for some in made for feature in some
     ]
 
 

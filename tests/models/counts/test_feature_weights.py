@@ -88,14 +88,30 @@ def test_naive_bayes_ratio_refuses_three_labels() -> None:
 
 
 def test_kinds_of_features() -> None:
-    found = feature_weights.kinds([b"word", b"two words", b" ~wor", b" ~ wo", b" ^word"])
+    features = [b"word", b"two words", b" ~wor", b" ~ wo", b" ^word"]
+    features += [b" _a word", b" &two words", b" <two", b" <two words", b" = wo", b" =o w"]
+    found = feature_weights.kinds(features)
     assert found.tolist() == [
         feature_weights.WORD,
         feature_weights.NGRAM,
         feature_weights.CHARACTERS,
         feature_weights.CHARACTERS,
         feature_weights.HEAD,
+        feature_weights.SKIP,
+        feature_weights.PAIR,
+        *[feature_weights.PREFIX] * 2,
+        *[feature_weights.ACROSS] * 2,
     ]
+
+
+def test_shares_of_the_last_kinds_are_one_unless_given() -> None:
+    features = [b"a", b"a b", b" ~a", b" ^a", b" _a c", b" &a b", b" <a", b" =a b"]
+    ones = np.ones(8, np.int64)
+    found = feature_counts.FeatureCounts(features, ["x"], np.arange(8), 0 * ones, ones, ones, np.array([3]))
+    for shares in ((1.0, 0.5), (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)):
+        scale = feature_weights.scale(found, "idf", shares)
+        assert scale is not None
+        np.testing.assert_allclose(scale / scale[0], [*shares, *[1.0] * (8 - len(shares))])
 
 
 def test_counts_of_other_records_are_refused(tmp_path: Path, run_job: Any) -> None:

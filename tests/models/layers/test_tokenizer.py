@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mapreduce.features.encoding import Encoder
+from mapreduce.tokens.specification import FEATURES as FIELDS
 from mapreduce.tokens.specification import PRESETS, Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer as PlainTokenizer
 from models.layers.encoder import Buckets, encode
@@ -39,8 +41,14 @@ FEATURES = st.fixed_dictionaries(
         "ngrams": st.sampled_from([(1,), (2,), (1, 2), (1, 3), ()]),
         "character_ngrams": st.sampled_from([(), (1,), (3,), (2, 4)]),
         "head": st.integers(0, 3),
+        "skips": st.booleans(),
+        "head_pairs": st.integers(0, 3),
+        "prefixes": st.sampled_from([0, 1, 3, 100]),
+        "characters_across": st.sampled_from([(), (1,), (3, 6)]),
     }
-).filter(lambda fields: bool(fields["ngrams"] or fields["character_ngrams"] or fields["head"]))
+).filter(lambda fields: any(fields[name] for name in FIELDS))
+ALL: dict[str, Any] = {"ngrams": (1, 2), "character_ngrams": (2, 3), "head": 1}
+ALL |= {"skips": True, "head_pairs": 2, "prefixes": 3, "characters_across": (2, 4)}
 
 
 def replacements(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
@@ -100,7 +108,7 @@ def test_equal_for_many_random_specifications(specification: Specification, text
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_equal_on_ten_thousand_texts(name: str) -> None:
-    specification = preset(name, ngrams=2, character_ngrams=(3, 5), head=2)
+    specification = preset(name, **ALL)
     seen: list[bytes] = []
 
     @settings(RELAXED, max_examples=400)
@@ -118,7 +126,7 @@ def test_equal_on_pairs_of_bytes_and_triples_of_hostile_pieces(name: str) -> Non
     pairs = [bytes(pair) for pair in itertools.product(range(256), repeat=2)]
     triples = [b"".join(three) for three in itertools.product(HOSTILE[::2], repeat=3)]
     both(preset(name), pairs[::3] + triples[::5])
-    both(preset(name, ngrams=(1, 2), character_ngrams=(2, 3), head=1), pairs[::29] + triples[::31])
+    both(preset(name, **ALL), pairs[::29] + triples[::31])
 
 
 @pytest.mark.slow
@@ -127,7 +135,7 @@ def test_equal_on_every_pair_of_bytes_and_triple_of_hostile_pieces(name: str) ->
     pairs = [bytes(pair) for pair in itertools.product(range(256), repeat=2)]
     triples = [b"".join(three) for three in itertools.product(HOSTILE, repeat=3)]
     both(preset(name), pairs + triples)
-    both(preset(name, ngrams=(1, 2), character_ngrams=(2, 3), head=1), pairs + triples)
+    both(preset(name, **ALL), pairs + triples)
 
 
 @pytest.mark.parametrize("level", ["byte", "codepoint"])
@@ -235,7 +243,7 @@ def test_unknown_rank_is_refused() -> None:
         function.get_concrete_function()
 
 
-SPECIFICATION = preset("sentences", ngrams=2, character_ngrams=(3,), head=1)
+SPECIFICATION = preset("sentences", **ALL)
 TEXT = b"It's 3.14 \xff\x00 A-b!"
 
 

@@ -298,7 +298,8 @@ def test_manifest_says_what_it_is(model_directory: Path) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_ids_in_the_graph_are_those_of_encode(name: str, tmp_path: Path) -> None:
-    specification = preset(name, ngrams=2, character_ngrams=(2,), head=1)
+    rare: dict[str, Any] = {"skips": True, "head_pairs": 2, "prefixes": 3, "characters_across": (3,)}
+    specification = preset(name, ngrams=2, character_ngrams=(2,), head=1, **rare)
     texts = [b"The cat\x85sat. \xff\x00 don't", b"", "café \u2028 中文!".encode(), b"new words", *TOKENS]
     features = Tokenizer(specification).features
     tokens = sorted({feature for text in texts[:3] + TOKENS for feature in features(text)})

@@ -56,6 +56,7 @@ BAD = [b"\xff\xfe", b"\xc3", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf0\x9f", b"\x80"]
 SPECIFICATIONS = {
     "sentences": preset("sentences", ngrams=2, head=8),
     "words": preset("words", ngrams=3, character_ngrams=(3, 4, 5)),
+    "rare": preset("words", ngrams=(), skips=True, head_pairs=2, prefixes=3, characters_across=(3, 4)),
     "keras": preset("keras"),
     "cjk": preset("cjk", ngrams=2),
 }
@@ -100,7 +101,7 @@ def exported(folder: Path, specification: Specification, seed: int = 0, *kinds: 
 
 
 @pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["sentences", "words", "keras", pytest.param("cjk", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["sentences", "words", "rare", "keras", pytest.param("cjk", marks=pytest.mark.slow)])
 def test_the_graph_and_the_keras_file_answer_the_same(name: str, number: int, tmp_path: Path) -> None:
     import tensorflow as tf
 

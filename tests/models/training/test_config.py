@@ -45,6 +45,8 @@ def test_what_is_written_is_read_back() -> None:
     [
         Settings(ngrams=2, character_ngrams=(3, 4, 5), head=0, candidates=("tf-idf", "words first", "igm")),
         Settings(ngrams=(3,), character_ngrams=(4,), epochs=2, features=10),
+        Settings(skips=True, head_pairs=4, prefixes=5, characters_across=(3,)),
+        Settings(skips=False, head_pairs=0, prefixes=0, characters_across=(3, 6)),
         Settings(ngrams=(1, 3), validation="/a/valid.tsv", group_field="author", select="macro-f1"),
     ],
 )

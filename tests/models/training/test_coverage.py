@@ -17,7 +17,14 @@ from models.training.stages import Stages
 
 @pytest.mark.parametrize(
     "specification",
-    [preset("words"), preset("words", ngrams=3), preset("sentences", ngrams=2, head=8), preset("words", ngrams=(1, 3))],
+    [
+        preset("words"),
+        preset("words", ngrams=3),
+        preset("sentences", ngrams=2, head=8),
+        preset("words", ngrams=(1, 3)),
+        preset("words", skips=True),
+        preset("words", ngrams=2, head=4, skips=True, head_pairs=4, prefixes=5),
+    ],
 )
 def test_words_are_told_from_the_number_of_features(specification: Specification) -> None:
     tokenizer = Tokenizer(specification)

@@ -36,14 +36,18 @@ def test_candidates_are_changed_and_nothing_else_is() -> None:
         )
         assert changed == replace(one, epochs=3, rate=0.5, batch_size=7, features=99, specification=specification)
     assert Settings().change(before) == before
-    for one, changed in zip(before, Settings(ngrams=2, character_ngrams=(3, 5), head=4).change(before)):
-        features = {"ngrams": (1, 2), "character_ngrams": (3, 5), "head": 4}
+    rare: dict[str, Any] = {"skips": True, "head_pairs": 4, "prefixes": 5, "characters_across": (3, 6)}
+    features = {"ngrams": (1, 2), "character_ngrams": (3, 5), "head": 4, **rare}
+    for one, changed in zip(before, Settings(ngrams=2, character_ngrams=(3, 5), head=4, **rare).change(before)):
         assert changed == replace(one, specification=replace(one.specification, **features))
 
 
 def test_words_of_one_character_have_no_ngrams_of_characters() -> None:
     found = tokenized(preset("words", ngrams=3, character_ngrams=(3, 4)), "characters")
     assert (found.ngrams, found.character_ngrams) == ((1, 2, 3), ())
+    rare: dict[str, Any] = {"skips": True, "head_pairs": 4, "prefixes": 5, "characters_across": (3, 6)}
+    for name in ("characters", "cjk"):
+        assert tokenized(preset("words", ngrams=(), **rare), name) == preset(name, ngrams=(), **rare)
 
 
 def test_candidates_by_name() -> None:
@@ -97,6 +101,7 @@ def test_a_flag_that_is_no_good_is_one_line(
         ("linear", Settings(select="f1"), "select is one of accuracy, macro-f1, log-loss"),
         ("cnn", Settings(features=9), "--features: cnn reads images"),
         ("cnn", Settings(character_ngrams=(3,)), "--character-ngrams: cnn reads images"),
+        ("cnn", Settings(skips=True), "--skips: cnn reads images"),
         ("cnn", Settings(candidates=("resnet",)), "cnn has no 'resnet'; it has cnn"),
         ("autoencoder", Settings(class_weight="balanced"), "--class-weight: autoencoder gives images"),
         ("autoencoder", Settings(select="log-loss"), "--select: autoencoder gives images"),

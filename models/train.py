@@ -142,7 +142,9 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     settings.check()
     names = settings.candidates
     found = settings.change(
-        [image_candidate(model, names)] if model in IMAGE_MODELS else candidates(model, names=names)
+        [image_candidate(model, names)]
+        if model in IMAGE_MODELS
+        else candidates(model, names=names, best=settings.effort == BEST)
     )
     if settings.no_saved_model or settings.effort == BEST:
         from models.training import fit_linear

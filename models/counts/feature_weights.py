@@ -68,6 +68,14 @@ def igm_idf(counts: FeatureCounts, factor: float = 3.0) -> Array:
     return igm(counts, factor) * np.sqrt(idf(counts))
 
 
+def steep_igm_idf(counts: FeatureCounts) -> Array:
+    """`igm_idf` with twice the factor, float64 [features]: for features of many kinds, most of which tell nothing.
+
+    Chosen by cross-validation within training splits (20 Newsgroups).
+    """
+    return igm_idf(counts, 6.0)
+
+
 def naive_bayes_ratio(counts: FeatureCounts, smoothing: float = 1.0) -> Array:
     """The log-count ratio of two labels, ln((p / |p|) / (q / |q|)), float64 [features].
 
@@ -88,6 +96,7 @@ WEIGHTS: dict[str, Callable[[FeatureCounts], Array]] = {
     "idf": idf,
     "igm": igm,
     "igm_idf": igm_idf,
+    "steep_igm_idf": steep_igm_idf,
     "naive_bayes": naive_bayes_ratio,
 }
 

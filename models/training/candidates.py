@@ -16,6 +16,9 @@ from mapreduce.tokens.specification import Specification, override, preset
 
 FEATURES = 500_000
 """The most features a model has: more make it slow to load and hardly better."""
+LONG = 100.0
+"""Texts of more words than that, in the mean, are long."""
+_HALVES = (1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5)
 RUN = 3
 """The longest run of characters that is a feature, where texts have no spaces between words."""
 
@@ -66,7 +69,10 @@ class TextCandidate(Candidate):
             `models.counts.feature_weights.KINDS`; 1.0 for kinds behind the last.
         unknown: the share of words that are OOV in training, others in each epoch; for models of ids.
         labels: the only number of labels it is for; None for any.
+        fewest: the least number of labels it is for.
         longest: the mean number of words in a document above which it is left out; None for any.
+        longest_of_two: the same where there are two labels.
+        only_best: whether it is tried with --effort best alone, or where it is named.
     """
 
     specification: Specification
@@ -76,7 +82,19 @@ class TextCandidate(Candidate):
     shares: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     unknown: float = 0.0
     labels: int | None = None
+    fewest: int = 2
     longest: float | None = None
+    longest_of_two: float | None = None
+    only_best: bool = False
+
+    def is_for(self, labels: int) -> bool:
+        """Whether it can tell so many labels apart."""
+        return self.labels in (None, labels) and labels >= self.fewest
+
+    def takes(self, labels: int | None, length: float | None) -> bool:
+        """Whether documents of so many words in the mean are not too long for it; None is any number."""
+        most = [self.longest, self.longest_of_two if labels == 2 else None]
+        return length is None or all(one is None or length <= one for one in most)
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON-ready data."""
@@ -84,27 +102,55 @@ class TextCandidate(Candidate):
 
 
 def _linear() -> list[TextCandidate]:
+    base = TextCandidate(
+        name="igm", model="linear", specification=preset("words"), optimizer="sgd", loss="squared hinge", batch_size=16
+    )
+    return [*_topics(base), *_sentiment(base)]
+
+
+def _topics(base: TextCandidate) -> list[TextCandidate]:
+    """The words that open a text name its topic; pairs of words weigh half of what words do."""
     topics = preset("sentences", ngrams=2, head=8)
-    words = preset("words", ngrams=3)
-    spelling = preset("words", ngrams=3, character_ngrams=(3, 4, 5))
-    halves = (1.0, 0.5, 0.5, 1.0)
-    base = TextCandidate(name="igm", model="linear", specification=topics, optimizer="sgd", loss="squared hinge")
-    base = replace(base, batch_size=16)
-    # Topics: the words that open a text name its topic; pairs of words weigh half of what words do.
-    igm = replace(base, weights="igm_idf", shares=halves, architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
-    idf = replace(igm, name="tf-idf", weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
-    # Sentiment: the ratio of two labels. Rare n-grams of long texts are left out.
-    ratio = replace(base, name="naive bayes", specification=words, weights="naive_bayes", labels=2, minimum_df=2)
-    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=3.0, epochs=4)
+    base = replace(base, specification=topics, shares=_HALVES, longest_of_two=LONG)
+    igm = replace(base, weights="igm_idf", architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
+    idf = replace(base, weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
+    # For a sum, what sees other things: parts of words, their order, how short texts begin.
+    steep = replace(igm, weights="steep_igm_idf", fewest=3, only_best=True)
+    start = override(topics, ngrams=3, head_pairs=4, prefixes=5)
+    characters = override(start, characters_across=(3, 4, 5, 6))
+    spelling = replace(
+        steep, name="igm, spelling", specification=override(topics, character_ngrams=(3, 4, 5)), epochs=5
+    )
+    short = replace(idf, name="tf-idf, start", specification=start, fewest=3, longest=LONG, only_best=True)
     return [
         igm,
-        idf,
-        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
+        replace(idf, name="tf-idf"),
+        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0), fewest=3),
+        replace(spelling, shares=(1.0, 0.5, 0.4, 1.0)),
+        replace(steep, name="igm, order", specification=override(start, skips=True)),
+        short,
+        replace(short, name="tf-idf, characters", specification=characters),
+        replace(steep, name="igm, characters", specification=characters, longest=LONG),
+    ]
+
+
+def _sentiment(base: TextCandidate) -> list[TextCandidate]:
+    """The ratio of two labels. Rare n-grams of long texts are left out; parts of words say more where words are few."""
+    words = preset("words", ngrams=3)
+    ratio = replace(base, name="naive bayes", specification=words, weights="naive_bayes", labels=2, minimum_df=2)
+    ratio = replace(ratio, architecture={"term_frequency": "binary"}, rate=3.0, epochs=4)
+    short = replace(ratio, minimum_df=1, longest=LONG)
+    spelling = override(words, character_ngrams=(3, 4, 5))
+    characters = override(words, ngrams=(), characters_across=(3, 4, 5, 6))
+    order = replace(ratio, name="naive bayes, order", specification=override(words, skips=True), shares=_HALVES)
+    igm = replace(order, name="igm, order of two", weights="igm_idf", architecture={"term_frequency": "sqrt"})
+    return [
         ratio,
-        # Parts of words say more where words are few.
-        replace(
-            ratio, name="naive bayes, spelling", specification=spelling, shares=halves, minimum_df=1, longest=100.0
-        ),
+        replace(ratio, name="naive bayes, sublinear", architecture={"term_frequency": "sublinear"}),
+        replace(short, name="naive bayes, spelling", specification=spelling, shares=_HALVES),
+        replace(short, name="naive bayes, characters", specification=characters, only_best=True),
+        replace(order, only_best=True),
+        replace(igm, rate=4.0, epochs=6, only_best=True),
     ]
 
 
@@ -140,7 +186,7 @@ def _sentences(base: TextCandidate, **more: Any) -> TextCandidate:
     As every word of the training texts is known, OOV's vector is learned where words are hidden and nowhere else.
     """
     sentences = preset("sentences")
-    return replace(base, name="sentences", specification=sentences, minimum_df=1, longest=100.0, **more)
+    return replace(base, name="sentences", specification=sentences, minimum_df=1, longest=LONG, **more)
 
 
 def _textcnn() -> list[TextCandidate]:
@@ -213,6 +259,7 @@ def candidates(
     names: Sequence[str] = (),
     *,
     unspaced: bool = False,
+    best: bool = False,
 ) -> list[TextCandidate]:
     """The candidates of a model of texts, at most eight.
 
@@ -221,6 +268,7 @@ def candidates(
         length: the mean number of words in a document; None takes the candidates for any length.
         names: those that are wanted, of whatever length, as `--candidates` splits them at commas; all without.
         unspaced: whether the texts have no spaces between words; a word then is a character.
+        best: whether those are among them that only --effort best tries.
 
     Nothing else about the data decides what is tried.
 
@@ -230,12 +278,8 @@ def candidates(
     if model not in _TEXTS:
         raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
     every = _without_spaces(_TEXTS[model]()) if unspaced else _TEXTS[model]()
-    found = [
-        one
-        for one in _named(every, names)
-        if (labels is None or one.labels in (None, labels))
-        and (names or length is None or one.longest is None or length <= one.longest)
-    ]
+    named = [one for one in _named(every, names) if labels is None or one.is_for(labels)]
+    found = [one for one in named if names or (one.takes(labels, length) and (best or not one.only_best))]
     if not found:
         raise UserError(f"--candidates: none of {', '.join(names)} is for {labels} labels; name others")
     return found

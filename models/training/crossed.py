@@ -7,7 +7,7 @@ fold. A sum of linear models is a linear model over the features of all of them,
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,14 +63,26 @@ def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str) ->
     scores = {name: measure(found, y, calibration.calibrate(found, y)) for name, found in answers.items()}
     best: Crossed | None = None
     for members in trials.families:
-        ranked = sorted((one for one in members if one.name in scores), key=lambda one: scores[one.name].rank(select))
-        parts = ranked[: -PARTS - 1 : -1]
-        if not parts:
-            continue
-        together = np.sum([answers[one.name] for one in parts], axis=0)
-        scale = calibration.calibrate(together, y)
-        found = measure(together, y, scale)
-        if best is None or found.rank(select) > best.sum.rank(select):
-            best = Crossed(parts, found, scale, scores)
+        for parts in _sums([one for one in members if one.name in scores], answers, y, select):
+            together = np.sum([answers[one.name] for one in parts], axis=0)
+            scale = calibration.calibrate(together, y)
+            found = measure(together, y, scale)
+            if best is None or found.rank(select) > best.sum.rank(select):
+                best = Crossed(parts, found, scale, scores)
     assert best is not None
     return best
+
+
+def _sums(
+    members: list[TextCandidate], answers: Mapping[str, Array], y: Array, select: str
+) -> Iterator[list[TextCandidate]]:
+    """The best one, the best sum of it and another, and the best of these and a third."""
+    parts: list[TextCandidate] = []
+    together: Array = np.zeros((), np.float32)
+    while members and len(parts) < PARTS:
+        # The scale of a sum is that of its parts' mean, and one for all of them is enough to compare log losses by.
+        ranks = [measure(together + answers[one.name], y, 3 / (len(parts) + 1)).rank(select) for one in members]
+        added = members[ranks.index(max(ranks))]
+        together = together + answers[added.name]
+        parts, members = [*parts, added], [one for one in members if one is not added]
+        yield parts

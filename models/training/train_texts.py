@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 def _candidates(
     model: str, settings: Settings, labels: int | None = None, length: float | None = None, unspaced: bool = False
 ) -> list[TextCandidate]:
-    found = settings.change(candidates(model, labels, length, settings.candidates, unspaced=unspaced))
+    found = settings.change(
+        candidates(model, labels, length, settings.candidates, unspaced=unspaced, best=settings.effort == BEST)
+    )
     return [one for one in found if isinstance(one, TextCandidate)]
 
 

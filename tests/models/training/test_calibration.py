@@ -18,8 +18,9 @@ def counted(df: list[int], tf: list[int], features: list[bytes]) -> FeatureCount
 
 @pytest.mark.parametrize("model", candidates.TEXT_MODELS)
 @pytest.mark.parametrize("labels", [2, 20])
-def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int) -> None:
-    found = candidates.candidates(model, labels)
+@pytest.mark.parametrize("best", [False, True])
+def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int, best: bool) -> None:
+    found = candidates.candidates(model, labels, best=best)
     assert 1 <= len(found) <= 8 and len({one.name for one in found}) == len(found)
     assert all(one.model == model and one.features <= 500_000 for one in found)
 
@@ -33,6 +34,16 @@ def test_parts_of_words_are_for_short_texts_alone() -> None:
     short, long = (candidates.candidates("linear", 2, length) for length in (20.0, 250.0))
     assert any(one.specification.character_ngrams for one in short)
     assert long and not any(one.specification.character_ngrams for one in long)
+
+
+def test_what_a_sum_needs_is_for_the_best_effort_or_by_name() -> None:
+    for labels, length, several in ((2, 20.0, 8), (2, 250.0, 4), (6, 10.0, 8), (20, 300.0, 5)):
+        normal = candidates.candidates("linear", labels, length)
+        best = candidates.candidates("linear", labels, length, best=True)
+        assert len(best) == several > len(normal) and not any(one.only_best for one in normal)
+        assert [one for one in best if one in normal] == normal
+        assert candidates.quickest(normal).name == ("naive bayes" if labels == 2 else "igm")
+    assert [one.name for one in candidates.candidates("linear", 20, 300.0, ["igm", "order"])] == ["igm, order"]
 
 
 def test_an_unknown_model_is_refused() -> None:
@@ -55,7 +66,7 @@ def test_no_feature_left_is_an_error() -> None:
 
 def test_shares_multiply_kinds_of_features() -> None:
     candidate = next(one for one in candidates.candidates("linear", 2) if one.name == "tf-idf")
-    found = counted([1, 1, 1, 1], [1, 1, 1, 1], [b"x", b"x y", b" ~xyz", b" ^x"])
+    found = counted([1] * 8, [1] * 8, [b"x", b"x y", b" ~xyz", b" ^x", b" _x z", b" &x y", b" <x", b" =xyz"])
     scale = feature_weights.scale(found, candidate.weights, candidate.shares)
     assert scale is not None
     np.testing.assert_allclose(scale / scale[0], candidate.shares)

@@ -63,7 +63,7 @@ def test_candidates_by_name() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--candidates", "igm,bm25"], "linear has no 'bm25'; it has igm; tf-idf; tf-idf, words first; naive bayes"),
+        (["--candidates", "igm,bm25"], "linear has no 'bm25'; it has igm; tf-idf; tf-idf, words first; igm, spelling"),
         (["--epochs", "0"], "--epochs: a whole number from 1 to 100000. Received: 0"),
         (["--learning-rate", "nan"], "--learning-rate: a number above 0 and below 1e+06. Received: nan"),
         (["--batch-size", "x"], "--batch-size: a whole number"),

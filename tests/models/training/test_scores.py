@@ -72,9 +72,9 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out(
     # No word is in two documents, which "naive bayes" wants; and a rate at which every loss grows beyond all numbers.
     found = [("some" if i % 3 else "other", f"w{i} x{i}") for i in range(60)]
     path = write(tmp_path / "train.tsv", found)
-    made = [replace(one, epochs=2) for one in candidates._TEXTS["linear"]()]
-    first = replace(made[0], rate=1e30)
-    monkeypatch.setitem(candidates._TEXTS, "linear", lambda: [first, made[3], made[1]])
+    made = {one.name: replace(one, epochs=2) for one in candidates._TEXTS["linear"]()}
+    first = replace(made["igm"], rate=1e30)
+    monkeypatch.setitem(candidates._TEXTS, "linear", lambda: [first, made["naive bayes"], made["tf-idf"]])
     stages = Stages([path], tmp_path / "work", runner="inline")
     choice = train_texts.choose(stages, "linear", Settings())
     words = capfd.readouterr().err

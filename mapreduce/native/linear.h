@@ -165,26 +165,30 @@ API void fm_shuffle(int64_t *numbers, int64_t count, uint64_t seed)
     }
 }
 
-static void fetch(const int64_t *ends, const int32_t *ids, int64_t document, const float *rows, int64_t labels)
+static void fetch(const float *row, int64_t labels)
 {
-    for (int64_t p = document ? ends[document - 1] : 0; p < ends[document]; p++) {
-        const float *row = rows + ids[p] * labels;
-        for (int64_t l = 0; l < labels && l < 64; l += 16)
-            PREFETCH(row + l);
-    }
+    for (int64_t l = 0; l < labels && l < 64; l += 16)
+        PREFETCH(row + l);
 }
 
-static void sum_rows(const int64_t *ends, const int32_t *ids, const float *values, int64_t document, const float *rows,
-                     const float *bias, float bias_scale, int64_t labels, float *restrict logits)
+/* The logits of a document; meanwhile the rows of the `next` one are fetched, one for one: all at once are more than a
+ * processor waits for. -1 is none. */
+static void sum_rows(const int64_t *ends, const int32_t *ids, const float *values, int64_t document, int64_t next,
+                     const float *rows, const float *bias, float bias_scale, int64_t labels, float *restrict logits)
 {
+    int64_t ahead = next > 0 ? ends[next - 1] : 0, last = next < 0 ? 0 : ends[next];
     for (int64_t l = 0; l < labels; l++)
         logits[l] = bias_scale * bias[l];
     for (int64_t p = document ? ends[document - 1] : 0; p < ends[document]; p++) {
         const float *restrict row = rows + ids[p] * labels;
         float value = values[p];
+        if (ahead < last)
+            fetch(rows + ids[ahead++] * labels, labels);
         for (int64_t l = 0; l < labels; l++)
             logits[l] += value * row[l];
     }
+    for (; ahead < last; ahead++)
+        fetch(rows + ids[ahead] * labels, labels);
 }
 
 /* The logits [documents, labels] of bags. */
@@ -192,9 +196,8 @@ API void fm_linear_logits(const int64_t *ends, const int32_t *ids, const float *
                           const float *rows, const float *bias, float bias_scale, int64_t labels, float *logits)
 {
     for (int64_t i = 0; i < documents; i++) {
-        if (i + 1 < documents)
-            fetch(ends, ids, i + 1, rows, labels);
-        sum_rows(ends, ids, values, i, rows, bias, bias_scale, labels, logits + i * labels);
+        int64_t next = i + 1 < documents ? i + 1 : -1;
+        sum_rows(ends, ids, values, i, next, rows, bias, bias_scale, labels, logits + i * labels);
     }
 }
 
@@ -210,10 +213,8 @@ API void fm_linear_epoch(const int64_t *ends, const int32_t *ids, const float *v
     float *restrict logits = room, *restrict change = room + labels;
     double sum = 0;
     for (int64_t k = 0; k < documents; k++) {
-        int64_t i = order[k];
-        if (k + 1 < documents)
-            fetch(ends, ids, order[k + 1], rows, labels);
-        sum_rows(ends, ids, values, i, rows, bias, bias_scale, labels, logits);
+        int64_t i = order[k], next = k + 1 < documents ? order[k + 1] : -1;
+        sum_rows(ends, ids, values, i, next, rows, bias, bias_scale, labels, logits);
         float weight = weights ? weights[y[i]] : 1;
         float step = (float)(rate * (1 - (double)(done + k) / (double)steps)) * 2 * weight;
         float losses = 0;

@@ -101,18 +101,21 @@ WEIGHTS: dict[str, Callable[[FeatureCounts], Array]] = {
 }
 
 
-def scale(counts: FeatureCounts, weights: str | None, shares: Sequence[float]) -> Array | None:
+def scale(
+    counts: FeatureCounts, weights: str | None, shares: Sequence[float], known: Array | None = None
+) -> Array | None:
     """What each feature's count in a document is multiplied with, float64 [features]; None where nothing weighs.
 
     Args:
         weights: a name in WEIGHTS, or None.
         shares: what the weights of KINDS are multiplied with; 1 for kinds behind the last.
+        known: the features' kinds, where they are known already.
     """
     if weights is None:
         return None
     factors = np.ones(len(KINDS))
     factors[: len(shares)] = shares
-    found: Array = WEIGHTS[weights](counts) * factors[kinds(counts.features)]
+    found: Array = WEIGHTS[weights](counts) * factors[kinds(counts.features) if known is None else known]
     return found
 
 

@@ -202,12 +202,13 @@ class InMemory:
     def _fit(self, counted: Selected, bags: Labelled, **more: Any) -> Fitted:
         """Fits a candidate to documents; `more` are further fields of the run."""
         candidate = counted.candidate
+        kinds = self._pools[candidate.name].kinds[counted.kept]
         run = Run(
             candidate=candidate,
             records=bags,
             labels=counted.counts.labels,
             size=len(counted.kept),
-            scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares),
+            scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares, kinds),
             settings=self._settings,
             **more,
         )

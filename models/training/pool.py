@@ -135,14 +135,15 @@ class Pool:
         kept = np.ones(len(self.tokens), bool)
         for kind, field in enumerate(feature_weights.FIELDS):
             if field != "ngrams" and getattr(has, field) != getattr(wanted, field):
-                kept &= self._kinds != kind
+                kept &= self.kinds != kind
         if has.ngrams != wanted.ngrams:
-            words = self._kinds <= feature_weights.NGRAM
+            words = self.kinds <= feature_weights.NGRAM
             kept &= ~words | np.isin(self._widths, wanted.ngrams)
         return np.flatnonzero(kept)
 
     @cached_property
-    def _kinds(self) -> Array:
+    def kinds(self) -> Array:
+        """What each feature is, as `models.counts.feature_weights.kinds` has it."""
         return feature_weights.kinds(self.tokens)
 
     @cached_property
@@ -172,7 +173,7 @@ class Pool:
 
     def unknown(self, selected: Array, kept: Array) -> float | None:
         """The share of the words of some documents that are not among the features that are kept."""
-        is_word = self._kinds == feature_weights.WORD
+        is_word = self.kinds == feature_weights.WORD
         if self._holds_all_words:
             words = self._sum(selected, np.flatnonzero(is_word))
         elif coverage.tells_words(self.specification):

@@ -104,12 +104,12 @@ def run(command: Sequence[str | Path]) -> Measured:
     return Measured(float(words[-1]), "", 0.0, time.monotonic() - started, used.ru_utime + used.ru_stime, peak)
 
 
-def measure_linear(train_file: Path, test_file: Path, output: Path) -> Measured:
-    """Trains the linear model anew, from raw text to the accuracy of its arrays."""
+def measure_linear(train_file: Path, test_file: Path, output: Path, *flags: str) -> Measured:
+    """Trains the linear model anew, from raw text to the accuracy of its arrays; `flags` are further ones."""
     for folder in (output, train.work_folder(output)):
         shutil.rmtree(folder, ignore_errors=True)
     files = ["--train", train_file, "--test", test_file, "--output", output]
-    found = run([sys.executable, "-m", "models.train", *files, "--no-saved-model"])
+    found = run([sys.executable, "-m", "models.train", *files, "--no-saved-model", *flags])
     chosen = manifest.read(output, "model")["results"]["candidate"]["name"]
     return replace(found, chosen=chosen, megabytes=size_of(output / arrays.NAME) / 1e6)
 

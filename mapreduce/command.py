@@ -202,6 +202,13 @@ def _need_current_folder() -> None:
         raise UserError("the current folder is no longer there; change to another one") from None
 
 
+def environment() -> dict[str, str]:
+    """That of a process of ours: with the project on the path where it is not installed."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, path] if path else [root])}
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """While the block prints results, and for what was printed before it: all of it is written when the block ends.

@@ -15,6 +15,7 @@ from typing import Any
 from mapreduce.errors import UserError
 from mapreduce.output import atomic
 from mapreduce.output import manifest as manifests
+from models.serving import linear_graph
 from models.serving.exports import EXPORTS
 from models.serving.served import Served
 
@@ -45,8 +46,13 @@ def export(
     with atomic.whole_folder(directory) as name, atomic.beside(str(directory)) as scratch:
         folder = Path(name)
         served.prepare(Path(scratch))
-        for kind in EXPORTS if kinds is None else kinds:
-            EXPORTS[kind](served, folder)
+        wanted = list(EXPORTS if kinds is None else kinds)
+        apart = linear_graph.apart(served, wanted)
+        for kind in wanted:
+            if kind not in apart:
+                EXPORTS[kind](served, folder)
+        if apart:
+            linear_graph.write(folder, Path(scratch), apart, found)
         for file, data in (files or {}).items():
             (folder / file).write_bytes(data)
         manifests.write(folder, found)

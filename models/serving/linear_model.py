@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ class LinearModel:
 
     Args:
         arrays: the model.
-        build: makes the same as a keras.Model, from bags to logits.
         specification, tokens, labels, scale: as `models.serving.text_model.TextModel` takes them.
     """
 
@@ -36,7 +35,6 @@ class LinearModel:
         self,
         arrays: Sum,
         *,
-        build: Callable[[], keras.Model],
         specification: Specification,
         tokens: Sequence[bytes],
         labels: Sequence[str],
@@ -44,7 +42,6 @@ class LinearModel:
     ) -> None:
         self.arrays, self.specification = (arrays, tokens), specification
         self.labels, self.scale, self.outputs = labels, scale, len(arrays.parts[0].bias)
-        self._build = build
 
     def prepare(self, scratch: Path) -> None:
         """Remembers where the graph may write."""
@@ -52,19 +49,9 @@ class LinearModel:
 
     @cached_property
     def _graph(self) -> TextModel:
-        from models.quiet import import_tensorflow
+        from models.serving import linear_graph
 
-        import_tensorflow()
-        from models.serving.text_model import TextModel
-
-        found = TextModel(
-            self._build(),
-            kind="bag",
-            specification=self.specification,
-            tokens=self.arrays[1],
-            labels=self.labels,
-            scale=self.scale,
-        )
+        found = linear_graph.text_model(self.arrays, self.specification, self.labels, self.scale)
         found.prepare(self._scratch)
         return found
 

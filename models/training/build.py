@@ -15,10 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mapreduce.output.vocabulary import FIRST
-from models.architectures.linear import linear
 from models.counts.feature_counts import Array
-from models.counts.linear import Sum
 from models.training.candidates import Candidate
 from models.training.optimizer import LazyAdam
 from models.training.settings import Settings
@@ -51,24 +48,6 @@ def build(candidate: Candidate, size: int | tuple[int, ...], labels: int, scale:
     given = {} if scale is None else {"scale": scale}
     model: keras.Model = function(*sizes, **given, **candidate.architecture)
     return model
-
-
-def filled(given: Sum) -> keras.Model:
-    """The same as a keras.Model, from bags to logits, with the weights of the arrays."""
-    parts = []
-    for number, part in enumerate(given.parts, 1):
-        rows, labels = part.rows.shape
-        made = linear(rows - FIRST, labels, term_frequency=part.term_frequency, normalize=part.normalize)
-        for name in ("scale", "rows", "bias"):
-            getattr(made.get_layer("bag"), name).assign(getattr(part, name))
-        made.name = f"part_{number}"
-        if len(given.parts) > 1:
-            made.name = f"part_{number}"
-        parts.append(made)
-    if len(parts) == 1:
-        return parts[0]
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "counts")}
-    return keras.Model(inputs, keras.layers.Add(name="sum")([part(inputs) for part in parts]), name="linear")
 
 
 def optimizer(candidate: Candidate, steps: int) -> keras.optimizers.Optimizer:

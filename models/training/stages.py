@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jobs
+from mapreduce import command
 from mapreduce.cluster.remote import describe
 from mapreduce.errors import RecordError, UserError
 from mapreduce.input.files import expand
@@ -206,10 +207,10 @@ class Stages:
             rules = self.folder / f"{specification.fingerprint}.json"
             atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))
             options["--specification"] = rules
-        command = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
-        command += [str(part) for option in options.items() for part in option]
+        program = [sys.executable, str(Path(jobs.__file__).with_name(f"{job}.py")), "-r", self.runner, "--sha256"]
+        program += [str(part) for option in options.items() for part in option]
         print(f"{job}: {split} split", file=sys.stderr)
-        code = subprocess.run([*command, *files], stdout=subprocess.DEVNULL, env=_environment()).returncode
+        code = subprocess.run([*program, *files], stdout=subprocess.DEVNULL, env=command.environment()).returncode
         if code in (UserError.exit_code, RecordError.exit_code):
             raise SystemExit(code)  # the job has said why
         if code:
@@ -231,10 +232,3 @@ def _is_current(
     return all(found.get(name) == value for name, value in wanted.items()) and all(
         read.get(name) == value for name, value in fields.items()
     )
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with the project on the path where it is not installed."""
-    root = str(Path(jobs.__file__).parent.parent)
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, path] if path else [root])}

@@ -29,8 +29,6 @@ from models.training.stages import Stages
 from models.training.tried import Choice, Counted, Trials, Tried
 
 if TYPE_CHECKING:
-    import keras
-
     from models.serving.served import Served
 
 
@@ -235,7 +233,7 @@ def _made(
     if isinstance(fitted.model, Sum):
         from models.serving.linear_model import LinearModel
 
-        served = LinearModel(fitted.model, build=functools.partial(_filled, fitted.model), **joined)
+        served = LinearModel(fitted.model, **joined)
     else:
         from models.serving.text_model import TextModel
         from models.training import build
@@ -249,9 +247,3 @@ def _made(
     results.update(epoch=fitted.epoch, parameters=fitted.model.count_params())
     kinds = (arrays.NAME,) if settings.no_saved_model else None
     return Made(functools.partial(export, served, kinds=kinds), results, choice.histories, interrupted)
-
-
-def _filled(arrays: Sum) -> keras.Model:
-    from models.training import build
-
-    return build.filled(arrays)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import subprocess
 import sys
@@ -20,13 +19,13 @@ from mapreduce.output import manifest
 from mapreduce.tokens.specification import Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.counts import linear
-from models.serving import loaded_linear
+from models.serving import linear_graph, loaded_linear
 from models.serving.export import export
 from models.serving.exports import arrays
 from models.serving.linear_model import LinearModel
 from models.serving.loaded_linear import LoadedLinear
 from models.serving.loaded_texts import LoadedModel
-from models.training import build, candidates
+from models.training import candidates
 from tests.conftest import ROOT
 
 LABELS = ["pos", "neg", "né"]
@@ -90,7 +89,6 @@ def exported(folder: Path, specification: Specification, seed: int = 0, *kinds: 
     model = linear.Sum(parts)
     served = LinearModel(
         model,
-        build=functools.partial(build.filled, model),
         specification=specification,
         tokens=tokens,
         labels=LABELS,
@@ -221,3 +219,34 @@ def test_no_tensorflow_is_imported_from_raw_text_to_answers(tmp_path: Path) -> N
     assert said[0] == "accuracy 1.0000" and [line.split("\t")[0] for line in said[1:3]] == ["a", "b"]
     assert said[3:5] == ["accuracy 1.0000", "macro F1 1.0000"]
     assert not (tmp_path / "model" / "saved_model").exists()
+
+
+@pytest.mark.slow
+def test_graphs_are_written_by_another_process(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("".join(f"{'ab'[i % 2]}\t{'xy'[i % 2]} {i}\n" for i in range(60)))
+    flags = "'--train', 'train.tsv', '--output', 'model', '--effort', 'best'"
+    program = (
+        f"import sys\nfrom models import train\nassert train.main([{flags}]) == 0\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    folder, texts = tmp_path / "model", ["x 1", "y 2", "x y", ""]
+    assert {path.name for path in folder.iterdir()} > {"arrays", "saved_model", "model.keras"}
+    found = models.load(folder)(texts)
+    np.testing.assert_allclose(found, LoadedModel(folder)(texts), atol=1e-5)
+    np.testing.assert_allclose(found, models.load_keras(folder)(np.array(texts)), atol=1e-5)
+
+
+def test_a_process_that_fails_leaves_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_graph, "apart", lambda served, kinds: ["SavedModel"])
+    for program, said, error in (("exit 2", "2", SystemExit), ("kill -9 $$", "not written, exit code -9", UserError)):
+        shell = tmp_path / "python"
+        shell.write_text(f"#!/bin/sh\n{program}\n")
+        shell.chmod(0o700)
+        monkeypatch.setattr(linear_graph.sys, "executable", str(shell))
+        with pytest.raises(error, match=said):
+            exported(tmp_path / "model", SPECIFICATIONS["keras"])
+        assert [path.name for path in tmp_path.iterdir()] == ["python"]

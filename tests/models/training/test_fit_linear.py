@@ -17,6 +17,7 @@ from models import dataset
 from models.counts import bags, linear
 from models.counts.bags import Labelled
 from models.counts.linear import Linear
+from models.serving import linear_graph
 from models.training import build, candidates, fit_linear
 from models.training.runs import Interrupted, Run, Unfit
 from models.training.settings import Settings
@@ -112,7 +113,7 @@ def test_the_keras_model_has_the_same_logits_and_parameters(
 ) -> None:
     fitted = fit_linear.fit(run).model
     (((x), _),) = dataset.read(path, kind="bag", batch_size=1000, labels=LABELS)
-    made = build.filled(fitted)
+    made = linear_graph.filled(fitted)
     np.testing.assert_allclose(made(x), logits(run, fitted), atol=1e-5)
     assert isinstance(made, keras.Model) and made.count_params() == fitted.count_params()
     natively = logits(run, fitted)

@@ -1,7 +1,7 @@
 """Measures a model on labelled texts or images: `python -m models.evaluate MODEL_DIR test.tsv`.
 
-Accuracy, macro F1, a table of the classes and the confusion matrix. It reads the test split and changes nothing;
-no model is chosen by it.
+Accuracy, macro F1, calibration, a table of the classes and the confusion matrix. It reads the test split and changes
+nothing; no model is chosen by it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ class Evaluation:
     Attributes:
         confusion: how many documents of (true label, predicted label).
         labels: names the model knows.
+        calibration_error: how far the probabilities of the answers are from how often these are right
+            (`models.training.calibration.error`).
     """
 
     confusion: Counter[tuple[str, str]]
     labels: list[str]
+    calibration_error: float
 
     @property
     def documents(self) -> int:
@@ -80,8 +83,10 @@ class Evaluation:
         return right / predicted if predicted else 0.0, right / true if true else 0.0, f1, true
 
     def report(self) -> str:
-        """Accuracy, macro F1, the table of classes and the confusion matrix, fields separated by tabs."""
-        lines = [f"accuracy {self.accuracy:.4f}", f"macro F1 {self.macro_f1:.4f}", ""]
+        """Accuracy, macro F1, the expected calibration error, the table of classes and the confusion matrix, fields
+        separated by tabs."""
+        lines = [f"accuracy {self.accuracy:.4f}", f"macro F1 {self.macro_f1:.4f}"]
+        lines += [f"calibration error {self.calibration_error:.4f}", ""]
         lines.append("label\tprecision\trecall\tF1\tdocuments")
         for label in self.seen:
             precision, recall, f1, documents = self.scores(label)
@@ -103,14 +108,22 @@ def evaluate(model: Classifier, texts: Sequence[str | bytes], labels: Sequence[s
             f"evaluate: needs a label for each text and at least one. Received: {len(texts)} texts, "
             f"{len(labels)} labels"
         )
-    return Evaluation(Counter(zip(labels, model.predict(texts))), model.labels)
+    import numpy as np
+
+    from models.training import calibration
+
+    probabilities = model(texts)
+    answers = [model.labels[i] for i in probabilities.argmax(axis=1)]
+    right = np.array([a == b for a, b in zip(answers, labels)])
+    error = calibration.error(probabilities.max(axis=1), right)
+    return Evaluation(Counter(zip(labels, answers)), model.labels, error)
 
 
 def parser() -> Parser:
     """The command line, as --help shows it."""
     description = (
-        "Writes accuracy, macro F1, a table of the classes and the confusion matrix; of an autoencoder the "
-        "reconstruction error."
+        "Writes accuracy, macro F1, calibration error, a table of the classes and the confusion matrix; of an "
+        "autoencoder the reconstruction error."
     )
     made = Parser("python -m models.evaluate", description, "MODEL_DIR test.tsv")
     made.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")

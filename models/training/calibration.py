@@ -31,3 +31,17 @@ def log_loss(logits: Array, y: Array) -> float:
     """The mean of -log(softmax(logits)) at y; logits float [documents, labels], y int [documents]."""
     z = logits - logits.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]))
+
+
+def error(probabilities: Array, right: Array, bins: int = 15) -> float:
+    """The expected calibration error: how far confidence and accuracy are apart, in the mean over documents.
+
+    Of documents by the probability of their answer in bins of one width, as in Guo, Pleiss, Sun and Weinberger (2017).
+
+    Args:
+        probabilities: float [documents], of the answers.
+        right: bool [documents], whether they are right.
+    """
+    place = np.clip((probabilities * bins).astype(np.int64), 0, bins - 1)
+    apart = np.bincount(place, probabilities, bins) - np.bincount(place, right, bins)
+    return float(np.abs(apart).sum() / max(len(probabilities), 1))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import models
 from mapreduce.errors import UserError
 from models.evaluate import Evaluation, evaluate, main
+from models.training import calibration
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
@@ -19,8 +22,9 @@ class Fixed:
 
     labels = ["a", "b", "c", "never"]
 
-    def predict(self, texts: list[str]) -> list[str]:
-        return texts
+    def __call__(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        """Sure by 0.7 of the label that is the text."""
+        return 0.1 + 0.6 * np.array([[text == label for label in self.labels] for text in texts])
 
 
 def test_equal_to_scikit_learn() -> None:
@@ -38,6 +42,7 @@ def test_equal_to_scikit_learn() -> None:
     matrix = sklearn_metrics.confusion_matrix(true, predicted, labels=found.seen).tolist()
     assert [[found.confusion[t, p] for p in found.seen] for t in found.seen] == matrix
     assert found.unknown == {"unknown": true.count("unknown")}
+    assert found.calibration_error == pytest.approx(abs(0.7 - found.accuracy))
 
 
 def test_nothing_to_measure_is_refused() -> None:
@@ -52,8 +57,10 @@ def test_the_command(one_model: Path, tmp_path: Path, capsysbinary: pytest.Captu
     test.write_bytes("up\trise\nup\tfall\ndöwn\tFall!\r\nnew\tfall\nno tab\n".encode())
     assert main([str(one_model), str(test)]) == 0
     out, err = capsysbinary.readouterr()
+    sure = models.load(one_model)(["rise", "fall", "Fall!", "fall"]).max(axis=1)
+    error = calibration.error(sure, np.array([True, False, True, False]))
     assert out.decode() == (
-        "accuracy 0.5000\nmacro F1 0.3889\n\n"
+        f"accuracy 0.5000\nmacro F1 0.3889\ncalibration error {error:.4f}\n\n"
         "label\tprecision\trecall\tF1\tdocuments\n"
         "döwn\t0.3333\t1.0000\t0.5000\t1\nnew\t0.0000\t0.0000\t0.0000\t1\nup\t1.0000\t0.5000\t0.6667\t2\n\n"
         "true \\ predicted\tdöwn\tnew\tup\ndöwn\t1\t0\t0\nnew\t1\t0\t0\nup\t1\t0\t1\n"

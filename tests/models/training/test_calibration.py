@@ -80,3 +80,10 @@ def test_calibration_finds_the_scale_of_the_labels() -> None:
     y = np.array([generator.choice(3, p=row) for row in truth])
     assert 2.4 < calibration.calibrate(logits, y) < 3.7
     assert calibration.calibrate(logits, np.full(4000, -1)) == 1.0
+
+
+def test_the_calibration_error_by_hand() -> None:
+    # Bins of a fifteenth: two answers of 0.9 and 0.92, one of them right; one of 0.5 that is wrong; one of 1 that is right.
+    found = calibration.error(np.array([0.9, 0.92, 0.5, 1.0]), np.array([True, False, False, True]))
+    assert found == pytest.approx(((0.9 + 0.92 - 1) + 0.5) / 4)
+    assert calibration.error(np.zeros(0), np.zeros(0, bool)) == 0.0

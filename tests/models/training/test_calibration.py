@@ -83,7 +83,7 @@ def test_calibration_finds_the_scale_of_the_labels() -> None:
 
 
 def test_the_calibration_error_by_hand() -> None:
-    # Bins of a fifteenth: two answers of 0.9 and 0.92, one of them right; one of 0.5 that is wrong; one of 1 that is right.
+    # In bins of a fifteenth: 0.9, right, and 0.92, wrong; 0.5, wrong; and 1, right.
     found = calibration.error(np.array([0.9, 0.92, 0.5, 1.0]), np.array([True, False, False, True]))
     assert found == pytest.approx(((0.9 + 0.92 - 1) + 0.5) / 4)
     assert calibration.error(np.zeros(0), np.zeros(0, bool)) == 0.0

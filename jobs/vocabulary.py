@@ -80,6 +80,7 @@ class BuildVocabulary(TextJob):
             stopped=ranking.read_list(options.stop_list),
             kept=ranking.read_list(options.keep_list),
             admits=None if shares else self._admission(0),
+            fewest=0 if shares else options.min_df if options.rank_by == "df" else options.min_count,
         )
 
     def _admission(self, documents: int) -> ranking.Admits | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from mapreduce.errors import UserError
 from mapreduce.flag_values import LARGEST
 
+MOST = 100_000
+"""The rows that are held to find the best of them; where more are wanted the shuffle does it, which needs no memory."""
 Admits = Callable[[bytes, bytes], bool]
 Row = tuple[int, bytes, bytes, bytes]  # the count that ranks, token, term frequency, document frequency
 
@@ -23,6 +25,7 @@ def rank(
     stopped: frozenset[bytes],
     kept: frozenset[bytes],
     admits: Admits | None,
+    fewest: int = 0,
 ) -> Iterator[bytes]:
     """Lines `rank TAB token TAB tf TAB df` of blocks of lines `token TAB tf TAB df`.
 
@@ -31,11 +34,15 @@ def rank(
 
     Args:
         column: where the count stands that ranks, 1 or 2.
-        wanted: so many of the highest counts go on, of equal ones the highest tokens; None lets all go on.
+        wanted: so many of the highest counts go on, of equal ones the highest tokens; None, or more than MOST, lets all
+            go on.
         stopped: tokens that are left out.
         kept: tokens that go on whatever their counts.
         admits: whether a token's (tf, df) let it go on; None lets all.
+        fewest: the least count that ranks which it lets go on.
     """
+    if wanted is not None and wanted > MOST:
+        wanted = None
     always = kept | {b""}
     best: list[Row] = []
     for block in blocks:
@@ -46,7 +53,7 @@ def rank(
         yield _ranked(0, _rows(fields, counts, first))
         # Most tokens are below what can be wanted: a look at the counts alone saves making rows of them.
         enough = None if wanted is None or admits else wanted + len(first) + len(stopped)
-        least = _nth_largest(counts, enough)
+        least = max(_nth_largest(counts, enough), fewest)
         rows = _rows(fields, counts, [i for i, count in enumerate(counts) if count >= least])
         if stopped or first:
             rows = [row for row in rows if row[1] not in stopped and row[1] not in always]

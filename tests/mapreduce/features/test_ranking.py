@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.vocabulary import BuildVocabulary
+from mapreduce.features import ranking
 
 counts = st.dictionaries(
     st.binary(min_size=1, max_size=2).filter(lambda token: not set(token) & set(b"\t\n")),
@@ -43,9 +45,15 @@ def expected(tokens: dict[bytes, tuple[int, int]], documents: int, options: Any)
 
 
 @settings(deadline=None, max_examples=150)
-@given(tokens=counts, flags=flags, cuts=st.lists(st.integers(0, 40), max_size=3), tasks=st.integers(1, 3))
+@given(
+    tokens=counts,
+    flags=flags,
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    tasks=st.integers(1, 3),
+    most=st.sampled_from([ranking.MOST, 3]),
+)
 def test_selects_as_defined(
-    tokens: dict[bytes, tuple[int, int]], flags: dict[str, Any], cuts: list[int], tasks: int
+    tokens: dict[bytes, tuple[int, int]], flags: dict[str, Any], cuts: list[int], tasks: int, most: int
 ) -> None:
     job = BuildVocabulary([str(word) for pair in flags.items() for word in pair])
     documents = 6
@@ -55,7 +63,9 @@ def test_selects_as_defined(
         mine = lines[task::tasks]
         borders = [0, *sorted(min(cut, len(mine)) for cut in cuts), len(mine)]
         blocks = [b"".join(mine[a:b]) for a, b in zip(borders, borders[1:]) if a < b]
-        for line in b"".join(job.rank(blocks)).split(b"\n")[:-1]:
+        with mock.patch.object(ranking, "MOST", most):
+            passed = b"".join(job.rank(blocks))
+        for line in passed.split(b"\n")[:-1]:
             ranked.append(line.split(b"\t", 1))
     job.select_init()
     found = []

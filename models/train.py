@@ -35,8 +35,18 @@ from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
 from models.training import config
-from models.training.candidates import IMAGE_MODELS, MODELS, TEXT_MODELS, Candidate, candidates, image_candidate
-from models.training.settings import BEST, CLASS_WEIGHTS, DEFAULT, EFFORTS, NORMAL, SELECT, VALIDATION, Settings
+from models.training.candidates import (
+    BEST,
+    EFFORTS,
+    IMAGE_MODELS,
+    MODELS,
+    NORMAL,
+    TEXT_MODELS,
+    Candidate,
+    candidates,
+    image_candidate,
+)
+from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
 
 
@@ -144,7 +154,7 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     found = settings.change(
         [image_candidate(model, names)]
         if model in IMAGE_MODELS
-        else candidates(model, names=names, best=settings.effort == BEST)
+        else candidates(model, names=names, effort=settings.effort)
     )
     if settings.no_saved_model or settings.effort == BEST:
         from models.training import fit_linear

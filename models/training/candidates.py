@@ -16,6 +16,8 @@ from mapreduce.tokens.specification import Specification, override, preset
 
 FEATURES = 500_000
 """The most features a model has: more make it slow to load and hardly better."""
+QUICK, NORMAL, BEST = EFFORTS = ("quick", "normal", "best")
+"""How much is tried: one candidate; a few on one validation split; all by cross-validation, and the best ones' sum."""
 LONG = 100.0
 """Texts of more words than that, in the mean, are long."""
 _HALVES = (1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5)
@@ -72,7 +74,7 @@ class TextCandidate(Candidate):
         fewest: the least number of labels it is for.
         longest: the mean number of words in a document above which it is left out; None for any.
         longest_of_two: the same where there are two labels.
-        only_best: whether it is tried with --effort best alone, or where it is named.
+        efforts: those of EFFORTS that try it; where it is named, all do.
     """
 
     specification: Specification
@@ -85,7 +87,7 @@ class TextCandidate(Candidate):
     fewest: int = 2
     longest: float | None = None
     longest_of_two: float | None = None
-    only_best: bool = False
+    efforts: tuple[str, ...] = EFFORTS
 
     def is_for(self, labels: int) -> bool:
         """Whether it can tell so many labels apart."""
@@ -98,7 +100,8 @@ class TextCandidate(Candidate):
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON-ready data."""
-        return {**asdict(self), "specification": self.specification.to_json(), "shares": list(self.shares)}
+        found = {**asdict(self), "specification": self.specification.to_json(), "shares": list(self.shares)}
+        return {**found, "efforts": list(self.efforts)}
 
 
 def _linear() -> list[TextCandidate]:
@@ -115,13 +118,13 @@ def _topics(base: TextCandidate) -> list[TextCandidate]:
     igm = replace(base, weights="igm_idf", architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
     idf = replace(base, weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # For a sum, what sees other things: parts of words, their order, how short texts begin.
-    steep = replace(igm, weights="steep_igm_idf", fewest=3, only_best=True)
+    steep = replace(igm, weights="steep_igm_idf", fewest=3, efforts=(BEST,))
     start = override(topics, ngrams=3, head_pairs=4, prefixes=5)
     characters = override(start, characters_across=(3, 4, 5, 6))
     spelling = replace(
         steep, name="igm, spelling", specification=override(topics, character_ngrams=(3, 4, 5)), epochs=5
     )
-    short = replace(idf, name="tf-idf, start", specification=start, fewest=3, longest=LONG, only_best=True)
+    short = replace(idf, name="tf-idf, start", specification=start, fewest=3, longest=LONG, efforts=(BEST,))
     return [
         igm,
         replace(idf, name="tf-idf"),
@@ -144,13 +147,16 @@ def _sentiment(base: TextCandidate) -> list[TextCandidate]:
     characters = override(words, ngrams=(), characters_across=(3, 4, 5, 6))
     order = replace(ratio, name="naive bayes, order", specification=override(words, skips=True), shares=_HALVES)
     igm = replace(order, name="igm, order of two", weights="igm_idf", architecture={"term_frequency": "sqrt"})
+    sublinear = replace(ratio, name="naive bayes, sublinear", architecture={"term_frequency": "sublinear"})
+    pairs = replace(sublinear, name="naive bayes, pairs", specification=override(words, ngrams=2), efforts=(QUICK,))
     return [
+        pairs,  # of long texts a third of the features, and the accuracy of triples
         ratio,
-        replace(ratio, name="naive bayes, sublinear", architecture={"term_frequency": "sublinear"}),
+        sublinear,
         replace(short, name="naive bayes, spelling", specification=spelling, shares=_HALVES),
-        replace(short, name="naive bayes, characters", specification=characters, only_best=True),
-        replace(order, only_best=True),
-        replace(igm, rate=4.0, epochs=6, only_best=True),
+        replace(short, name="naive bayes, characters", specification=characters, efforts=(BEST,)),
+        replace(order, efforts=(BEST,)),
+        replace(igm, rate=4.0, epochs=6, efforts=(BEST,)),
     ]
 
 
@@ -259,7 +265,7 @@ def candidates(
     names: Sequence[str] = (),
     *,
     unspaced: bool = False,
-    best: bool = False,
+    effort: str = NORMAL,
 ) -> list[TextCandidate]:
     """The candidates of a model of texts, at most eight.
 
@@ -268,7 +274,7 @@ def candidates(
         length: the mean number of words in a document; None takes the candidates for any length.
         names: those that are wanted, of whatever length, as `--candidates` splits them at commas; all without.
         unspaced: whether the texts have no spaces between words; a word then is a character.
-        best: whether those are among them that only --effort best tries.
+        effort: one of EFFORTS: which of those without a name are tried.
 
     Nothing else about the data decides what is tried.
 
@@ -279,15 +285,13 @@ def candidates(
         raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
     every = _without_spaces(_TEXTS[model]()) if unspaced else _TEXTS[model]()
     named = [one for one in _named(every, names) if labels is None or one.is_for(labels)]
-    found = [one for one in named if names or (one.takes(labels, length) and (best or not one.only_best))]
+    found = [one for one in named if names or (one.takes(labels, length) and effort in one.efforts)]
+    if effort == QUICK and labels is not None and not names:
+        # One alone: what is for just this number of labels is the better one.
+        found = sorted(found, key=lambda one: one.labels is None)[:1]
     if not found:
         raise UserError(f"--candidates: none of {', '.join(names)} is for {labels} labels; name others")
     return found
-
-
-def quickest(found: Sequence[TextCandidate]) -> TextCandidate:
-    """The one that is taken where only one is tried: the first that is for this number of labels alone, or of all."""
-    return next((one for one in found if one.labels is not None), found[0])
 
 
 Some = TypeVar("Some", bound=Candidate)

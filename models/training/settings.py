@@ -16,13 +16,11 @@ from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
 from mapreduce.paths import absolute
 from mapreduce.tokens.specification import FEATURES, WIDTHS, Specification, override, preset
-from models.training.candidates import Candidate, TextCandidate
+from models.training.candidates import EFFORTS, NORMAL, Candidate, TextCandidate
 
 SELECT = ("accuracy", "macro-f1", "log-loss")
 """What candidates, and the epochs of models of images, are compared by on the validation split."""
 CLASS_WEIGHTS = ("balanced",)
-QUICK, NORMAL, BEST = EFFORTS = ("quick", "normal", "best")
-"""How much is tried: one candidate; a few on one validation split; all by cross-validation, and the best ones' sum."""
 VALIDATION = 0.1
 """The share of the validation split."""
 

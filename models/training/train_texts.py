@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from models.counts import feature_counts
 from models.counts.linear import Sum
 from models.training import coverage, fit_linear, language, redraws
-from models.training.candidates import TextCandidate, candidates, quickest
+from models.training.candidates import BEST, TextCandidate, candidates
 from models.training.checks import one_label
 from models.training.crossed import cross
 from models.training.in_memory import InMemory
 from models.training.runs import Fitted, History, Interrupted, Made, Unfit
 from models.training.scores import Scores
-from models.training.settings import BEST, QUICK, Settings
+from models.training.settings import Settings
 from models.training.stages import Stages
 from models.training.tried import Choice, Counted, Trials, Tried
 
@@ -36,7 +36,7 @@ def _candidates(
     model: str, settings: Settings, labels: int | None = None, length: float | None = None, unspaced: bool = False
 ) -> list[TextCandidate]:
     found = settings.change(
-        candidates(model, labels, length, settings.candidates, unspaced=unspaced, best=settings.effort == BEST)
+        candidates(model, labels, length, settings.candidates, unspaced=unspaced, effort=settings.effort)
     )
     return [one for one in found if isinstance(one, TextCandidate)]
 
@@ -63,8 +63,6 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         first = _candidates(model, settings, unspaced=True)[0]
         counted_labels = stages.labelcount(first.specification, "all")
     several = _candidates(model, settings, len(every), feature_counts.mean_length(counted_labels), unspaced)
-    if settings.effort == QUICK:
-        several = [quickest(several)]
     trials = _trials(stages, several, every, settings)
     documents = {label: n for label, n in trials.documents().items() if n}
     number = sum(documents.values())

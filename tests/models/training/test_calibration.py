@@ -18,9 +18,9 @@ def counted(df: list[int], tf: list[int], features: list[bytes]) -> FeatureCount
 
 @pytest.mark.parametrize("model", candidates.TEXT_MODELS)
 @pytest.mark.parametrize("labels", [2, 20])
-@pytest.mark.parametrize("best", [False, True])
-def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int, best: bool) -> None:
-    found = candidates.candidates(model, labels, best=best)
+@pytest.mark.parametrize("effort", candidates.EFFORTS)
+def test_there_are_one_to_eight_candidates_of_different_names(model: str, labels: int, effort: str) -> None:
+    found = candidates.candidates(model, labels, effort=effort)
     assert 1 <= len(found) <= 8 and len({one.name for one in found}) == len(found)
     assert all(one.model == model and one.features <= 500_000 for one in found)
 
@@ -39,10 +39,11 @@ def test_parts_of_words_are_for_short_texts_alone() -> None:
 def test_what_a_sum_needs_is_for_the_best_effort_or_by_name() -> None:
     for labels, length, several in ((2, 20.0, 8), (2, 250.0, 4), (6, 10.0, 8), (20, 300.0, 5)):
         normal = candidates.candidates("linear", labels, length)
-        best = candidates.candidates("linear", labels, length, best=True)
-        assert len(best) == several > len(normal) and not any(one.only_best for one in normal)
+        best = candidates.candidates("linear", labels, length, effort="best")
+        assert len(best) == several > len(normal) and all("normal" in one.efforts for one in normal)
         assert [one for one in best if one in normal] == normal
-        assert candidates.quickest(normal).name == ("naive bayes" if labels == 2 else "igm")
+        (quick,) = candidates.candidates("linear", labels, length, effort="quick")
+        assert quick.name == ("naive bayes, pairs" if labels == 2 else "igm")
     assert [one.name for one in candidates.candidates("linear", 20, 300.0, ["igm", "order"])] == ["igm, order"]
 
 

@@ -29,7 +29,7 @@ NAMES = ("naive bayes, spelling", "naive bayes, characters", "igm, order of two"
 def trials(folder: Path) -> InMemory:
     found = noisy(200)
     stages = Stages([write(folder / "t.tsv", found)], folder / "work", runner="inline")
-    several = candidates("linear", 2, 5.0, best=True)
+    several = candidates("linear", 2, 5.0, effort="best")
     return InMemory(stages, several, {label: sum(label == one for one, _ in found) for label in "ab"}, Settings())
 
 
@@ -48,7 +48,7 @@ def test_no_fold_sees_its_own_records(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_sum_is_better_than_its_parts_where_they_see_other_things(tmp_path: Path) -> None:
     memory = trials(tmp_path)
-    several = candidates("linear", 2, 5.0, best=True)
+    several = candidates("linear", 2, 5.0, effort="best")
     found = crossed.cross(memory, several, "accuracy")
     assert 1 <= len(found.parts) <= crossed.PARTS and len({one.name for one in found.parts}) == len(found.parts)
     assert found.sum.rank("accuracy") >= max(one.rank("accuracy") for one in found.scores.values())
@@ -59,7 +59,7 @@ def test_a_sum_is_better_than_its_parts_where_they_see_other_things(tmp_path: Pa
 
 def test_the_logits_of_a_sum_are_those_of_its_parts(tmp_path: Path) -> None:
     memory = trials(tmp_path)
-    parts = [one for one in candidates("linear", 2, 5.0, best=True) if one.name in NAMES]
+    parts = [one for one in candidates("linear", 2, 5.0, effort="best") if one.name in NAMES]
     fitted, counted = memory.fit_sum(parts)
     assert isinstance(fitted.model, Sum) and len(fitted.model.parts) == 3
     features = [memory.count_all(one).counts.features for one in parts]

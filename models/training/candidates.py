@@ -7,6 +7,7 @@ but a number of labels and a mean length are known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -71,9 +72,8 @@ class TextCandidate(Candidate):
             `models.counts.feature_weights.KINDS`; 1.0 for kinds behind the last.
         unknown: the share of words that are OOV in training, others in each epoch; for models of ids.
         labels: the only number of labels it is for; None for any.
-        fewest: the least number of labels it is for.
+        fewest: the least number of labels with which it is tried, unless it is named.
         longest: the mean number of words in a document above which it is left out; None for any.
-        longest_of_two: the same where there are two labels.
         efforts: those of EFFORTS that try it; where it is named, all do.
     """
 
@@ -86,17 +86,11 @@ class TextCandidate(Candidate):
     labels: int | None = None
     fewest: int = 2
     longest: float | None = None
-    longest_of_two: float | None = None
     efforts: tuple[str, ...] = EFFORTS
 
-    def is_for(self, labels: int) -> bool:
-        """Whether it can tell so many labels apart."""
-        return self.labels in (None, labels) and labels >= self.fewest
-
-    def takes(self, labels: int | None, length: float | None) -> bool:
-        """Whether documents of so many words in the mean are not too long for it; None is any number."""
-        most = [self.longest, self.longest_of_two if labels == 2 else None]
-        return length is None or all(one is None or length <= one for one in most)
+    def suits(self, labels: int | None, length: float | None) -> bool:
+        """Whether it is tried, unnamed, with so many labels and words in a document; None is any number."""
+        return (labels or self.fewest) >= self.fewest and (length or 0) <= (self.longest or math.inf)
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON-ready data."""
@@ -114,21 +108,21 @@ def _linear() -> list[TextCandidate]:
 def _topics(base: TextCandidate) -> list[TextCandidate]:
     """The words that open a text name its topic; pairs of words weigh half of what words do."""
     topics = preset("sentences", ngrams=2, head=8)
-    base = replace(base, specification=topics, shares=_HALVES, longest_of_two=LONG)
+    base = replace(base, specification=topics, shares=_HALVES, fewest=3)
     igm = replace(base, weights="igm_idf", architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
     idf = replace(base, weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # For a sum, what sees other things: parts of words, their order, how short texts begin.
-    steep = replace(igm, weights="steep_igm_idf", fewest=3, efforts=(BEST,))
+    steep = replace(igm, weights="steep_igm_idf", efforts=(BEST,))
     start = override(topics, ngrams=3, head_pairs=4, prefixes=5)
     characters = override(start, characters_across=(3, 4, 5, 6))
     spelling = replace(
         steep, name="igm, spelling", specification=override(topics, character_ngrams=(3, 4, 5)), epochs=5
     )
-    short = replace(idf, name="tf-idf, start", specification=start, fewest=3, longest=LONG, efforts=(BEST,))
+    short = replace(idf, name="tf-idf, start", specification=start, longest=LONG, efforts=(BEST,))
     return [
         igm,
         replace(idf, name="tf-idf"),
-        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0), fewest=3),
+        replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
         replace(spelling, shares=(1.0, 0.5, 0.4, 1.0)),
         replace(steep, name="igm, order", specification=override(start, skips=True)),
         short,
@@ -146,7 +140,9 @@ def _sentiment(base: TextCandidate) -> list[TextCandidate]:
     spelling = override(words, character_ngrams=(3, 4, 5))
     characters = override(words, ngrams=(), characters_across=(3, 4, 5, 6))
     order = replace(ratio, name="naive bayes, order", specification=override(words, skips=True), shares=_HALVES)
-    igm = replace(order, name="igm, order of two", weights="igm_idf", architecture={"term_frequency": "sqrt"})
+    topics = replace(ratio, weights="igm_idf", shares=_HALVES, architecture={"term_frequency": "sqrt"}, minimum_df=1)
+    topics = replace(topics, name="igm, two labels", specification=override(words, ngrams=2, head=8), longest=LONG)
+    igm = replace(topics, name="igm, order, two labels", specification=order.specification, longest=None)
     sublinear = replace(ratio, name="naive bayes, sublinear", architecture={"term_frequency": "sublinear"})
     pairs = replace(sublinear, name="naive bayes, pairs", specification=override(words, ngrams=2), efforts=(QUICK,))
     return [
@@ -156,7 +152,8 @@ def _sentiment(base: TextCandidate) -> list[TextCandidate]:
         replace(short, name="naive bayes, spelling", specification=spelling, shares=_HALVES),
         replace(short, name="naive bayes, characters", specification=characters, efforts=(BEST,)),
         replace(order, efforts=(BEST,)),
-        replace(igm, rate=4.0, epochs=6, efforts=(BEST,)),
+        replace(topics, rate=8.0, epochs=8),
+        replace(igm, rate=4.0, epochs=6, minimum_df=2, efforts=(BEST,)),
     ]
 
 
@@ -173,7 +170,7 @@ def _without_spaces(found: list[TextCandidate]) -> list[TextCandidate]:
             changed.append(replace(one, specification=characters))
         elif one.name in ("igm", "tf-idf", "naive bayes"):
             runs = override(characters, ngrams=RUN)
-            one = replace(one, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1)
+            one = replace(one, specification=runs, shares=(1.0, 1.0, 1.0, 1.0), minimum_df=1, fewest=2)
             # Most runs are no words: half of the steps, and half as long ones, learn fewer of them by heart.
             shorter = replace(one, name=f"{one.name}, shorter", rate=one.rate / 2, epochs=one.epochs // 2)
             changed += [shorter, one]
@@ -284,8 +281,8 @@ def candidates(
     if model not in _TEXTS:
         raise UserError(f"no model {model!r} of texts; there are {', '.join(TEXT_MODELS)}")
     every = _without_spaces(_TEXTS[model]()) if unspaced else _TEXTS[model]()
-    named = [one for one in _named(every, names) if labels is None or one.is_for(labels)]
-    found = [one for one in named if names or (one.takes(labels, length) and effort in one.efforts)]
+    named = [one for one in _named(every, names) if labels is None or one.labels in (None, labels)]
+    found = [one for one in named if names or (one.suits(labels, length) and effort in one.efforts)]
     if effort == QUICK and labels is not None and not names:
         # One alone: what is for just this number of labels is the better one.
         found = sorted(found, key=lambda one: one.labels is None)[:1]

@@ -72,7 +72,7 @@ def test_a_candidate_that_cannot_be_fitted_is_left_out(
     # No word is in two documents, which "naive bayes" wants; and a rate at which every loss grows beyond all numbers.
     found = [("some" if i % 3 else "other", f"w{i} x{i}") for i in range(60)]
     path = write(tmp_path / "train.tsv", found)
-    made = {one.name: replace(one, epochs=2) for one in candidates._TEXTS["linear"]()}
+    made = {one.name: replace(one, epochs=2, fewest=2) for one in candidates._TEXTS["linear"]()}
     first = replace(made["igm"], rate=1e30)
     monkeypatch.setitem(candidates._TEXTS, "linear", lambda: [first, made["naive bayes"], made["tf-idf"]])
     stages = Stages([path], tmp_path / "work", runner="inline")

@@ -255,7 +255,7 @@ def parser() -> Parser:
     add("--features", type=whole(1, 100_000_000), metavar="N", help="the most features that are kept")
     add("--class-weight", choices=CLASS_WEIGHTS, help="balanced: every label weighs the same in the loss")
     tried = "quick: one candidate; normal: a few (default); best, of linear: all by 5-fold cross-validation, and a sum"
-    add("--effort", choices=EFFORTS, default=NORMAL, help=f"{tried}; about 0.5, 1 and 4 times as long")
+    add("--effort", choices=EFFORTS, default=NORMAL, help=f"{tried}; about 0.7, 1 and 5 times as long")
     add("--select", choices=SELECT, default=SELECT[0], help="what candidates are compared by (default: accuracy)")
     compared = "the records that candidates are compared on: a share of --train, or a file (default: 0.1)"
     add("--validation", type=_validation, default=VALIDATION, metavar="SHARE", help=compared)

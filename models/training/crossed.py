@@ -39,13 +39,16 @@ class Crossed:
     scores: dict[str, Scores]
 
 
-def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str) -> Crossed:
+def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str, draw: int | None = None) -> Crossed:
     """Compares candidates, and sums of those whose features one specification makes.
+
+    Args:
+        draw: as `InMemory.folds` takes it.
 
     Raises:
         Unfit: none can be fitted.
     """
-    splits = trials.folds()
+    splits = trials.folds(draw)
     logits: dict[str, list[Array]] = {one.name: [] for one in candidates}
     for split in splits:
         for candidate in candidates:

@@ -66,9 +66,17 @@ class InMemory:
         """The same with another validation split."""
         return self._with(number, None)
 
-    def folds(self) -> list[InMemory]:
-        """The same with a fold as the validation split, for each fold; as it is, where a file is that split."""
-        return [self] if self._stages.held_out else [self._with(0, fold) for fold in range(FOLDS)]
+    def folds(self, draw: int | None = None) -> list[InMemory]:
+        """The same with a fold as the validation split, for each fold; as it is, where a file is that split.
+
+        Args:
+            draw: what draws the folds; None takes those with the most even labels.
+        """
+        if self._stages.held_out:
+            return [self]
+        if draw is None:
+            draw = next(iter(self._pools.values())).evenest
+        return [self._with(draw, fold) for fold in range(FOLDS)]
 
     def _with(self, draw: int, fold: int | None) -> InMemory:
         other = object.__new__(InMemory)
@@ -80,7 +88,7 @@ class InMemory:
     def _sides(self) -> tuple[Array, Array]:
         """The numbers of the documents of the train and of the validation split."""
         pool = next(iter(self._pools.values()))
-        held_out = pool.validation(self.draw) if self._fold is None else pool.folds == self._fold
+        held_out = pool.validation(self.draw) if self._fold is None else pool.folds(self.draw) == self._fold
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def documents(self) -> dict[str, int]:

@@ -108,26 +108,27 @@ class Pool:
         found: Array = _mixed(self._hashes, draw) < np.uint64(bound)
         return found
 
-    @cached_property
-    def folds(self) -> Array:
-        """Which of FOLDS parts each document is in, int64 [documents]: of 20 draws the one with the most even labels.
+    def folds(self, draw: int) -> Array:
+        """Which of FOLDS parts each document is in, int64 [documents], as a draw has it.
 
         Documents that are alike, or of one group, are in one part.
         """
-        _, y = self.documents
+        high = _mixed(self._hashes, draw) >> np.uint64(32)
+        found: Array = (high * np.uint64(FOLDS) >> np.uint64(32)).astype(np.int64)
+        return found
+
+    @cached_property
+    def evenest(self) -> int:
+        """Of 20 draws of folds the one with the most even labels."""
+        y = self.documents.y
         labels = int(y.max()) + 1
         expected = np.bincount(y, minlength=labels) / FOLDS
 
-        def parts(draw: int) -> Array:
-            high = _mixed(self._hashes, draw) >> np.uint64(32)
-            found: Array = (high * np.uint64(FOLDS) >> np.uint64(32)).astype(np.int64)
-            return found
-
         def unevenness(draw: int) -> float:
-            counts = np.bincount(parts(draw) * labels + y, minlength=FOLDS * labels).reshape(FOLDS, labels)
+            counts = np.bincount(self.folds(draw) * labels + y, minlength=FOLDS * labels).reshape(FOLDS, labels)
             return float((np.square(counts - expected) / np.maximum(expected, 1e-9)).sum())
 
-        return parts(min(range(1, 21), key=unevenness))
+        return min(range(1, 21), key=unevenness)
 
     def features(self, candidate: TextCandidate) -> Array:
         """The features of a candidate among all, int64, ascending."""

@@ -52,10 +52,10 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         UserError: the records do not make a model.
     """
     first = _candidates(model, settings)[0]
-    every = feature_counts.label_documents(stages.labelcount(first.specification, "all"))
+    counted_labels = stages.labelcount(first.specification, "all")
+    every = feature_counts.label_documents(counted_labels)
     if len(every) < 2:
         raise one_label(every, stages.paths[0])
-    counted_labels = stages.labelcount(first.specification, "all")
     scripts = language.shares(counted_labels)
     unspaced = settings.tokenizer is None and language.is_unspaced(scripts)
     if unspaced:
@@ -76,8 +76,32 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
     if settings.effort == BEST:
         assert isinstance(trials, InMemory)  # models.train has seen to it
         choice = _crossed(trials, several, settings, found)
-        found.update(_covered(counted_labels, trials.unknown(Tried(choice.parts[0], choice.best.scores, 1.0, []))))
-        return choice
+        tried = Tried(choice.parts[0], choice.best.scores, 1.0, [])
+    else:
+        choice = _compared(stages, trials, several, every, settings, found)
+        tried = choice.best
+    if not choice.interrupted:
+        left = {label: n - documents.get(label, 0) for label, n in every.items()}
+        if settings.effort == BEST:
+            left = dict(every)
+        most = max(sorted(left), key=left.__getitem__)
+        share = left[most] / sum(left.values())
+        if all(math.isclose(one["accuracy"], share, abs_tol=1e-4) for one in choice.scores.values()):
+            print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
+        print(f"chosen: {choice.best.candidate.name}", file=sys.stderr)
+        found.update(_covered(counted_labels, trials.unknown(tried)))
+    return choice
+
+
+def _compared(
+    stages: Stages,
+    trials: Trials,
+    several: Sequence[TextCandidate],
+    every: Mapping[str, int],
+    settings: Settings,
+    found: dict[str, Any],
+) -> Choice:
+    """The best candidate on the validation split; what was drawn to tell them apart is added to `found`."""
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
@@ -111,12 +135,6 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
             raise
         partial = trials.measured(candidate, stop.fitted)
         return Choice(partial, {}, {candidate.name: stop.fitted.history}, found, trials, interrupted=True)
-    left = {label: n - documents.get(label, 0) for label, n in every.items()}
-    most = max(sorted(left), key=left.__getitem__)
-    if all(math.isclose(one.accuracy, left[most] / found["splits"]["validation"]) for one in scores.values()):
-        print(f"warning: no candidate is better on validation than to answer {most!r} always", file=sys.stderr)
-    print(f"chosen: {best.candidate.name}", file=sys.stderr)
-    found.update(_covered(counted_labels, trials.unknown(best)))
     return Choice(best, _to_json(scores), histories, found, trials)
 
 
@@ -132,7 +150,6 @@ def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Setti
     if len(parts) > 1:
         scores[name] = crossed.sum
         _tell(name, crossed.sum, "cross-validation")
-    print(f"chosen: {name}", file=sys.stderr)
     best = Tried(replace(parts[0], name=name), crossed.sum, crossed.scale, [])
     return Choice(best, _to_json(scores), {}, found, trials, parts=tuple(parts))
 

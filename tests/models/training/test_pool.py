@@ -96,10 +96,10 @@ def test_the_split_is_that_of_the_jobs(tmp_path: Path, salt: str, grouped: bool)
     assert memory.documents() == train
     # Those that are alike are in one part, whatever is drawn.
     number = len(set(keys))
-    for parts in (found.validation(4).astype(int), found.folds):
+    for parts in (found.validation(4).astype(int), found.folds(4)):
         pairs = {*zip(found._hashes.tolist(), parts.tolist())}
         assert len(pairs) == number == len({key for key, _ in pairs})
-    assert set(found.folds.tolist()) == set(range(pool.FOLDS))
+    assert set(found.folds(found.evenest).tolist()) == set(range(pool.FOLDS))
 
 
 def test_folds_have_the_same_share_of_each_label(tmp_path: Path) -> None:

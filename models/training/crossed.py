@@ -48,9 +48,10 @@ def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str, dr
     Raises:
         Unfit: none can be fitted.
     """
-    splits = trials.folds(draw)
+    truth: list[Array] = []
     logits: dict[str, list[Array]] = {one.name: [] for one in candidates}
-    for split in splits:
+    for split in trials.folds(draw):
+        truth.append(split.truth)
         for candidate in candidates:
             if candidate.name not in logits:
                 continue
@@ -61,7 +62,7 @@ def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str, dr
                 if not logits:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
-    y = np.concatenate([split.truth for split in splits])
+    y = np.concatenate(truth)
     answers = {name: np.concatenate(found) for name, found in logits.items()}
     scores = {name: measure(found, y, calibration.calibrate(found, y)) for name, found in answers.items()}
     best: Crossed | None = None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -66,17 +66,21 @@ class InMemory:
         """The same with another validation split."""
         return self._with(number, None)
 
-    def folds(self, draw: int | None = None) -> list[InMemory]:
+    def folds(self, draw: int | None = None) -> Iterator[InMemory]:
         """The same with a fold as the validation split, for each fold; as it is, where a file is that split.
+
+        One by one, as each holds the bags of its train split.
 
         Args:
             draw: what draws the folds; None takes those with the most even labels.
         """
         if self._stages.held_out:
-            return [self]
+            yield self
+            return
         if draw is None:
             draw = next(iter(self._pools.values())).evenest
-        return [self._with(draw, fold) for fold in range(FOLDS)]
+        for fold in range(FOLDS):
+            yield self._with(draw, fold)
 
     def _with(self, draw: int, fold: int | None) -> InMemory:
         other = object.__new__(InMemory)

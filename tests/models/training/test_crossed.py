@@ -36,7 +36,7 @@ def trials(folder: Path) -> InMemory:
 def test_no_fold_sees_its_own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = trials(tmp_path)
     (candidate,) = candidates("linear", names=("naive bayes", "sublinear"))
-    splits = memory.folds()
+    splits = list(memory.folds())
     before = [split.logits(candidate) for split in splits]
     # Other labels of one fold change the answers of the others, and not its own.
     y = memory._pools[candidate.name].documents.y

@@ -106,7 +106,7 @@ def test_folds_have_the_same_share_of_each_label(tmp_path: Path) -> None:
     found = [(label, f"{text} {i}") for i, (label, text) in enumerate(records(2000, "aaab"))]
     stages = Stages([write(tmp_path / "t.tsv", found)], tmp_path / "work", runner="inline")
     memory = trials(stages, found, candidates("linear", names=("igm",)))
-    splits = memory.folds()
+    splits = list(memory.folds())
     for label, number in memory._every.items():
         held = [number - split.documents()[label] for split in splits]
         assert sum(held) == number and max(abs(one / (number / 5) - 1) for one in held) < 0.12

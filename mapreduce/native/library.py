@@ -110,6 +110,7 @@ def _declare(library: Any) -> None:
         "bags": (signed, [text, number, signed, signed, *[pointer] * 8]),
         "select": (signed, [*[pointer] * 4, signed, *[pointer] * 4]),
         "label_counts": (signed, [*[pointer] * 5, signed, signed, *[pointer] * 6]),
+        "normalize": (None, [pointer, signed, pointer]),
         "shuffle": (None, [pointer, signed, number]),
         "linear_logits": (None, [pointer] * 3 + [signed, pointer, pointer, real, signed, pointer]),
         "linear_epoch": (
@@ -251,6 +252,11 @@ def label_counts(
     found = tuple(np.empty(size, np.int64) for _ in range(4))
     library.fm_label_counts(*given, *_places(*found))
     return found  # type: ignore[return-value]
+
+
+def normalize(library: Any, ends: Any, values: Any) -> None:
+    """Divides the values, float32, of each document by their L2 norm."""
+    library.fm_normalize(ends.ctypes.data, len(ends), values.ctypes.data)
 
 
 def shuffled(library: Any, count: int, seed: int) -> Any:

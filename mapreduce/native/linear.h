@@ -8,6 +8,7 @@
 #define LINEAR_H
 
 #include "bytes.h"
+#include <math.h>
 
 /* What a digit of base64 stands for, web-safe alphabet; -1 for any other byte. */
 static int digit(uint8_t c)
@@ -149,6 +150,19 @@ API int64_t fm_label_counts(const int64_t *ends, const int32_t *ids, const int32
         for (int64_t id = 0; id < features; id++)
             begins[id + 1] += begins[id];
     return begins[features];
+}
+
+/* Divides the values of each document by their L2 norm; one below 1e-6 counts as that. */
+API void fm_normalize(const int64_t *ends, int64_t documents, float *values)
+{
+    for (int64_t i = 0, p = 0; i < documents; i++) {
+        double squares = 0;
+        for (int64_t q = p; q < ends[i]; q++)
+            squares += (double)values[q] * values[q];
+        float factor = (float)(1 / sqrt(squares > 1e-12 ? squares : 1e-12));
+        for (; p < ends[i]; p++)
+            values[p] *= factor;
+    }
 }
 
 /* A shuffle of numbers that depends on the seed alone (Fisher and Yates; the draws are SplitMix64's). */

@@ -69,7 +69,11 @@ class Bags:
             term_frequency, normalize: as in `models.architectures.linear`.
         """
         values: Array = TERM_FREQUENCIES[term_frequency](self.counts.astype(np.float32)) * scale[self.ids]
-        if normalize:
+        if not normalize:
+            return values
+        if (library := native.load()) is not None:
+            native.normalize(library, self.ends, values)
+        else:
             sums = np.concatenate([[0.0], np.cumsum(values * values, dtype=np.float64)])
             squares = np.maximum(sums[self.ends] - sums[self.ends - self.sizes], 1e-12)
             values *= np.repeat((1 / np.sqrt(squares)).astype(np.float32), self.sizes)

@@ -132,3 +132,16 @@ def test_counts_by_label_are_those_of_each_pair(tmp_path: Path) -> None:
     feature, label, tf, df = native.label_counts(native.load(), given, y, by_label, 32)
     assert [*zip(feature.tolist(), label.tolist())] == sorted(pairs)
     assert [*zip(tf.tolist(), df.tolist())] == [tuple(pairs[pair]) for pair in sorted(pairs)]
+
+
+@pytest.mark.parametrize("term_frequency", bags.TERM_FREQUENCIES)
+def test_values_are_of_length_one_natively_and_in_numpy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, term_frequency: str
+) -> None:
+    found = bags.read([shards(tmp_path / "shards", drawn(4, 60, 30))], features=30).bags
+    scale = np.linspace(0, 2, 32).astype(np.float32)
+    natively = found.weigh(scale, term_frequency, True)
+    lengths = [np.linalg.norm(part) for part in np.split(natively, found.ends[:-1])]
+    assert set(np.round(lengths, 5)) <= {0.0, 1.0} and 1.0 in np.round(lengths, 5)
+    monkeypatch.setattr(native, "load", lambda: None)
+    np.testing.assert_allclose(found.weigh(scale, term_frequency, True), natively, rtol=1e-5)

@@ -12,6 +12,7 @@ library = Extension(
     "mapreduce.native._native",
     ["mapreduce/native/native.c"],
     depends=sorted(glob("mapreduce/native/*.h")),
+    libraries=["m"],
     extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"],
     py_limited_api=True,
     optional=True,

@@ -22,7 +22,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fuzz") / "fuzz"
     source = Path(__file__).with_name("fuzz_native.c")
     done = subprocess.run(
-        [COMPILER, "-std=gnu11", *FLAGS, "-DSTANDALONE", str(source), "-o", str(path)], capture_output=True
+        [COMPILER, "-std=gnu11", *FLAGS, "-DSTANDALONE", str(source), "-o", str(path), "-lm"], capture_output=True
     )
     if b"cannot find" in done.stderr and b"san" in done.stderr:
         pytest.skip("the compiler has no sanitizers")

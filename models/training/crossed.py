@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mapreduce.errors import UserError
+from mapreduce.local import machine
 from models.counts.feature_counts import Array
 from models.training import calibration
 from models.training.candidates import TextCandidate
@@ -47,7 +49,9 @@ def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str, dr
 
     Raises:
         Unfit: none can be fitted.
+        UserError: the answers to all records do not fit into memory.
     """
+    _check_size(trials, len(candidates))
     truth: list[Array] = []
     logits: dict[str, list[Array]] = {one.name: [] for one in candidates}
     for split in trials.folds(draw):
@@ -75,6 +79,17 @@ def cross(trials: InMemory, candidates: Sequence[TextCandidate], select: str, dr
                 best = Crossed(parts, found, scale, scores)
     assert best is not None
     return best
+
+
+def _check_size(trials: InMemory, candidates: int) -> None:
+    records, labels = trials.size
+    needed, have = 4 * records * labels * (candidates + 2), machine.memory()
+    if needed > have / 2:
+        raise UserError(
+            f"--effort best: the answers of {candidates} candidates to {records} records, {labels} labels each, are "
+            f"{needed >> 20} MiB, more than half of the memory, {have >> 20} MiB; leave it out, or name fewer "
+            "--candidates"
+        )
 
 
 def _sums(

@@ -116,6 +116,11 @@ class InMemory:
         return tried
 
     @property
+    def size(self) -> tuple[int, int]:
+        """How many documents and labels there are."""
+        return sum(self._every.values()), len(self._every)
+
+    @property
     def truth(self) -> Array:
         """The labels of the validation split, by their numbers among all."""
         return next(iter(self._pools.values())).documents.y[self._sides[1]]

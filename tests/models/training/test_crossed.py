@@ -11,6 +11,7 @@ import pytest
 
 import models
 from mapreduce.errors import UserError
+from mapreduce.local import machine
 from mapreduce.output import manifest
 from models import train
 from models.counts.linear import Sum
@@ -83,6 +84,13 @@ def test_what_cannot_be_fitted_is_left_out(tmp_path: Path, capsys: pytest.Captur
     assert "left out: candidate naive bayes: the loss is" in capsys.readouterr().err
     with pytest.raises(Unfit):
         crossed.cross(memory, [wild], "accuracy")
+
+
+def test_more_answers_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = trials(tmp_path)
+    monkeypatch.setattr(machine, "memory", lambda: 1_000)
+    with pytest.raises(UserError, match="answers of 1 candidates to 200 records, 2 labels each, are 0 MiB, more than"):
+        crossed.cross(memory, candidates("linear", names=("igm",)), "accuracy")
 
 
 @pytest.mark.parametrize("validation", ["share", "file"])

@@ -21,7 +21,7 @@ def test_shards_and_accuracy_are_those_of_local_jobs(hadoop: Hadoop, tmp_path: P
     (tmp_path / "train.tsv").write_text("\n".join(lines[:600]) + "\n")
     (tmp_path / "test.tsv").write_text("\n".join(lines[600:]) + "\n")
     hadoop("fs", "-put", "-f", tmp_path / "train.tsv", "/train.tsv")
-    # In Hadoop's client: training runs a dozen jobs.
+    # In Hadoop's client, which is quicker.
     settings = {"runners": {"hadoop": {"jobconf": {"mapreduce.framework.name": "local"}}}}
     (tmp_path / "mrjob.conf").write_text(json.dumps(settings))
     runs = {}
@@ -41,5 +41,5 @@ def test_shards_and_accuracy_are_those_of_local_jobs(hadoop: Hadoop, tmp_path: P
         runner: {p.name: parts(p) for p in (tmp_path / f"{runner}.work").glob("*-shards")}
         for runner in ("local", "hadoop")
     }
-    assert len(shards["local"]) >= 3
+    assert len(shards["local"]) == 1  # of all candidates
     assert shards["hadoop"] == shards["local"]

@@ -21,7 +21,8 @@ QUICK, NORMAL, BEST = EFFORTS = ("quick", "normal", "best")
 """How much is tried: one candidate; a few on one validation split; all by cross-validation, and the best ones' sum."""
 LONG = 100.0
 """Texts of more words than that, in the mean, are long."""
-_HALVES = (1.0, 0.5, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5)
+_HALVES = (1.0, 0.5, 0.5, 1.0)
+_ALL_HALVES = (*_HALVES, 0.5, 0.5, 0.5, 0.5)
 RUN = 3
 """The longest run of characters that is a feature, where texts have no spaces between words."""
 
@@ -95,7 +96,7 @@ class TextCandidate(Candidate):
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON-ready data."""
         found = {**asdict(self), "specification": self.specification.to_json(), "shares": list(self.shares)}
-        return {**found, "efforts": list(self.efforts)}
+        return {name: value for name, value in found.items() if name not in ("fewest", "efforts")}  # when it is tried
 
 
 def _linear() -> list[TextCandidate]:
@@ -113,12 +114,13 @@ def _topics(base: TextCandidate) -> list[TextCandidate]:
     idf = replace(base, weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # For a sum, what sees other things: parts of words, their order, how short texts begin.
     steep = replace(igm, weights="steep_igm_idf", efforts=(BEST,))
+    steep = replace(steep, shares=_ALL_HALVES)
     start = override(topics, ngrams=3, head_pairs=4, prefixes=5)
     characters = override(start, characters_across=(3, 4, 5, 6))
     spelling = replace(
         steep, name="igm, spelling", specification=override(topics, character_ngrams=(3, 4, 5)), epochs=5
     )
-    short = replace(idf, name="tf-idf, start", specification=start, longest=LONG, efforts=(BEST,))
+    short = replace(idf, name="tf-idf, start", specification=start, shares=_ALL_HALVES, longest=LONG, efforts=(BEST,))
     return [
         igm,
         replace(idf, name="tf-idf"),
@@ -139,10 +141,12 @@ def _sentiment(base: TextCandidate) -> list[TextCandidate]:
     short = replace(ratio, minimum_df=1, longest=LONG)
     spelling = override(words, character_ngrams=(3, 4, 5))
     characters = override(words, ngrams=(), characters_across=(3, 4, 5, 6))
-    order = replace(ratio, name="naive bayes, order", specification=override(words, skips=True), shares=_HALVES)
+    order = replace(ratio, name="naive bayes, order", specification=override(words, skips=True), shares=_ALL_HALVES)
     topics = replace(ratio, weights="igm_idf", shares=_HALVES, architecture={"term_frequency": "sqrt"}, minimum_df=1)
     topics = replace(topics, name="igm, two labels", specification=override(words, ngrams=2, head=8), longest=LONG)
-    igm = replace(topics, name="igm, order, two labels", specification=order.specification, longest=None)
+    igm = replace(
+        topics, name="igm, order, two labels", specification=order.specification, longest=None, shares=_ALL_HALVES
+    )
     sublinear = replace(ratio, name="naive bayes, sublinear", architecture={"term_frequency": "sublinear"})
     pairs = replace(sublinear, name="naive bayes, pairs", specification=override(words, ngrams=2), efforts=(QUICK,))
     return [

@@ -66,7 +66,7 @@ def test_no_feature_left_is_an_error() -> None:
 
 
 def test_shares_multiply_kinds_of_features() -> None:
-    candidate = candidates.candidates("linear", names=("tf-idf",))[0]
+    candidate = candidates.candidates("linear", names=("tf-idf", "start"))[0]
     found = counted([1] * 8, [1] * 8, [b"x", b"x y", b" ~xyz", b" ^x", b" _x z", b" &x y", b" <x", b" =xyz"])
     scale = feature_weights.scale(found, candidate.weights, candidate.shares)
     assert scale is not None

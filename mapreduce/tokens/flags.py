@@ -55,50 +55,29 @@ class Flag:
         return {"help": self.help, **({"type": self.parse} if self.parse else parsed)}
 
 
+def _feature(name: str, help: str, parse: Callable[[str], Any] | None = None) -> Flag:
+    """The flag of a field that says which features there are."""
+    return Flag(name, help, parse, apply=lambda found, value: override(found, **{name: value}))
+
+
 FLAGS = (
     Flag("tokenizer", "tokenizer preset (default: keras)", choices=PRESETS),
     Flag("punctuation", "what becomes of punctuation", choices=PUNCTUATION_RULES),
     Flag("case", "A to Z become a to z, or stay", choices=CASE_RULES),
-    Flag(
-        "ngrams",
-        "word n-grams: 2 (words and pairs), 1-3, or 2-2 (pairs alone)",
-        up_to_or_widths,
-        apply=lambda found, value: override(found, ngrams=value),
+    _feature("ngrams", "word n-grams: 2 (words and pairs), 1-3, or 2-2 (pairs alone)", up_to_or_widths),
+    _feature("character_ngrams", "character n-grams within words, for example 3-5", widths),
+    _feature("head", "count the first n words once more, as features of their own", whole(0, MOST_HEAD)),
+    _feature("skips", "count pairs of a word and the word after next"),
+    _feature(
+        "head_pairs", "count the first n pairs of neighbours once more, as features of their own", whole(0, MOST_HEAD)
     ),
-    Flag(
-        "character_ngrams",
-        "character n-grams within words, for example 3-5",
-        widths,
-        apply=lambda found, value: override(found, character_ngrams=value),
-    ),
-    Flag(
-        "head",
-        "count the first n words once more, as features of their own",
-        whole(0, MOST_HEAD),
-        apply=lambda found, value: override(found, head=value),
-    ),
-    Flag(
-        "skips",
-        "count pairs of a word and the word after next",
-        apply=lambda found, value: override(found, skips=value),
-    ),
-    Flag(
-        "head_pairs",
-        "count the first n pairs of neighbours once more, as features of their own",
-        whole(0, MOST_HEAD),
-        apply=lambda found, value: override(found, head_pairs=value),
-    ),
-    Flag(
+    _feature(
         "prefixes",
         "count what a document begins with: its first word, its first two, ... its first n",
         whole(0, WIDEST),
-        apply=lambda found, value: override(found, prefixes=value),
     ),
-    Flag(
-        "characters_across",
-        "character n-grams across words, the spaces between them included, for example 3-6",
-        widths,
-        apply=lambda found, value: override(found, characters_across=value),
+    _feature(
+        "characters_across", "character n-grams across words, the spaces between them included, for example 3-6", widths
     ),
 )
 

@@ -113,19 +113,22 @@ def _topics(base: TextCandidate) -> list[TextCandidate]:
     igm = replace(base, weights="igm_idf", architecture={"term_frequency": "sqrt"}, rate=8.0, epochs=8)
     idf = replace(base, weights="idf", architecture={"term_frequency": "sublinear"}, rate=4.0, epochs=12)
     # For a sum, what sees other things: parts of words, their order, how short texts begin.
-    steep = replace(igm, weights="steep_igm_idf", efforts=(BEST,))
-    steep = replace(steep, shares=_ALL_HALVES)
+    steep = replace(igm, weights="steep_igm_idf", shares=_ALL_HALVES, efforts=(BEST,))
     start = override(topics, ngrams=3, head_pairs=4, prefixes=5)
     characters = override(start, characters_across=(3, 4, 5, 6))
     spelling = replace(
-        steep, name="igm, spelling", specification=override(topics, character_ngrams=(3, 4, 5)), epochs=5
+        steep,
+        name="igm, spelling",
+        specification=override(topics, character_ngrams=(3, 4, 5)),
+        shares=(1.0, 0.5, 0.4, 1.0),
+        epochs=5,
     )
     short = replace(idf, name="tf-idf, start", specification=start, shares=_ALL_HALVES, longest=LONG, efforts=(BEST,))
     return [
         igm,
         replace(idf, name="tf-idf"),
         replace(idf, name="tf-idf, words first", shares=(1.0, 0.1, 0.1, 1.0)),
-        replace(spelling, shares=(1.0, 0.5, 0.4, 1.0)),
+        spelling,
         replace(steep, name="igm, order", specification=override(start, skips=True)),
         short,
         replace(short, name="tf-idf, characters", specification=characters),

@@ -189,7 +189,7 @@ class Stages:
             "inputs": described,
             "specification_fingerprint": specification and specification.fingerprint,
         }
-        if job != "vocabulary":  # which says its own
+        if vocabulary_fingerprint is not None:
             wanted["vocabulary_fingerprint"] = vocabulary_fingerprint
         reading = {**self.reading, **self.found}
         drawn = {"split": taken, "validation": self.validation, "salt": self.salt}

@@ -10,7 +10,6 @@ No test split is read.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from mapreduce import command
+from mapreduce.command import Parser
+from mapreduce.flag_values import whole
 from models.counts import feature_counts
 from models.training import crossed
 from models.training.candidates import BEST, NORMAL, candidates
@@ -50,9 +51,10 @@ def compare(path: str, seeds: int, folder: Path) -> tuple[list[float], list[floa
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    program = "python -m tests.benchmarks.accuracy_efforts"
+    parser = Parser(program, "Compares the efforts of training by cross-validation.", "data/raw/trec-train.tsv")
     parser.add_argument("train", nargs="+", help="training files, label TAB text")
-    parser.add_argument("--seeds", type=int, default=5, help="two or more (default: 5)")
+    parser.add_argument("--seeds", type=whole(2), default=5, help="two or more (default: 5)")
     options = parser.parse_args(arguments)
 
     def work() -> None:

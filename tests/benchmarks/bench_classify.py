@@ -28,11 +28,11 @@ from mapreduce import command
 from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.flag_values import whole
+from models.training.candidates import EFFORTS, NORMAL
 from tests.benchmarks import accuracy
 from tests.benchmarks.accuracy import ROOT, Measured
 from tests.benchmarks.classify_peers import PEERS
 
-EFFORTS = ("quick", "normal", "best")
 SENTENCES = "sentences"
 SETS = ("20ng", "imdb", "r8", "trec", "mr", SENTENCES)
 PARTS = 54
@@ -171,7 +171,7 @@ def measure(side: str, split: tuple[Path, Path], work: Path) -> Measured:
     """
     if side in PEERS:
         return accuracy.run([sys.executable, ROOT / "tests" / "benchmarks" / "classify_peers.py", side, *split])
-    flags = () if side == "normal" else ("--effort", side)  # normal is the default
+    flags = () if side == NORMAL else ("--effort", side)
     return accuracy.measure_linear(*split, work / side, *flags)
 
 

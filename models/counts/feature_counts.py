@@ -63,9 +63,7 @@ class FeatureCounts:
 
     def select(self, order: Array) -> FeatureCounts:
         """The features at these indices, in this order."""
-        place = np.full(len(self.features), -1, np.int64)
-        place[order] = np.arange(len(order))
-        moved = place[self.feature]
+        moved = places(order, len(self.features))[self.feature]
         pairs = np.flatnonzero(moved >= 0)
         pairs = pairs[np.argsort(moved[pairs], kind="stable")]
         return FeatureCounts(
@@ -81,6 +79,13 @@ class FeatureCounts:
     def _sum(self, values: Array) -> Array:
         # float64 holds these sums exactly: they are far below 2**53.
         return np.bincount(self.feature, values, len(self.features)).astype(np.int64)
+
+
+def places(order: Array, size: int) -> Array:
+    """Where each number below `size` stands in an order, int64 [size], -1 where it does not."""
+    found = np.full(size, -1, np.int64)
+    found[order] = np.arange(len(order))
+    return found
 
 
 def load(features: str | os.PathLike[str], labels: str | os.PathLike[str]) -> FeatureCounts:

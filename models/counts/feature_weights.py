@@ -13,21 +13,16 @@ import numpy as np
 
 from mapreduce.errors import UserError
 from mapreduce.tokens import tokenizer
+from mapreduce.tokens.specification import FEATURES
 from models.counts.feature_counts import Array, FeatureCounts
 
 KINDS = WORD, NGRAM, CHARACTERS, HEAD, SKIP, PAIR, PREFIX, ACROSS = range(8)
 """Kinds of features, as `kinds` tells them."""
-FIELDS = ("ngrams", "ngrams", "character_ngrams", "head", "skips", "head_pairs", "prefixes", "characters_across")
+FIELDS = ("ngrams", *FEATURES)
 """What makes each kind, a field of `mapreduce.tokens.specification.Specification`."""
 _BY_MARK = np.full(256, CHARACTERS)
-for _mark, _kind in (
-    (tokenizer.HEAD, HEAD),
-    (tokenizer.SKIP, SKIP),
-    (tokenizer.HEAD_PAIR, PAIR),
-    (tokenizer.PREFIX, PREFIX),
-    (tokenizer.ACROSS, ACROSS),
-):
-    _BY_MARK[_mark[1]] = _kind
+_MARKS = (tokenizer.HEAD, tokenizer.SKIP, tokenizer.HEAD_PAIR, tokenizer.PREFIX, tokenizer.ACROSS)
+_BY_MARK[[mark[1] for mark in _MARKS]] = KINDS[HEAD:]
 
 
 def idf(counts: FeatureCounts) -> Array:

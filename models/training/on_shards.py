@@ -5,21 +5,20 @@ So a split may be larger than memory. `models.training.in_memory` does the same 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import feature_counts, feature_weights
 from models.quiet import import_tensorflow
-from models.training import calibration, coverage
+from models.training import coverage
 from models.training.candidates import TextCandidate
 from models.training.checks import check_labels
 from models.training.runs import Fitted, Run
-from models.training.scores import Scores, measure
 from models.training.settings import Settings
 from models.training.stages import Stages
-from models.training.tried import Counted, Tried
+from models.training.tried import Counted, Tried, of_logits, once
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,21 @@ class OnShards:
 
     def __init__(self, stages: Stages, first: TextCandidate, settings: Settings) -> None:
         self._stages, self._first, self._settings = stages, first, settings
+        self._last: dict[str, OnDisk] = {}
 
     def documents(self) -> dict[str, int]:
         return feature_counts.label_documents(self._stages.labelcount(self._first.specification, "train"))
 
     def count(self, candidate: TextCandidate, split: str) -> OnDisk:
-        """Counts a candidate's features on a split and writes the vocabulary that they make.
+        """Counts a candidate's features on a split and writes the vocabulary that they make; what the candidate before
+        had is taken where it serves.
 
         Raises:
             UserError: there is one label only, or a label has no token.
             Unfit: a label has no token that is frequent enough.
         """
+        if (last := self._last.get(split)) is not None and last.serves(candidate):
+            return replace(last, candidate=candidate)
         stages = self._stages
         labels = stages.labelcount(candidate.specification, split)
         features = stages.featurecount(candidate.specification, split, candidate.minimum_df)
@@ -63,40 +66,35 @@ class OnShards:
         if not (folder / manifest.SUCCESS).exists():
             tf, df = kept.term_frequency.tolist(), kept.document_frequency.tolist()
             vocabulary.write(folder, kept.features, tf, df, candidate.specification, stages.inputs)
-        return OnDisk(candidate, kept, folder, name, features)
+        self._last = {split: OnDisk(candidate, kept, folder, name, features)}
+        return self._last[split]
 
     def encode(self, counted: OnDisk, split: str) -> Path:
         """A split, encoded with what was counted."""
         return self._stages.encode(counted.candidate.specification, split, counted.vocabulary, counted.fingerprint)
 
     def try_out(self, candidate: TextCandidate) -> Tried:
-        stages, settings = self._stages, self._settings
         counted = self.count(candidate, "train")
         train, validation = (self.encode(counted, split) for split in ("train", "validation"))
-        key = stages.key(candidate, settings, (counted.features, train, validation))
-        if (kept := stages.score(key)) is not None:
-            scores = Scores(kept["accuracy"], kept["macro_f1"], kept["log_loss"])
-            return Tried(candidate, scores, kept["scale"], kept["history"], counted=counted)
-        file = stages.checkpoint("train", key)
-        measured = validation if settings.measures else None
-        fitted = self._fit(candidate, counted, train, checkpoint=file, key=key, validation=measured)
-        tried = self._validate(candidate, counted, fitted, validation)
-        stages.keep_score({"key": key, **asdict(tried.scores), "scale": tried.scale, "history": fitted.history})
-        file.unlink(missing_ok=True)
-        return tried
+        key = self._stages.key(candidate, self._settings, (counted.features, train, validation))
+
+        def work(file: Path) -> Tried:
+            measured = validation if self._settings.measures else None
+            fitted = self._fit(counted, train, checkpoint=file, key=key, validation=measured)
+            return self._measured(counted, fitted)
+
+        return once(self._stages, key, counted, work)
 
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
-        counted = self.count(candidate, "train")
-        return self._validate(candidate, counted, fitted, self.encode(counted, "validation"))
+        return self._measured(self.count(candidate, "train"), fitted)
 
-    def _validate(self, candidate: TextCandidate, counted: OnDisk, fitted: Fitted, validation: Path) -> Tried:
+    def _measured(self, counted: OnDisk, fitted: Fitted) -> Tried:
         from models.training import build
         from models.training.validation import Measure
 
-        found = Measure(fitted.model, validation, kind=build.input_kind(candidate), labels=counted.counts.labels)
-        logits, y = found.logits()
-        scale = calibration.calibrate(logits, y)
-        return Tried(candidate, measure(logits, y, scale), scale, fitted.history, fitted, counted)
+        kind, validation = build.input_kind(counted.candidate), self.encode(counted, "validation")
+        found = Measure(fitted.model, validation, kind=kind, labels=counted.counts.labels)
+        return of_logits(counted, fitted, *found.logits())
 
     def count_all(self, candidate: TextCandidate) -> OnDisk:
         return self.count(candidate, "all")
@@ -106,13 +104,14 @@ class OnShards:
         candidate, shards = counted.candidate, self.encode(counted, "all")
         key = self._stages.key(candidate, self._settings, (counted.features, shards))
         file, title = self._stages.checkpoint("all", key), f"{candidate.name} on all"
-        return self._fit(candidate, counted, shards, checkpoint=file, key=key, title=title)
+        return self._fit(counted, shards, checkpoint=file, key=key, title=title)
 
-    def _fit(self, candidate: TextCandidate, counted: Counted, shards: Path, **more: Any) -> Fitted:
-        """Fits a candidate to shards; `more` are further fields of the run."""
+    def _fit(self, counted: Counted, shards: Path, **more: Any) -> Fitted:
+        """Fits the candidate to shards; `more` are further fields of the run."""
         import_tensorflow()
         from models.training import fit
 
+        candidate = counted.candidate
         run = Run(
             candidate=candidate,
             records=shards,

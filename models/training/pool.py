@@ -18,11 +18,11 @@ from mapreduce.errors import UserError
 from mapreduce.native import library as native
 from mapreduce.output import manifest, vocabulary
 from mapreduce.output.vocabulary import FIRST
-from mapreduce.tokens.specification import Specification
+from mapreduce.tokens.specification import FEATURES, Specification
 from models import dataset
 from models.counts import bags, feature_weights
 from models.counts.bags import Labelled
-from models.counts.feature_counts import Array, FeatureCounts
+from models.counts.feature_counts import Array, FeatureCounts, places
 from models.training import coverage
 from models.training.candidates import TextCandidate
 from models.training.stages import Stages
@@ -43,7 +43,7 @@ def union(one: Specification, other: Specification) -> Specification | None:
         if field.name == "ngrams" and one.split == "whitespace":
             changes["ngrams"] = tuple(sorted({*a, *b}))
         elif a != b:
-            if field.name in ("level", "table", "split") or (a and b):
+            if field.name not in FEATURES or (a and b):
                 return None
             changes[field.name] = a or b
     return replace(one, **changes)
@@ -62,6 +62,12 @@ def families(candidates: Sequence[TextCandidate]) -> list[tuple[Specification, l
     return found
 
 
+def summed(parts: Sequence[TextCandidate]) -> TextCandidate:
+    """What candidates of one family are called that add up to one model, and what makes the features of all of them."""
+    ((specification, _),) = families(parts)
+    return replace(parts[0], name=" + ".join(one.name for one in parts), specification=specification)
+
+
 class Pool:
     """The records of an input, encoded with all features of some candidates.
 
@@ -70,6 +76,7 @@ class Pool:
         labels: names of all labels, sorted.
 
     Attributes:
+        every: the numbers of all documents.
         documents: bags, and the labels by their numbers.
         tokens: the features, in the order of their ids.
         outputs: of the jobs, for who has to know whether they are others.
@@ -78,7 +85,7 @@ class Pool:
     def __init__(
         self, stages: Stages, specification: Specification, members: Sequence[TextCandidate], labels: Sequence[str]
     ) -> None:
-        self.specification, self._share = specification, stages.validation
+        self.specification, self.labels, self._share = specification, list(labels), stages.validation
         fewest = min(one.minimum_df for one in members)
         most = TIMES * max(one.features for one in members)
         counted = stages.vocabulary(specification, fewest, most)
@@ -90,10 +97,11 @@ class Pool:
         self.tokens = vocabulary.read_tokens(manifest.part_paths(counted, described)[0])
         lines = bags.read(encoded, features=len(self.tokens))
         self.documents = Labelled(lines.bags, bags.numbered(lines.labels, labels))
+        self.every = np.arange(len(lines.labels))
         self._hashes, self._features = lines.hashes, lines.features
         self._held_out: Array | None = None
         if stages.held_out:
-            self._held_out = np.arange(len(lines.labels)) >= dataset.count(encoded[0])
+            self._held_out = self.every >= dataset.count(encoded[0])
         self._holds_all_words = fewest == 1 and 1 in specification.ngrams and len(self.tokens) < most
 
     def validation(self, draw: int = 0) -> Array:
@@ -151,26 +159,21 @@ class Pool:
     def _widths(self) -> Array:
         return feature_weights.widths(self.tokens)
 
-    def count(self, selected: Array, labels: Sequence[str]) -> FeatureCounts:
-        """The counts of all features by label in some documents.
-
-        Args:
-            selected: int64, the numbers of the documents.
-            labels: as they were given to the pool.
-        """
+    def count(self, selected: Array) -> FeatureCounts:
+        """The counts of all features by label in some documents, int64, by their numbers."""
         found, y = self.documents
         by_label = selected[np.argsort(y[selected], kind="stable")]
         size = len(self.tokens) + FIRST
         pairs = native.label_counts(native.load(), (found.ends, found.ids, found.counts), y, by_label, size)
-        documents = np.bincount(y[selected], minlength=len(labels))
-        return FeatureCounts(self.tokens, list(labels), pairs[0] - FIRST, *pairs[1:], documents)
+        documents = np.bincount(y[selected], minlength=len(self.labels))
+        return FeatureCounts(self.tokens, self.labels, pairs[0] - FIRST, *pairs[1:], documents)
 
     def select(self, selected: Array, kept: Array) -> Labelled:
         """Some documents with some features, which get ids in the order in which they are given."""
-        to = np.full(len(self.tokens) + FIRST, -1, np.int32)
-        to[kept + FIRST] = np.arange(FIRST, len(kept) + FIRST)
+        to = places(kept + FIRST, len(self.tokens) + FIRST)
+        to[to >= 0] += FIRST
         found, y = self.documents
-        return Labelled(found.select(selected, to), y[selected])
+        return Labelled(found.select(selected, to.astype(np.int32)), y[selected])
 
     def unknown(self, selected: Array, kept: Array) -> float | None:
         """The share of the words of some documents that are not among the features that are kept."""

@@ -11,7 +11,6 @@ import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from models.training.candidates import BEST, TextCandidate, candidates
 from models.training.checks import one_label
 from models.training.crossed import cross
 from models.training.in_memory import InMemory
+from models.training.pool import summed
 from models.training.runs import Fitted, History, Interrupted, Made, Unfit
 from models.training.scores import Scores
 from models.training.settings import Settings
@@ -145,13 +145,11 @@ def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Setti
     for candidate in several:
         if candidate.name in scores:
             _tell(candidate.name, scores[candidate.name], "cross-validation")
-    parts = crossed.parts
-    name = " + ".join(one.name for one in parts)
-    if len(parts) > 1:
-        scores[name] = crossed.sum
-        _tell(name, crossed.sum, "cross-validation")
-    best = Tried(replace(parts[0], name=name), crossed.sum, crossed.scale, [])
-    return Choice(best, _to_json(scores), {}, found, trials, parts=tuple(parts))
+    best = Tried(summed(crossed.parts), crossed.sum, crossed.scale, [])
+    if len(crossed.parts) > 1:
+        scores[best.candidate.name] = crossed.sum
+        _tell(best.candidate.name, crossed.sum, "cross-validation")
+    return Choice(best, _to_json(scores), {}, found, trials, parts=tuple(crossed.parts))
 
 
 def _trials(stages: Stages, several: Sequence[TextCandidate], every: Mapping[str, int], settings: Settings) -> Trials:

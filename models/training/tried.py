@@ -1,4 +1,4 @@
-"""Candidates that were tried, as data: what was counted for one, what it came to, and what choosing among them gave.
+"""Candidates that were tried: what was counted for one, what it came to, and what choosing among them gave.
 
 Imports no TensorFlow. `models.training.in_memory` and `models.training.on_shards` try candidates out;
 `models.training.train_texts` chooses.
@@ -6,13 +6,17 @@ Imports no TensorFlow. `models.training.in_memory` and `models.training.on_shard
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from models.counts.feature_counts import FeatureCounts
+from models.counts.feature_counts import Array, FeatureCounts
+from models.training import calibration
 from models.training.candidates import TextCandidate
 from models.training.runs import Fitted, History
-from models.training.scores import Scores
+from models.training.scores import Scores, measure
+from models.training.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,28 @@ class Tried:
     history: History
     fitted: Fitted | None = None
     counted: Counted | None = None
+
+
+def of_logits(counted: Counted, fitted: Fitted, logits: Array, y: Array) -> Tried:
+    """What a fitted candidate comes to by its logits, float32 [documents, labels], of labels y, int32 [documents]."""
+    scale = calibration.calibrate(logits, y)
+    return Tried(counted.candidate, measure(logits, y, scale), scale, fitted.history, fitted, counted)
+
+
+def once(stages: Stages, key: str, counted: Counted, work: Callable[[Path], Tried]) -> Tried:
+    """What an earlier run has measured under this key; else what `work` gives, which is kept.
+
+    Args:
+        work: takes the file of a checkpoint, which is removed behind it.
+    """
+    if (kept := stages.score(key)) is not None:
+        scores = Scores(kept["accuracy"], kept["macro_f1"], kept["log_loss"])
+        return Tried(counted.candidate, scores, kept["scale"], kept["history"], counted=counted)
+    file = stages.checkpoint("train", key)
+    tried = work(file)
+    stages.keep_score({"key": key, **asdict(tried.scores), "scale": tried.scale, "history": tried.history})
+    file.unlink(missing_ok=True)
+    return tried
 
 
 class Trials(Protocol):

@@ -41,7 +41,7 @@ def test_no_fold_sees_its_own_records(tmp_path: Path, monkeypatch: pytest.Monkey
     before = [split.logits(candidate) for split in splits]
     # Other labels of one fold change the answers of the others, and not its own.
     y = memory._pools[candidate.name].documents.y
-    y[splits[2]._sides[1]] ^= 1
+    y[splits[2]._validation] ^= 1
     after = [split.logits(candidate) for split in memory.folds()]
     assert [np.array_equal(a, b) for a, b in zip(before, after)] == [False, False, True, False, False]
     assert sum(len(split.truth) for split in splits) == 200

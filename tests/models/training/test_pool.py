@@ -54,7 +54,7 @@ def test_the_counts_are_those_of_the_jobs(tmp_path: Path) -> None:
     assert [len(members) for members in memory.families] == [2, 2]
     assert memory.documents() == disk.documents()
     for candidate in several:
-        counted, bags = memory._train(candidate, memory._sides[0])
+        counted, bags = memory._train(candidate)
         wanted = disk.count(candidate, "train")
         assert by_feature(counted.counts) == by_feature(wanted.counts)
         np.testing.assert_array_equal(counted.counts.document_frequency, wanted.counts.document_frequency)
@@ -130,5 +130,5 @@ def test_the_last_of_several_is_not_mixed_up(tmp_path: Path) -> None:
     assert all(isinstance(one, Selected) and one.candidate == other for one, other in zip(first, several))
     again = trials(stages, found, several)
     for one, other in reversed([*zip(several, first)]):
-        counted = again._train(one, again._sides[0])[0]
+        counted = again._train(one)[0]
         assert isinstance(other, Selected) and counted.kept.tolist() == other.kept.tolist()

@@ -208,17 +208,17 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     """Chooses a candidate, counts and fits it again on all records.
 
     Ctrl-C ends it with what there is: the chosen model as it was fitted on the train split, or the best one so far, or
-    the last whole epoch of the only one.
+    the last whole epoch of the only one. Of a sum there is nothing before all of it is fitted.
     """
     choice = choose(stages, model, settings)
     trials = choice.trials
     best, made = choice.best, functools.partial(_made, choice, settings)
     if choice.interrupted:
         return made(best.fitted, best.counted, "while candidates were compared")
+    if choice.parts:
+        assert isinstance(trials, InMemory)
+        return made(*trials.fit_sum(choice.parts))  # of which a part alone is no model
     try:
-        if choice.parts:
-            assert isinstance(trials, InMemory)
-            return made(*trials.fit_sum(choice.parts))
         counted = trials.count_all(best.candidate)
         fitted = trials.fit_all(counted)
     except KeyboardInterrupt as stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from mapreduce.local import machine
 from mapreduce.output import manifest
 from models import train
 from models.counts.linear import Sum
-from models.training import crossed, fit_linear
+from models.training import crossed, fit_linear, train_texts
 from models.training.candidates import candidates
 from models.training.in_memory import InMemory, Selected
-from models.training.runs import Unfit
+from models.training.runs import Fitted, Interrupted, Unfit
 from models.training.settings import Settings
 from models.training.stages import Stages
 from tests.models.test_train import documents, write
@@ -140,3 +141,13 @@ def test_the_best_effort_is_for_linear_where_it_is_fitted_natively(
             monkeypatch.setattr(fit_linear, "fits", lambda candidate: False)
         with pytest.raises(UserError, match="--effort best: for linear alone, where it is fitted natively"):
             train.check_settings(model, Settings(effort="best"))
+
+
+def test_ctrl_c_while_a_sum_is_fitted_leaves_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(trials: InMemory, parts: Any) -> None:
+        raise Interrupted(Fitted(None, 1, [{"loss": 1.0}]))  # a part has an epoch, the sum has none
+
+    stages = Stages([write(tmp_path / "t.tsv", noisy(200))], tmp_path / "work", runner="inline")
+    monkeypatch.setattr(InMemory, "fit_sum", stop)
+    with pytest.raises(Interrupted):
+        train_texts.make(stages, "linear", Settings(effort="best"))

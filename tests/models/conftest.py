@@ -16,7 +16,10 @@ import tensorflow as tf
 
 from mapreduce.output import manifest
 from mapreduce.tokens.specification import preset
+from models.counts import linear
 from models.serving.export import export
+from models.serving.exports import arrays
+from models.serving.linear_model import LinearModel
 from models.serving.pixel_model import PixelModel
 from models.serving.text_model import TextModel
 from models.training.runs import Fitted
@@ -98,6 +101,17 @@ def model_directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model of bags, where one will do: for what starts processes."""
     return exported("bag", tmp_path_factory.mktemp("model") / "bag")
+
+
+@pytest.fixture(scope="session")
+def arrays_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model for texts of one word, as arrays: what starts a process needs no TensorFlow in it."""
+    model = linear.empty(len(WORDS), len(LABELS), scale=np.ones(len(WORDS), np.float32))
+    model.rows[:] = core("bag", len(WORDS), len(LABELS)).get_weights()[0]
+    texts = LinearModel(linear.Sum([model]), specification=SPECIFICATION, tokens=WORDS, labels=LABELS, scale=2.0)
+    folder = tmp_path_factory.mktemp("model") / "arrays"
+    export(texts, directory=folder, manifest=manifest.build("model"), kinds=(arrays.NAME,))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ def test_every_record_once_an_epoch_in_an_order_of_its_own(encoded: Path, bucket
     assert order(seed=1, epoch=1, epochs=2) == second + order(seed=1, epoch=2)
 
 
+@pytest.mark.slow
 def test_order_is_the_same_in_a_fresh_process(encoded: Path) -> None:
     data = dataset.read(encoded, batch_size=8, labels=LABELS, seed=3)
     program = (

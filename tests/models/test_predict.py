@@ -282,26 +282,26 @@ def test_training_formats(written: Written, one_model: Path, tmp_path: Path) -> 
         assert written(path) == expected, name
 
 
-def test_format_flag_on_standard_input(one_model: Path) -> None:
-    done = command(one_model, "--format", "fasttext", stdin=b"__label__x rise\nbad\n__label__y west\n")
+def test_format_flag_on_standard_input(arrays_model: Path) -> None:
+    done = command(arrays_model, "--format", "fasttext", stdin=b"__label__x rise\nbad\n__label__y west\n")
     assert [line.split(b"\t")[0] for line in done.stdout.splitlines()] == [b"up", b"", b"left right"]
     assert b"1 of 3 lines are no fasttext records" in done.stderr and done.stderr.count(b"\n") == 1
 
 
-def test_what_cannot_be_predicted_is_one_line(one_model: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_predicted_is_one_line(arrays_model: Path, tmp_path: Path) -> None:
     for arguments, match in (
         ((tmp_path / "none",), "no such model output"),
         ((tmp_path,), "not a whole"),
-        ((one_model.parent,), f"there is model output in {one_model}: give the one that is meant"),
-        ((one_model, tmp_path / "none.txt"), "no such input file"),
+        ((arrays_model.parent,), f"there is model output in {arrays_model}: give the one that is meant"),
+        ((arrays_model, tmp_path / "none.txt"), "no such input file"),
     ):
         done = command(*arguments, code=2)
         assert match.encode() in done.stderr and done.stderr.count(b"\n") == 1 and done.stdout == b""
 
 
-def test_a_reader_that_has_seen_enough(one_model: Path) -> None:
+def test_a_reader_that_has_seen_enough(arrays_model: Path) -> None:
     done = subprocess.run(
-        f'yes rise | head -200000 | "{sys.executable}" -m models.predict "{one_model}" | head -1',
+        f'yes rise | head -200000 | "{sys.executable}" -m models.predict "{arrays_model}" | head -1',
         shell=True,
         capture_output=True,
         cwd=ROOT,
@@ -309,17 +309,17 @@ def test_a_reader_that_has_seen_enough(one_model: Path) -> None:
     assert done.stdout == b"up\t0.7870\n" and b"Traceback" not in done.stderr and b"Broken" not in done.stderr
 
 
-def test_a_fifo_is_read_once(one_model: Path, tmp_path: Path) -> None:
+def test_a_fifo_is_read_once(arrays_model: Path, tmp_path: Path) -> None:
     for name, data in (("lines", b"rise\nfall\n"), ("rows.csv", b"text,label\nrise,up\nfall,up\n")):
         os.mkfifo(tmp_path / name)
         with subprocess.Popen(["sh", "-c", 'cat > "$0"', str(tmp_path / name)], stdin=subprocess.PIPE) as writer:
             assert writer.stdin is not None
             writer.stdin.write(data)
             writer.stdin.close()
-            done = command(one_model, tmp_path / name)
+            done = command(arrays_model, tmp_path / name)
         assert [line.split(b"\t")[0].decode() for line in done.stdout.splitlines()] == ["up", "döwn"]
 
 
-def test_csv_on_standard_input(one_model: Path) -> None:
-    done = command(one_model, "--format", "csv", stdin=b"text,label\nrise,up\n")
+def test_csv_on_standard_input(arrays_model: Path) -> None:
+    done = command(arrays_model, "--format", "csv", stdin=b"text,label\nrise,up\n")
     assert done.stdout.startswith(b"up\t")

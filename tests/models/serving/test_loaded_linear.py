@@ -99,7 +99,10 @@ def exported(folder: Path, specification: Specification, seed: int = 0, *kinds: 
 
 
 @pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["sentences", "words", "rare", "keras", pytest.param("cjk", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("sentences", "rare"))) for name in SPECIFICATIONS],
+)
 def test_the_graph_and_the_keras_file_answer_the_same(name: str, number: int, tmp_path: Path) -> None:
     import tensorflow as tf
 

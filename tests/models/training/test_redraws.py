@@ -77,6 +77,7 @@ def test_a_split_that_lacks_a_label_is_not_drawn(tmp_path: Path) -> None:
     assert any(trials.redraw(draw).documents()["rare"] in (0, 3) for draw in left_out)
 
 
+@pytest.mark.slow
 def test_networks_and_split_files_are_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "t.tsv", noisy(200))
     held = write(tmp_path / "v.tsv", [(label, f"{text} v") for label, text in noisy(30)])

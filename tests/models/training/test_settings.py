@@ -40,7 +40,9 @@ def test_mixed_precision_on_a_gpu(shards: tuple[Path, Path]) -> None:
     assert found.history[-1]["loss"] < found.history[0]["loss"]
 
 
-@pytest.mark.parametrize("model", candidates.TEXT_MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=[pytest.mark.slow] * (name != "attention")) for name in candidates.TEXT_MODELS]
+)
 def test_text_networks_train_in_mixed_precision(model: str, tmp_path: Path) -> None:
     stages = Stages([write_texts(tmp_path / "train.tsv", documents(120, 0))], tmp_path / "work", runner="inline")
     candidate = replace(candidates.candidates(model)[-1], epochs=3)

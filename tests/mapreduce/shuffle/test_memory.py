@@ -28,7 +28,7 @@ def test_many_equal_documents_take_no_more(tmp_path: Path) -> None:
 
 @needs_proc
 @needs_library
-@pytest.mark.parametrize("job", ["wordcount", "vocabulary", "featurecount"])
+@pytest.mark.parametrize("job", ["wordcount", pytest.param("vocabulary", marks=pytest.mark.slow), "featurecount"])
 @pytest.mark.parametrize("widths", [("--ngrams", "5"), ("--character-ngrams", "3-5")])
 def test_one_long_document_takes_no_more(tmp_path: Path, job: str, widths: tuple[str, str]) -> None:
     draw = random.Random(0)

@@ -23,7 +23,7 @@ from mapreduce.input.formats import detect, images, is_ambiguous
 from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.output import manifest as manifests
 from mapreduce.output import vocabulary as vocabularies
-from mapreduce.output.vocabulary import FIRST, Vocabulary
+from mapreduce.output.vocabulary import FIRST
 from mapreduce.paths import is_remote
 from mapreduce.shuffle.sums import in_order
 from mapreduce.textjob import TextJob
@@ -35,6 +35,8 @@ class Encode(TextJob):
     EXAMPLE = "python jobs/encode.py -r local --vocabulary vocabulary --shards 4 --output-dir shards train.tsv"
     LABELLED = True
     READS = (TEXTS, IMAGES)
+
+    _fingerprint: str | None = None  # of the vocabulary, where its manifest has said it
 
     def configure_args(self) -> None:
         super().configure_args()
@@ -60,18 +62,15 @@ class Encode(TextJob):
         else:
             self.options.specification = os.path.join(folder, manifests.NAME)
         self.options.vocabulary = manifests.part_paths(folder, found)[0]
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary | int:
-        """The vocabulary that --vocabulary names, or the number of --hash-buckets."""
-        return self.options.hash_buckets or vocabularies.read(self.options.vocabulary)
+        self._fingerprint = found["vocabulary_fingerprint"]
 
     @cached_property
     def encoder(self) -> Encoder | ImageEncoder:
         """What writes the shard lines, by the format."""
         if not self.reads_texts:
             return ImageEncoder(self.salt)
-        return Encoder(self.tokenizer, self.vocabulary, self.salt)
+        tokens = self.options.hash_buckets or vocabularies.read_tokens(self.options.vocabulary)
+        return Encoder(self.tokenizer, tokens, self.salt)
 
     @property
     def salt(self) -> bytes:
@@ -104,8 +103,9 @@ class Encode(TextJob):
         if not self.reads_texts:
             shape = images.parse_shape(self.options.shape)
             return {**super().manifest_fields(parts), "dtype": "uint8", "shape": list(shape)}
-        fingerprint = self.vocabulary.fingerprint if isinstance(self.vocabulary, Vocabulary) else None
-        fields = {"vocabulary_fingerprint": fingerprint, "dtype": "int32", "shape": [None]}
+        if self.options.vocabulary and self._fingerprint is None:
+            self._fingerprint = vocabularies.fingerprint(vocabularies.read_tokens(self.options.vocabulary))
+        fields = {"vocabulary_fingerprint": self._fingerprint, "dtype": "int32", "shape": [None]}
         return {**super().manifest_fields(parts), **fields}
 
     def jobconf(self) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 from mapreduce.features import ranking
 from mapreduce.features.counting import count_documents
 from mapreduce.flag_values import LARGEST, count_or_share, whole
-from mapreduce.job import MRStep, in_blocks
+from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.memory import sorted_lines
@@ -28,7 +28,6 @@ from mapreduce.textjob import TextJob
 
 _GROUP = "vocabulary"  # of counters
 _ROWS = 1000  # taken at a time
-Row = tuple[bytes, bytes, bytes]  # token, tab, counts
 
 
 class BuildVocabulary(TextJob):
@@ -59,9 +58,7 @@ class BuildVocabulary(TextJob):
             MRStep(mapper=in_blocks(self.map_blocks), combiner=add.__get__(self), reducer=add.__get__(self)),
             MRStep(
                 mapper=in_blocks(self.rank),
-                reducer_init=self.select_init,
-                reducer=self.select,
-                reducer_final=self.select_final,
+                reducer=reduced_in_blocks(self.select),
                 jobconf={"mapreduce.job.reduces": "1"},
             ),
         ]
@@ -92,52 +89,51 @@ class BuildVocabulary(TextJob):
             return None
         return lambda tf, df: int(tf) >= options.min_count and fewest <= int(df) <= most
 
-    def select_init(self) -> None:
-        """Starts with nothing taken."""
-        self._left = self.options.top_k if self.options.top_k is not None else LARGEST
-        self._kept: deque[Row] = deque()
-        self._admits: ranking.Admits | None = None
-        self._fingerprint = vocabularies.Fingerprint()
+    def select(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The reducer: of lines `rank TAB token TAB tf TAB df` takes tokens, rank by rank, until there are enough.
 
-    def select(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """The reducer: takes tokens (token, tf TAB df), rank by rank, until there are enough."""
-        if not key:
-            self._admits = self._admission(sum(int(value.split(b"\t")[1]) for value in values))
-            return
-        if not self._left:
-            return
-        if (admits := self._admits) and not key.startswith(b"0"):
-            values = (value for value in values if admits(*value.split(b"\t")[1:]))
-        rows = map(_fields, islice(sorted_lines(values, _fields, reverse=True), self._left))
-        while some := list(islice(rows, _ROWS)):
-            self._left -= len(some)
-            if key.startswith(b"0"):  # these come first, in order, and have to go to their places
-                self._kept += some
+        It sends the vocabulary's fingerprint as the name of a counter.
+        """
+        left = LARGEST if self.options.top_k is None else self.options.top_k
+        admits: ranking.Admits | None = None
+        kept = deque[bytes]()
+        fingerprint = vocabularies.Fingerprint()
+        blocks = iter(blocks)
+        rows = chain.from_iterable(block[:-1].split(b"\n") for block in blocks)
+        for rank, same in groupby(rows, _first):
+            values = (row.partition(b"\t")[2] for row in same)
+            if not rank:
+                admits = self._admission(sum(int(value.split(b"\t")[1]) for value in values))
                 continue
-            if self._kept:
-                some = list(self._with_kept(some))
-            self._fingerprint.add(*[token for token, _, _ in some])
-            for token, _, counts in some:
-                yield token, counts
+            first = rank.startswith(b"0")
+            if admits and not first:
+                values = (value for value in values if admits(*value.split(b"\t")[1:]))
+            ordered = sorted_lines(values, _first, reverse=True)
+            while some := list(islice(ordered, min(left, _ROWS))):
+                left -= len(some)
+                if first:  # these come before others, in order, and have to go to their places
+                    kept += some
+                    continue
+                yield _written([*self._with_kept(some, kept)] if kept else some, fingerprint)
+            if not left:
+                break
+        for _ in blocks:
+            pass  # Hadoop takes a reducer that leaves input unread for one that has failed
+        yield _written([*kept], fingerprint)
+        self.increment_counter(_GROUP, str(fingerprint))
 
-    def _with_kept(self, rows: list[Row]) -> Iterator[Row]:
+    def _with_kept(self, rows: list[bytes], kept: deque[bytes]) -> Iterator[bytes]:
         """Rows, and the kept ones that stand before the last of them, in order."""
-        column = _column(self.options) - 1
+        column = _column(self.options)
 
-        def place(row: Row) -> tuple[int, bytes]:
-            return int(row[2].split(b"\t")[column]), row[0]
+        def place(row: bytes) -> tuple[int, bytes]:
+            fields = row.split(b"\t")
+            return int(fields[column]), fields[0]
 
         for row in rows:
-            while self._kept and place(self._kept[0]) > place(row):
-                yield self._kept.popleft()
+            while kept and place(kept[0]) > place(row):
+                yield kept.popleft()
             yield row
-
-    def select_final(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yields the kept tokens that are left; sends the vocabulary's fingerprint as the name of a counter."""
-        self._fingerprint.add(*[token for token, _, _ in self._kept])
-        for token, _, counts in self._kept:
-            yield token, counts
-        self.increment_counter(_GROUP, str(self._fingerprint))
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
         """The manifest, with the fingerprint that the reducer has sent: the part may be on a cluster."""
@@ -147,8 +143,16 @@ class BuildVocabulary(TextJob):
         return {**described, "vocabulary_fingerprint": sent[0] if sent else vocabularies.fingerprint([])}
 
 
-def _fields(value: bytes) -> Row:
-    return value.partition(b"\t")
+def _first(row: bytes) -> bytes:
+    return row.partition(b"\t")[0]
+
+
+def _written(rows: list[bytes], fingerprint: vocabularies.Fingerprint) -> bytes:
+    """Rows `token TAB tf TAB df` as lines, behind those that the fingerprint has taken."""
+    if not rows:
+        return b""
+    fingerprint.add(*b"\t".join(rows).split(b"\t")[::3])
+    return b"\n".join(rows) + b"\n"
 
 
 def _column(options: Any) -> int:

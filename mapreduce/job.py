@@ -34,17 +34,17 @@ from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS
 
-__all__ = ["Job", "MRStep", "in_blocks"]
+__all__ = ["Job", "MRStep", "in_blocks", "reduced_in_blocks"]
 
 _HELP = {
     "output_dir": "where the output goes, a folder that is not there yet; default: stdout",
     "step_output_dir": "where the output of all steps but the last is kept, to --resume from",
 }
 LINES = 10_000  # in a block that is made of single lines
-BlockMapper = Callable[[Iterable[bytes]], Iterator[bytes]]
+OnBlocks = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
-def in_blocks(map_blocks: BlockMapper) -> Callable[[Any, bytes], Iterator[tuple[bytes, bytes]]]:
+def in_blocks(map_blocks: OnBlocks) -> Callable[[Any, bytes], Iterator[tuple[bytes, bytes]]]:
     """The mapper of a step that works on blocks of whole lines, as `Job.map_blocks` does."""
 
     def mapper(_: Any, line: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -52,6 +52,16 @@ def in_blocks(map_blocks: BlockMapper) -> Callable[[Any, bytes], Iterator[tuple[
 
     mapper.map_blocks = map_blocks  # type: ignore[attr-defined]
     return mapper
+
+
+def reduced_in_blocks(reduce_blocks: OnBlocks) -> Callable[[Any, Any, Any], Iterator[Any]]:
+    """The reducer of a step that takes its whole input as blocks of lines `key TAB value`, in order of their keys."""
+
+    def reducer(_: Any, key: Any, values: Any) -> Iterator[Any]:
+        raise TypeError("it takes blocks of lines, no keys: run_reducer and reduce_pairs give it them")
+
+    reducer.reduce_blocks = reduce_blocks  # type: ignore[attr-defined]
+    return reducer
 
 
 class Job(MRJob):
@@ -139,9 +149,13 @@ class Job(MRJob):
         }
         return [MRStep(mapper=in_blocks(self.map_blocks), **defined)]
 
-    def block_mapper(self, step_num: int) -> BlockMapper | None:
+    def block_mapper(self, step_num: int) -> OnBlocks | None:
         """What maps blocks in a step; None where the mapper takes single records."""
         return getattr(self.steps()[step_num]["mapper"], "map_blocks", None)
+
+    def block_reducer(self, step_num: int) -> OnBlocks | None:
+        """What reduces blocks in a step; None where the reducer takes a key and its values."""
+        return getattr(self.steps()[step_num]["reducer"], "reduce_blocks", None)
 
     def run_mapper(self, step_num: int = 0) -> None:
         """Runs the mapper of a step on stdin, in blocks where it can."""
@@ -159,6 +173,15 @@ class Job(MRJob):
         for block in map_blocks(source):
             self.stdout.write(block)
 
+    def run_reducer(self, step_num: int = 0) -> None:
+        """Runs the reducer of a step on stdin, in blocks where it can."""
+        reduce_blocks = self.block_reducer(step_num)
+        if reduce_blocks is None:
+            super().run_reducer(step_num)
+            return
+        for block in reduce_blocks(blocks(self.stdin, marked=False)):
+            self.stdout.write(block)
+
     def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
         """Maps decoded lines: what Spark calls. Lines are joined into blocks for what maps blocks."""
         if map_blocks := self.block_mapper(step_num):
@@ -166,6 +189,14 @@ class Job(MRJob):
             return _pairs(map_blocks(_joined(protocol.write(*pair) for pair in pairs)))
         mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
         return mapped
+
+    def reduce_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
+        """The same for the reducer."""
+        if reduce_blocks := self.block_reducer(step_num):
+            protocol, _ = self._pick_protocol_instances(step_num, "reducer")
+            return _pairs(reduce_blocks(_joined(protocol.write(*pair) for pair in pairs)))
+        reduced: Iterator[tuple[Any, Any]] = super().reduce_pairs(pairs, step_num)
+        return reduced
 
     def make_runner(self) -> Any:
         """The runner that -r names."""

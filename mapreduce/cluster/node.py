@@ -172,7 +172,7 @@ def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
     if watched is None or not watched.lines:
         return place
     lines, number = watched.lines, 0
-    if len(lines) > 1:
+    if len(lines) > 1 and job.options.run_mapper:
         number, lines = _narrow(job.block_mapper(job.options.step_num), lines)
     if len(lines) == 1:
         record = lines[0][:_SHOWN].rstrip(b"\r\n").decode("utf-8", "replace")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from array import array
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from mapreduce.input.formats.images import encoded
 from mapreduce.input.records import record_hash
 from mapreduce.native import library as native
-from mapreduce.output.vocabulary import FIRST, OOV, Vocabulary
+from mapreduce.output.vocabulary import FIRST, OOV
 from mapreduce.tokens.hashing import bucket
 from mapreduce.tokens.tokenizer import Tokenizer
 
@@ -32,23 +32,23 @@ class Encoder:
     """Looks features up, or hashes them, and writes shard lines; looks up natively where the library is there.
 
     Args:
-        vocabulary: the tokens, or a number of buckets that features are hashed to.
+        tokens: in the order of their ids, or a number of buckets that features are hashed to.
     """
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary | int, salt: bytes = b"") -> None:
-        self._tokenizer, self._vocabulary, self._salt = tokenizer, vocabulary, salt
+    def __init__(self, tokenizer: Tokenizer, tokens: Sequence[bytes] | int, salt: bytes = b"") -> None:
+        self._tokenizer, self._tokens, self._salt = tokenizer, tokens, salt
         self._native: native.Encoder | None = None
         library = native.load() if len(salt) <= 64 else None
-        if library and not isinstance(vocabulary, int):
-            self._native = native.Encoder(library, tokenizer.specification, vocabulary.tokens, FIRST, salt)
+        if library and not isinstance(tokens, int):
+            self._native = native.Encoder(library, tokenizer.specification, tokens, FIRST, salt)
 
     @cached_property
     def _id(self) -> Callable[[bytes], int]:
         """The id of a feature. The native library has its own table, so this one is made when it is asked for."""
-        vocabulary = self._vocabulary
-        if isinstance(vocabulary, int):
-            return lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, vocabulary))
-        ids = vocabulary.ids()
+        tokens = self._tokens
+        if isinstance(tokens, int):
+            return lru_cache(1 << 18)(lambda feature: FIRST + bucket(feature, tokens))
+        ids = {token: i for i, token in enumerate(tokens, FIRST)}
         return lambda feature: ids.get(feature, OOV)
 
     def ids(self, text: bytes) -> list[int]:

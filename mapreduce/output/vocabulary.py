@@ -38,10 +38,6 @@ class Vocabulary:
     fingerprint: str
     specification: Specification | None = None
 
-    def ids(self) -> dict[bytes, int]:
-        """Token to id."""
-        return {token: i for i, token in enumerate(self.tokens, FIRST)}
-
 
 class Fingerprint:
     """16 hexadecimal digits of tokens that come by and by."""
@@ -95,7 +91,7 @@ def _columns(path: str) -> tuple[list[bytes], list[bytes], list[bytes]]:
     if lines.pop() != b"":
         raise UserError(f"{path}: the last line is cut off; make the vocabulary again")
     tokens, tf, df = (values[column:-1:3] for column in range(3))
-    fit = all(tab == 2 for tab in map(bytes.count, lines, repeat(b"\t")))
+    fit = {2}.issuperset(map(bytes.count, lines, repeat(b"\t")))
     if not (fit and all(tokens) and _are_counts(tf) and _are_counts(df)):
         number, line = next((number, line) for number, line in enumerate(lines, 1) if not _is_row(line))
         raise UserError(f"{path}, line {number}: not `token TAB tf TAB df`. Received: {line[:60]!r}")

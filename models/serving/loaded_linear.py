@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mapreduce.features.encoding import Encoder
-from mapreduce.output.vocabulary import FIRST, OOV, Vocabulary
+from mapreduce.output.vocabulary import FIRST, OOV
 from mapreduce.tokens.tokenizer import Tokenizer
 from models.counts import bags
 from models.counts.bags import Bags
@@ -31,7 +31,7 @@ class LoadedLinear(Classifier):
         super().__init__(directory)
         self._model, tokens = arrays.read(Path(directory), self.manifest["model"][arrays.NAME], self.labels)
         self._scale = np.float32(self.manifest["model"]["scale"])
-        self._encoder = Encoder(Tokenizer(self.specification), Vocabulary(tokens, [], [], ""))
+        self._encoder = Encoder(Tokenizer(self.specification), tokens)
         self._place = np.zeros(len(tokens) + FIRST, np.int64)
         self._one = threading.Lock()
 

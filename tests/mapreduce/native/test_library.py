@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from mapreduce.features import counting
 from mapreduce.features.encoding import Encoder
 from mapreduce.native import library as native
-from mapreduce.output.vocabulary import Vocabulary
 from mapreduce.tokens.specification import Specification, preset
 from mapreduce.tokens.tokenizer import Tokenizer
 
@@ -103,8 +102,7 @@ def test_counts_equal_the_twin(specification: Specification, blocks: list[bytes]
 def test_encodes_as_the_twin(specification: Specification, documents: list[tuple[bytes, bytes]], salt: bytes) -> None:
     tokenizer = Tokenizer(specification)
     tokens = sorted({f for _, text in documents for f in tokenizer.features(text)})[::2]
-    vocabulary = Vocabulary(tokens, [1] * len(tokens), [1] * len(tokens), "")
-    encoder = Encoder(tokenizer, vocabulary, salt)
+    encoder = Encoder(tokenizer, tokens, salt)
     assert list(encoder.lines([documents])) == [encoder._lines(documents)]
 
 

@@ -305,7 +305,7 @@ def test_ids_in_the_graph_are_those_of_encode(name: str, tmp_path: Path) -> None
     tokens = sorted({feature for text in texts[:3] + TOKENS for feature in features(text)})
     vocabulary.write_tokens(tmp_path / "tokens", tokens)
     found = encode(specification, lookup_table(str(tmp_path / "tokens")), tf.constant(texts), "ids")
-    encoder = Encoder(Tokenizer(specification), vocabulary.Vocabulary(tokens, [], [], ""))
+    encoder = Encoder(Tokenizer(specification), tokens)
     for row, text in zip(found.numpy().tolist(), texts, strict=True):
         assert [i for i in row if i] == encoder.ids(text), text
 

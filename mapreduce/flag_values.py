@@ -140,3 +140,23 @@ def memory_size(text: str) -> int:
     if not 0 < size <= 1 << 50:
         raise ArgumentTypeError(f"a number of bytes, as 512M or 4G, up to 1048576G. Received: {text:.60}")
     return size
+
+
+def duration(text: str) -> float:
+    """Parses a time in seconds, with s, m or h behind it or none.
+
+    Example:
+        >>> duration("10m")
+        600.0
+
+    Raises:
+        ArgumentTypeError: it is neither, or not above 0.
+    """
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise ArgumentTypeError(f"a time, as 90s, 10m or 2h. Received: {text:.60}")
+    return seconds

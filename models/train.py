@@ -23,7 +23,7 @@ import models
 from mapreduce import command
 from mapreduce.command import Parser, require
 from mapreduce.errors import UserError
-from mapreduce.flag_values import number, whole
+from mapreduce.flag_values import duration, number, whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
@@ -34,8 +34,10 @@ from mapreduce.runners import RUNNERS
 from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
+from models.serving import linear_graph
 from models.training import config
 from models.training.candidates import (
+    AUTO,
     BEST,
     EFFORTS,
     IMAGE_MODELS,
@@ -45,6 +47,7 @@ from models.training.candidates import (
     Candidate,
     candidates,
     image_candidate,
+    split_models,
 )
 from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
@@ -75,7 +78,7 @@ def train(
         UserError: `output` is something else than a model, or one of other inputs, the model does not read such
             records, or the records do not make one.
     """
-    from models.training import plots, train_images, train_texts
+    from models.training import compared, plots, train_images, train_texts
 
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
     folder = Path(output)
@@ -95,6 +98,8 @@ def train(
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
     made_of["candidates"] = [candidate.to_json() for candidate in tried]
     made_of.update(mixed_precision=settings.mixed_precision, **settings.decides)
+    if settings.budget is not None:
+        made_of["budget"] = settings.budget
     if folder.exists() or folder.is_symlink():
         found = _existing(folder)
         others = [one["path"] for one in found["inputs"]]
@@ -106,9 +111,13 @@ def train(
             if settings.curves:
                 plots.curves(found["results"]["history"], settings.curves)
             return True
-    with stages.alone():
+    with stages.alone(), linear_graph.at_hand():
         started = time.monotonic()
-        made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
+        several = split_models(model)
+        if len(several) > 1:
+            made = compared.make(stages, several, settings)
+        else:
+            made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
         results = {**made.results, "history": made.histories, **(checked or {})}
         if made.interrupted:
             results["interrupted"] = made.interrupted
@@ -118,6 +127,7 @@ def train(
         flags.update(
             {**settings.flags(), **{flag[2:]: value for flag, value in stages.reading.items()}, **(more or {})}
         )
+        flags = {name: value for name, value in {**flags, **made.decided}.items() if value is not None}
         decisions = {"candidate": results["candidate"]["name"], "salt": stages.salt}
         decisions.update({f"{split}-records": n for split, n in results["splits"].items()}, **_versions())
         text = config.text(flags, decisions).encode("utf-8", "surrogateescape")
@@ -151,10 +161,16 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     """
     settings.check()
     names = settings.candidates
+    several = split_models(model)
+    if len(several) > 1 and (names or settings.effort == BEST):
+        flag = "--candidates" if names else "--effort best"
+        raise UserError(f"{flag}: of one model; name it with --model, or leave the flag out")
+    if len(several) == 1 and settings.budget is not None:
+        raise UserError(f"--budget: bounds how many models are tried; give --model {AUTO}, or names between commas")
     found = settings.change(
         [image_candidate(model, names)]
         if model in IMAGE_MODELS
-        else candidates(model, names=names, effort=settings.effort)
+        else [one for name in several for one in candidates(name, names=names, effort=settings.effort)]
     )
     if settings.no_saved_model or settings.effort == BEST:
         from models.training import fit_linear
@@ -178,7 +194,7 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
                     f"python data/convert.py {shlex.quote(path)} --output train.tsv"
                 )
     holds_images = FORMATS[found].holds == IMAGES
-    if holds_images == (model in IMAGE_MODELS):
+    if holds_images == (split_models(model)[0] in IMAGE_MODELS):
         return
     reads, holds, there = ("texts", "images", IMAGE_MODELS) if holds_images else ("images", "texts", TEXT_MODELS)
     hint = "" if len(local) == len(paths) or format else " (or give --format images)"
@@ -241,7 +257,9 @@ def parser() -> Parser:
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
     where = "where the model is written; job outputs go to DIR.work"
     add("--output", type=written_here, required=True, metavar="DIR", help=where)
-    add("--model", choices=MODELS, default="linear", help="architecture (default: linear)")
+    add("--model", type=_model, default="linear", metavar="NAME", help=f"architecture (default: linear): {_KNOWN}")
+    several = "with several models: stop trying after half of it, as 10m or 2h; fitting again takes the rest"
+    add("--budget", type=duration, metavar="TIME", help=several)
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
     add("--seed", type=whole(0, 2**32 - 1), default=0, help="of weights, dropout and order (default: 0)")
     add("--tokenizer", choices=PRESETS, help="in place of what each candidate of a model of texts has")
@@ -271,6 +289,17 @@ def parser() -> Parser:
     add("--forbid-leaks", action="store_true", help="fail (4) where test records are in the training set; else warn")
     inputs.add_arguments(made, "by suffix")
     return made
+
+
+_KNOWN = f"{', '.join(MODELS)}; several of texts between commas, or {AUTO} for all of them, are compared"
+
+
+def _model(text: str) -> str:
+    try:
+        split_models(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -6,16 +6,22 @@ So a training that is native from raw text to its answers stays as small as it i
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mapreduce import command
 from mapreduce.errors import UserError
 from mapreduce.output.vocabulary import FIRST
-from mapreduce.tokens.specification import Specification
+from mapreduce.tokens.specification import Specification, preset
+from models.counts import linear
 from models.quiet import import_tensorflow
 from models.serving.exports import EXPORTS, arrays
 from models.serving.served import Served
@@ -34,6 +40,34 @@ def apart(served: Served, kinds: Sequence[str]) -> list[str]:
     return [kind for kind in kinds if kind != arrays.NAME]
 
 
+_begun: list[subprocess.Popen[bytes]] = []
+
+
+def begin() -> None:
+    """Starts the process before there is anything to write: TensorFlow takes seconds to load.
+
+    A `write` takes it; it ends with `at_hand`.
+    """
+    if "tensorflow" not in sys.modules and not _begun:
+        _begun.append(_process())
+
+
+@contextmanager
+def at_hand() -> Iterator[None]:
+    """What was begun within the block ends with it, where nothing was written."""
+    try:
+        yield
+    finally:
+        while _begun:
+            with _begun.pop() as process:
+                process.kill()
+
+
+def _process() -> subprocess.Popen[bytes]:
+    program = [sys.executable, "-m", "models.serving.linear_graph"]
+    return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=command.environment())
+
+
 def write(folder: Path, scratch: Path, kinds: Sequence[str], about: dict[str, Any]) -> None:
     """Writes files into a model folder that holds arrays already, in another process.
 
@@ -45,13 +79,17 @@ def write(folder: Path, scratch: Path, kinds: Sequence[str], about: dict[str, An
         UserError: that process has failed; it has said why.
     """
     given = json.dumps({"folder": str(folder), "scratch": str(scratch), "kinds": list(kinds), "about": about})
-    program = [sys.executable, "-m", "models.serving.linear_graph"]
-    done = subprocess.run(program, input=given.encode("ascii"), env=command.environment(), stdout=subprocess.DEVNULL)
-    if done.returncode == UserError.exit_code:
-        raise SystemExit(done.returncode)  # it has said why
-    if done.returncode:
+    with _begun.pop() if _begun else _process() as process:
+        try:
+            process.communicate(given.encode("ascii"))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode == UserError.exit_code:
+        raise SystemExit(process.returncode)  # it has said why
+    if process.returncode:
         raise UserError(
-            f"{', '.join(kinds)}: not written, exit code {done.returncode}; "
+            f"{', '.join(kinds)}: not written, exit code {process.returncode}; "
             "run the command again, or with --no-saved-model"
         )
 
@@ -60,12 +98,12 @@ def filled(given: Sum) -> keras.Model:
     """The same as a keras.Model, from bags to logits, with the weights of the arrays."""
     import keras
 
-    from models.architectures.linear import linear
+    from models.architectures import linear as architecture
 
     parts = []
     for number, part in enumerate(given.parts, 1):
         rows, labels = part.rows.shape
-        made = linear(rows - FIRST, labels, term_frequency=part.term_frequency, normalize=part.normalize)
+        made = architecture.linear(rows - FIRST, labels, term_frequency=part.term_frequency, normalize=part.normalize)
         for name in ("scale", "rows", "bias"):
             getattr(made.get_layer("bag"), name).assign(getattr(part, name))
         if len(given.parts) > 1:
@@ -88,8 +126,28 @@ def text_model(
     return TextModel(filled(model), kind="bag", specification=specification, tokens=tokens, labels=labels, scale=scale)
 
 
+def _warm() -> None:
+    """Writes a small model to nowhere: what comes after it need not import and build what is built once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        small = linear.Sum([linear.empty(1, 2, scale=np.ones(1, np.float32))])
+        made = text_model((small, [b"a"]), preset("keras"), ["a", "b"], 1.0)
+        made.prepare(Path(scratch))
+        for kind in EXPORTS:
+            if kind != arrays.NAME:
+                EXPORTS[kind](made, Path(scratch))
+
+
 def _work() -> None:
-    given = json.load(sys.stdin)
+    # Ctrl-C in the time before may leave a model that is to be written.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("matplotlib", "pandas", "sklearn"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # Keras would take a second to import them
+    _warm()
+    words = sys.stdin.buffer.read()
+    signal.signal(signal.SIGINT, handler)
+    if not words:
+        return  # there was none to write
+    given = json.loads(words)
     folder, about = Path(given["folder"]), given["about"]
     own = about["model"]
     found = arrays.read(folder, own[arrays.NAME], own["labels"])

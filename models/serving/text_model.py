@@ -64,19 +64,23 @@ class TextModel:
         self._lookup = str(scratch / ASSET)
         vocabulary.write_tokens(self._lookup, self.tokens)
 
-    def module(self) -> tf.Module:
+    def module(self) -> TextModule:
         """What the SavedModel holds."""
         return TextModule(self.model, self.kind, self.specification, self._lookup, self.labels, self.scale)
 
     def keras_model(self) -> keras.Model:
         """From strings [batch] to probabilities [batch, labels]."""
         texts = keras.Input(shape=(), dtype="string", name="texts")
+        logits = self.keras_logits(texts)
+        return keras.Model(texts, keras.layers.Softmax(name="probabilities")(logits), name="classifier")
+
+    def keras_logits(self, texts: Any, suffix: str = "") -> Any:
+        """From strings [batch] to scaled logits [batch, labels], by layers whose names end with the suffix."""
         buckets = self._lookup if isinstance(self._lookup, int) else None
-        encoder = TextEncoder(self.specification, self.kind, buckets, name="text_encoder")
+        encoder = TextEncoder(self.specification, self.kind, buckets, name=f"text_encoder{suffix}")
         if isinstance(self._lookup, str):
             encoder.load_assets(os.path.dirname(self._lookup))
-        logits = keras.layers.Rescaling(self.scale, name="scale")(self.model(encoder(texts)))
-        return keras.Model(texts, keras.layers.Softmax(name="probabilities")(logits), name="classifier")
+        return keras.layers.Rescaling(self.scale, name=f"scale{suffix}")(self.model(encoder(texts)))
 
     def about(self) -> dict[str, Any]:
         """The specification, the vocabulary's fingerprint and the kind of input."""
@@ -117,9 +121,11 @@ class TextModule(tf.Module):
         def encode_texts(texts: tf.Tensor) -> Any:
             return encode(specification, self.table, texts, kind)
 
+        def logits(texts: tf.Tensor) -> tf.Tensor:
+            return scale * model(encode(specification, self.table, texts, kind), training=False)
+
         @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
         def classify(texts: tf.Tensor) -> dict[str, tf.Tensor]:
-            logits = model(encode(specification, self.table, texts, kind), training=False)
-            return {"probabilities": tf.nn.softmax(scale * logits), "labels": names}
+            return {"probabilities": tf.nn.softmax(logits(texts)), "labels": names}
 
-        self.encode, self.classify = encode_texts, classify
+        self.encode, self.logits, self.classify = encode_texts, logits, classify

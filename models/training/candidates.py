@@ -260,6 +260,23 @@ _IMAGES: dict[str, Callable[[], list[Candidate]]] = {
 }
 TEXT_MODELS, IMAGE_MODELS = tuple(_TEXTS), tuple(_IMAGES)
 MODELS = (*TEXT_MODELS, *IMAGE_MODELS)
+AUTO = "auto"
+"""Compares all models of texts, the quicker ones first."""
+
+
+def split_models(model: str) -> tuple[str, ...]:
+    """The models that a name stands for: itself, those between its commas, or all of texts.
+
+    Raises:
+        UserError: there is no such model, or several that are not all of texts and different.
+    """
+    names = ("linear", "textcnn", "attention", "lstm", "transformer") if model == AUTO else tuple(model.split(","))
+    for name in names:
+        known = TEXT_MODELS if len(names) > 1 else MODELS
+        if name not in known or names.count(name) > 1:
+            several = f" (several are models of texts, each once: {', '.join(TEXT_MODELS)})" if len(names) > 1 else ""
+            raise UserError(f"no model {name!r}{several}; there are {', '.join((*MODELS, AUTO))}")
+    return names
 
 
 def candidates(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import keras
@@ -53,6 +54,19 @@ class Epochs(keras.callbacks.Callback):
             state.best, state.best_epoch = checkpoint.weights(self.model), epoch + 1
         if self.run.checkpoint is not None:
             checkpoint.write(self.run.checkpoint, self.model, self.run.key, state)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends training as Ctrl-C does, once an event is set."""
+
+    def __init__(self, event: Event | None) -> None:
+        super().__init__()
+        self.event = event
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Looks at the event."""
+        if self.event is not None and self.event.is_set():
+            raise KeyboardInterrupt
 
 
 class Report(keras.callbacks.Callback):

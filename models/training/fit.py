@@ -19,7 +19,7 @@ from models import dataset
 from models.training import build, checkpoint
 from models.training.augment import augment
 from models.training.checkpoint import State
-from models.training.epochs import Epochs, Report
+from models.training.epochs import Epochs, Report, Stop
 from models.training.runs import Fitted, Interrupted, Run
 from models.training.validation import Measure
 
@@ -59,7 +59,7 @@ def fit(given: Run[Path]) -> Fitted:
     total = steps * candidate.epochs
     try:
         with Progress(f"fit {given.name}", total, unit="steps", begin=done * steps) as progress:
-            callbacks = [epochs, Report(progress, steps, candidate.epochs, done), *tensorboard(given)]
+            callbacks = [Stop(given.stop), epochs, Report(progress, steps, candidate.epochs, done), *tensorboard(given)]
             run(model, batches, steps, range(done, candidate.epochs), callbacks)
     except KeyboardInterrupt:
         if not state.best_epoch:

@@ -79,6 +79,8 @@ def fit(given: Run[Labelled]) -> Fitted:
     try:
         with Progress(f"fit {given.name}", total, unit="documents", begin=done * len(documents)) as progress:
             for epoch in range(done, candidate.epochs):
+                if given.stop is not None and given.stop.is_set():
+                    raise KeyboardInterrupt
                 loss[:] = 0
                 order = native.shuffled(native.load(), len(documents), seed(settings.seed, epoch))
                 native.linear_epoch(

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mapreduce.local import machine
 from models.counts import feature_counts, feature_weights
 from models.counts.bags import Labelled
 from models.counts.feature_counts import Array, FeatureCounts, places
@@ -20,10 +25,10 @@ from models.training import fit_linear
 from models.training.candidates import TextCandidate
 from models.training.checks import check_labels
 from models.training.pool import FOLDS, Pool, families, summed
-from models.training.runs import Fitted, Run
+from models.training.runs import Fitted, Interrupted, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
-from models.training.tried import Counted, Tried, of_logits, once
+from models.training.tried import Counted, Tried, among_all, of_logits, once
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class InMemory:
         self._train_split, self._validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         self._counts: dict[int, FeatureCounts] = {}
         self._last: tuple[Selected, Labelled] | None = None
+        self._one, self._stop = threading.Lock(), threading.Event()
 
     def redraw(self, number: int) -> InMemory:
         """The same with another validation split."""
@@ -107,6 +113,26 @@ class InMemory:
 
         return once(self._stages, key, counted, work)
 
+    @contextmanager
+    def tries(self, candidates: Sequence[TextCandidate]) -> Iterator[list[Callable[[], Tried]]]:
+        """As many at a time as there are cores: the native library lets other threads run."""
+        with ThreadPoolExecutor(machine.cores()) as threads:
+            begun = [threads.submit(self.try_out, candidate) for candidate in candidates]
+            try:
+                yield [partial(self._result, one) for one in begun]
+            finally:
+                if not all(one.done() for one in begun):  # nobody waits for them
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    self._stop.set()
+
+    def _result(self, begun: Future[Tried]) -> Tried:
+        try:
+            return begun.result()
+        except KeyboardInterrupt:  # which came to this thread
+            self._stop.set()
+            tried = begun.result()
+        raise Interrupted(tried.fitted) if tried.fitted is not None else KeyboardInterrupt
+
     @property
     def size(self) -> tuple[int, int]:
         """How many documents and labels there are."""
@@ -122,10 +148,15 @@ class InMemory:
         """Those of the validation split, float32 [documents, all labels], by a fit on the train split."""
         counted, bags = self._train(candidate)
         part = "" if self._fold is None else f", fold {self._fold + 1}"
-        fitted = self._fit(counted, bags, title=f"{candidate.name}{part}")
-        found = np.full((len(self._validation), len(self._every)), -1, np.float32)  # a label that was not seen is none
-        found[:, counted.known] = fitted.model.logits(self._labelled(counted, self._validation).bags)
-        return found
+        return self._answers(counted, self._fit(counted, bags, title=f"{candidate.name}{part}"))
+
+    def _answers(self, counted: Selected, fitted: Fitted) -> Array:
+        logits = fitted.model.logits(self._labelled(counted, self._validation).bags)
+        return among_all(logits, counted.known, len(self._every))
+
+    def answers(self, tried: Tried) -> tuple[Array, Array]:
+        counted, bags = self._train(tried.candidate)
+        return self._answers(counted, tried.fitted or self._fit(counted, bags)), self.truth
 
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
         return self._measured(self._train(candidate)[0], fitted)
@@ -170,6 +201,10 @@ class InMemory:
 
     def _train(self, candidate: TextCandidate) -> tuple[Selected, Labelled]:
         """The counts and the bags of the train split; what the candidate before had is taken where it serves."""
+        with self._one:
+            return self._of_train(candidate)
+
+    def _of_train(self, candidate: TextCandidate) -> tuple[Selected, Labelled]:
         pool = self._pools[candidate.name]
         if self._last is not None and self._last[0].serves(candidate):
             counted, bags = self._last
@@ -213,6 +248,7 @@ class InMemory:
             size=len(counted.kept),
             scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares, kinds),
             settings=self._settings,
+            stop=self._stop,
             **more,
         )
         return fit_linear.fit(run)

@@ -5,12 +5,19 @@ So a split may be larger than memory. `models.training.in_memory` does the same 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
+
+import numpy as np
 
 from mapreduce.output import manifest, vocabulary
 from models.counts import feature_counts, feature_weights
+from models.counts.feature_counts import Array
 from models.quiet import import_tensorflow
 from models.training import coverage
 from models.training.candidates import TextCandidate
@@ -18,7 +25,7 @@ from models.training.checks import check_labels
 from models.training.runs import Fitted, Run
 from models.training.settings import Settings
 from models.training.stages import Stages
-from models.training.tried import Counted, Tried, of_logits, once
+from models.training.tried import Counted, Tried, among_all, of_logits, once
 
 
 @dataclass(frozen=True)
@@ -35,10 +42,11 @@ class OnShards:
 
     Args:
         first: a candidate, whose specification labels are counted with.
+        stop: ends a fit as Ctrl-C does once it is set; None where nothing sets it.
     """
 
-    def __init__(self, stages: Stages, first: TextCandidate, settings: Settings) -> None:
-        self._stages, self._first, self._settings = stages, first, settings
+    def __init__(self, stages: Stages, first: TextCandidate, settings: Settings, stop: Event | None = None) -> None:
+        self._stages, self._first, self._settings, self._stop = stages, first, settings, stop
         self._last: dict[str, OnDisk] = {}
 
     def documents(self) -> dict[str, int]:
@@ -85,6 +93,9 @@ class OnShards:
 
         return once(self._stages, key, counted, work)
 
+    def tries(self, candidates: Sequence[TextCandidate]) -> nullcontext[list[Callable[[], Tried]]]:
+        return nullcontext([partial(self.try_out, candidate) for candidate in candidates])
+
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
         return self._measured(self.count(candidate, "train"), fitted)
 
@@ -95,6 +106,19 @@ class OnShards:
         kind, validation = build.input_kind(counted.candidate), self.encode(counted, "validation")
         found = Measure(fitted.model, validation, kind=kind, labels=counted.counts.labels)
         return of_logits(counted, fitted, *found.logits())
+
+    def answers(self, tried: Tried) -> tuple[Array, Array]:
+        from models.training import build
+        from models.training.validation import Measure
+
+        counted = self.count(tried.candidate, "train")
+        fitted = tried.fitted or self._fit(counted, self.encode(counted, "train"))
+        kind, validation = build.input_kind(counted.candidate), self.encode(counted, "validation")
+        labels = counted.counts.labels
+        logits, y = Measure(fitted.model, validation, kind=kind, labels=labels, bucket=False).logits()
+        every = sorted(feature_counts.label_documents(self._stages.labelcount(self._first.specification, "all")))
+        known = np.array([every.index(label) for label in labels])
+        return among_all(logits, known, len(every)), np.where(y < 0, -1, known[y])
 
     def count_all(self, candidate: TextCandidate) -> OnDisk:
         return self.count(candidate, "all")
@@ -119,6 +143,7 @@ class OnShards:
             size=len(counted.counts.features),
             scale=feature_weights.scale(counted.counts, candidate.weights, candidate.shares),
             settings=self._settings,
+            stop=self._stop,
             **more,
         )
         return fit.fit(run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from mapreduce.errors import UserError
@@ -34,6 +35,7 @@ class Run(Generic[Records]):
         best: keeps the epoch with the best measure; else the last one.
         checkpoint: a file that every epoch writes; where the settings say so, training begins with what it holds.
         key: says what the checkpoint is of.
+        stop: set by another thread, it ends the fit as Ctrl-C does; None where there is none.
         title: for progress and logs; the candidate's name without it.
     """
 
@@ -47,6 +49,7 @@ class Run(Generic[Records]):
     best: bool = False
     checkpoint: Path | None = None
     key: str = ""
+    stop: Event | None = None
     title: str = ""
 
     @property
@@ -105,6 +108,7 @@ class Made:
         results: for the manifest.
         histories: of every fit, by name.
         files: further files of the model's folder, by name.
+        decided: flags that repeat what was decided, in place of those that were given; None takes one away.
         interrupted: why it is not what it would have become; "" where it is.
     """
 
@@ -113,3 +117,4 @@ class Made:
     histories: dict[str, History] = field(default_factory=dict)
     interrupted: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
+    decided: dict[str, Any] = field(default_factory=dict)

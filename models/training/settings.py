@@ -47,6 +47,7 @@ class Settings:
             candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
+        budget: seconds for several models; half of them for trying these out. None sets no bound.
     """
 
     seed: int = 0
@@ -74,6 +75,7 @@ class Settings:
     learning_rate: float | None = None
     batch_size: int | None = None
     features: int | None = None
+    budget: float | None = None
 
     def change(self, found: Iterable[Candidate]) -> list[Candidate]:
         """The candidates as the settings change them.
@@ -130,7 +132,7 @@ class Settings:
 
     def check(self) -> None:
         """Raises UserError where a value is no good, or a package is missing that the settings need."""
-        numbers = (self.epochs, self.learning_rate, self.batch_size, self.features)
+        numbers = (self.budget, self.epochs, self.learning_rate, self.batch_size, self.features)
         if (
             self.select not in SELECT
             or self.effort not in EFFORTS

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -73,6 +74,7 @@ class Stages:
         self.found: dict[str, str] = {}
         self.validation = VALIDATION if isinstance(validation, str) else validation
         self.salt = salt
+        self._one = threading.Lock()
 
     @property
     def fields(self) -> dict[str, str]:
@@ -167,7 +169,8 @@ class Stages:
 
     def keep_score(self, score: dict[str, Any]) -> None:
         """Keeps what was measured, with its key."""
-        atomic.write(self.folder / "scores.json", json.dumps([*self._scores(), score]).encode("ascii"))
+        with self._one:
+            atomic.write(self.folder / "scores.json", json.dumps([*self._scores(), score]).encode("ascii"))
 
     def _scores(self) -> list[dict[str, Any]]:
         path = self.folder / "scores.json"

@@ -11,11 +11,15 @@ import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from models.counts import feature_counts
 from models.counts.linear import Sum
+from models.quiet import import_tensorflow
+from models.serving import linear_graph
 from models.training import coverage, fit_linear, language, redraws
 from models.training.candidates import BEST, TextCandidate, candidates
 from models.training.checks import one_label
@@ -30,6 +34,7 @@ from models.training.tried import Choice, Counted, Trials, Tried
 
 if TYPE_CHECKING:
     from models.serving.served import Served
+    from models.serving.text_model import TextModel
 
 
 def _candidates(
@@ -41,8 +46,11 @@ def _candidates(
     return [one for one in found if isinstance(one, TextCandidate)]
 
 
-def choose(stages: Stages, model: str, settings: Settings) -> Choice:
+def choose(stages: Stages, model: str, settings: Settings, stop: Event | None = None) -> Choice:
     """Fits every candidate on the train split and compares them on the validation split.
+
+    Args:
+        stop: ends the fit of a network as Ctrl-C does, once it is set.
 
     A candidate that cannot be fitted to the records is left out. Ctrl-C ends it with the best one so far, where one was
     trained here for an epoch at least.
@@ -63,7 +71,7 @@ def choose(stages: Stages, model: str, settings: Settings) -> Choice:
         first = _candidates(model, settings, unspaced=True)[0]
         counted_labels = stages.labelcount(first.specification, "all")
     several = _candidates(model, settings, len(every), feature_counts.mean_length(counted_labels), unspaced)
-    trials = _trials(stages, several, every, settings)
+    trials = _trials(stages, several, every, settings, stop)
     documents = {label: n for label, n in trials.documents().items() if n}
     number = sum(documents.values())
     found: dict[str, Any] = {"splits": {"train": number, "validation": sum(every.values()) - number}}
@@ -106,19 +114,20 @@ def _compared(
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
     try:
-        for candidate in several:
-            try:
-                tried = trials.try_out(candidate)
-            except Unfit as error:
-                if best is None and candidate is several[-1]:
-                    raise
-                print(f"left out: {error}", file=sys.stderr)
-                continue
-            scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
-            # Of equal ones the first.
-            if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
-                best = tried
-            _tell(candidate.name, tried.scores)
+        with trials.tries(several) as tries:
+            for candidate, try_out in zip(several, tries):
+                try:
+                    tried = try_out()
+                except Unfit as error:
+                    if best is None and candidate is several[-1]:
+                        raise
+                    print(f"left out: {error}", file=sys.stderr)
+                    continue
+                scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
+                # Of equal ones the first.
+                if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
+                    best = tried
+                _tell(candidate.name, tried.scores)
         assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
         if isinstance(trials, InMemory) and not stages.held_out:
             close = redraws.close(scores, found["splits"]["validation"])
@@ -152,12 +161,20 @@ def _crossed(trials: InMemory, several: Sequence[TextCandidate], settings: Setti
     return Choice(best, _to_json(scores), {}, found, trials, parts=tuple(crossed.parts))
 
 
-def _trials(stages: Stages, several: Sequence[TextCandidate], every: Mapping[str, int], settings: Settings) -> Trials:
+def _trials(
+    stages: Stages,
+    several: Sequence[TextCandidate],
+    every: Mapping[str, int],
+    settings: Settings,
+    stop: Event | None,
+) -> Trials:
     if all(map(fit_linear.fits, several)):
+        if not settings.no_saved_model:
+            linear_graph.begin()
         return InMemory(stages, several, every, settings)
     from models.training.on_shards import OnShards
 
-    return OnShards(stages, several[0], settings)
+    return OnShards(stages, several[0], settings, stop)
 
 
 def _redrawn(
@@ -177,10 +194,12 @@ def _redrawn(
     print(f"too close to tell by one validation split: {names}; further ones decide", file=sys.stderr)
     kept = {one.name: [scores[one.name]] for one in close}
     found["draws"] = [trials.draw]
-    for other in redraws.draws(trials, every):
-        found["draws"].append(other.draw)
-        for candidate in close:
-            kept[candidate.name].append(other.try_out(candidate).scores)
+    with ExitStack() as stack:
+        begun = [(other, stack.enter_context(other.tries(close))) for other in redraws.draws(trials, every)]
+        for other, tries in begun:
+            found["draws"].append(other.draw)
+            for candidate, try_out in zip(close, tries):
+                kept[candidate.name].append(try_out().scores)
     means = {name: redraws.mean(several) for name, several in kept.items()}
     for candidate in close:
         _tell(candidate.name, means[candidate.name])
@@ -205,12 +224,16 @@ def _to_json(scores: dict[str, Scores]) -> dict[str, dict[str, float]]:
 
 
 def make(stages: Stages, model: str, settings: Settings) -> Made:
-    """Chooses a candidate, counts and fits it again on all records.
+    """Chooses a candidate, and fits it again on all records."""
+    return finish(choose(stages, model, settings), settings)
+
+
+def finish(choice: Choice, settings: Settings) -> Made:
+    """Counts and fits what was chosen again on all records.
 
     Ctrl-C ends it with what there is: the chosen model as it was fitted on the train split, or the best one so far, or
     the last whole epoch of the only one. Of a sum there is nothing before all of it is fitted.
     """
-    choice = choose(stages, model, settings)
     trials = choice.trials
     best, made = choice.best, functools.partial(_made, choice, settings)
     if choice.interrupted:
@@ -232,6 +255,37 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     return made(fitted, counted)
 
 
+def _served(counted: Counted, fitted: Fitted, scale: float) -> Served:
+    if not isinstance(fitted.model, Sum):
+        return text_model(counted, fitted, scale)
+    from models.serving.linear_model import LinearModel
+
+    return LinearModel(
+        fitted.model,
+        specification=counted.candidate.specification,
+        tokens=counted.counts.features,
+        labels=counted.counts.labels,
+        scale=scale,
+    )
+
+
+def text_model(counted: Counted, fitted: Fitted, scale: float) -> TextModel:
+    """A fitted model as TensorFlow serves it, whose logits are multiplied with the scale."""
+    import_tensorflow()
+    from models.serving.text_model import TextModel
+    from models.training import build
+
+    model = fitted.model
+    return TextModel(
+        linear_graph.filled(model) if isinstance(model, Sum) else model,
+        kind=build.input_kind(counted.candidate),
+        specification=counted.candidate.specification,
+        tokens=counted.counts.features,
+        labels=counted.counts.labels,
+        scale=scale,
+    )
+
+
 def _made(
     choice: Choice, settings: Settings, fitted: Fitted | None, counted: Counted | None, interrupted: str = ""
 ) -> Made:
@@ -239,19 +293,7 @@ def _made(
     from models.serving.exports import arrays
 
     assert fitted is not None and counted is not None
-    candidate = counted.candidate
-    joined: dict[str, Any] = {"specification": candidate.specification, "tokens": counted.counts.features}
-    joined.update(labels=counted.counts.labels, scale=choice.best.scale)
-    served: Served
-    if isinstance(fitted.model, Sum):
-        from models.serving.linear_model import LinearModel
-
-        served = LinearModel(fitted.model, **joined)
-    else:
-        from models.serving.text_model import TextModel
-        from models.training import build
-
-        served = TextModel(fitted.model, kind=build.input_kind(candidate), **joined)
+    candidate, served = counted.candidate, _served(counted, fitted, choice.best.scale)
     described = candidate.to_json()
     if choice.parts:
         described = {"name": candidate.name, "model": candidate.model}

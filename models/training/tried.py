@@ -6,10 +6,13 @@ Imports no TensorFlow. `models.training.in_memory` and `models.training.on_shard
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from models.counts.feature_counts import Array, FeatureCounts
 from models.training import calibration
@@ -56,6 +59,13 @@ def of_logits(counted: Counted, fitted: Fitted, logits: Array, y: Array) -> Trie
     return Tried(counted.candidate, measure(logits, y, scale), scale, fitted.history, fitted, counted)
 
 
+def among_all(logits: Array, known: Array, labels: int) -> Array:
+    """Logits, float32 [documents, known labels], with -1 for the other ones; `known` are places among all labels."""
+    found = np.full((len(logits), labels), -1, np.float32)
+    found[:, known] = logits
+    return found
+
+
 def once(stages: Stages, key: str, counted: Counted, work: Callable[[Path], Tried]) -> Tried:
     """What an earlier run has measured under this key; else what `work` gives, which is kept.
 
@@ -86,8 +96,20 @@ class Trials(Protocol):
             Unfit: a label has no token that is frequent enough, or the candidate cannot be fitted.
         """
 
+    def tries(self, candidates: Sequence[TextCandidate]) -> AbstractContextManager[list[Callable[[], Tried]]]:
+        """For each candidate what tries it out, to be called in this order; some may have begun by then.
+
+        Where Ctrl-C falls into such a call it raises Interrupted, if an epoch is whole.
+        """
+
     def measured(self, candidate: TextCandidate, fitted: Fitted) -> Tried:
         """The same of what was fitted when it was interrupted."""
+
+    def answers(self, tried: Tried) -> tuple[Array, Array]:
+        """Logits of the validation split, in the order of its hashes, and labels, by their numbers among all.
+
+        float32 [documents, all labels], -1 where a label was not trained on; int32 [documents], -1 for such a one.
+        """
 
     def count_all(self, candidate: TextCandidate) -> Counted:
         """Counts a candidate's features on all records."""

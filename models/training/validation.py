@@ -26,12 +26,20 @@ class Measure:
     Args:
         kind: what the model reads, "ids", "bag" or "pixels".
         labels: names in the order of the logits.
+        bucket: whether records of like length are asked together, which is faster and changes their order.
     """
 
     def __init__(
-        self, model: keras.Model, directory: str | os.PathLike[str], *, kind: str, labels: Sequence[str]
+        self,
+        model: keras.Model,
+        directory: str | os.PathLike[str],
+        *,
+        kind: str,
+        labels: Sequence[str],
+        bucket: bool = True,
     ) -> None:
-        self._batches = dataset.read(directory, kind=kind, batch_size=BATCH, labels=labels, bucket=kind != "pixels")
+        bucket = bucket and kind != "pixels"
+        self._batches = dataset.read(directory, kind=kind, batch_size=BATCH, labels=labels, bucket=bucket)
         signature = [self._batches.element_spec[0]]
         answer = tf.function(lambda x: model(x, training=False), input_signature=signature)
         self._answer = answer.get_concrete_function()  # one trace; the function itself would count it as one too many

@@ -58,7 +58,7 @@ def test_selects_as_defined(
     job = BuildVocabulary([str(word) for pair in flags.items() for word in pair])
     documents = 6
     lines = [b"\t%d\t%d\n" % (documents, documents)] + [b"%s\t%d\t%d\n" % (t, *tokens[t]) for t in sorted(tokens)]
-    ranked: list[list[bytes]] = []
+    ranked: list[bytes] = []
     for task in range(tasks):
         mine = lines[task::tasks]
         borders = [0, *sorted(min(cut, len(mine)) for cut in cuts), len(mine)]
@@ -66,9 +66,10 @@ def test_selects_as_defined(
         with mock.patch.object(ranking, "MOST", most):
             passed = b"".join(job.rank(blocks))
         for line in passed.split(b"\n")[:-1]:
-            ranked.append(line.split(b"\t", 1))
-    job.select_init()
-    found = []
-    for key in sorted({key for key, _ in ranked}):
-        found += [token for token, _ in job.select(key, [value for k, value in ranked if k == key])]
-    assert found == expected(tokens, documents, job.options)
+            ranked.append(line + b"\n")
+    ranked.sort(key=lambda line: line.partition(b"\t")[0])  # as the shuffle does: of equal keys in any order
+    borders = [0, *sorted(min(cut, len(ranked)) for cut in cuts), len(ranked)]
+    blocks = (b"".join(ranked[a:b]) for a, b in zip(borders, borders[1:]) if a < b)
+    found = b"".join(job.select(blocks))
+    assert [line.split(b"\t")[0] for line in found.split(b"\n")[:-1]] == expected(tokens, documents, job.options)
+    assert next(blocks, None) is None

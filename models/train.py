@@ -34,7 +34,6 @@ from mapreduce.runners import RUNNERS
 from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
-from models.serving import linear_graph
 from models.training import config
 from models.training.candidates import (
     AUTO,
@@ -78,6 +77,7 @@ def train(
         UserError: `output` is something else than a model, or one of other inputs, the model does not read such
             records, or the records do not make one.
     """
+    from models.serving import linear_graph
     from models.training import compared, plots, train_images, train_texts
 
     check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))

@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -113,6 +114,7 @@ def _compared(
     best: Tried | None = None
     scores: dict[str, Scores] = {}
     histories: dict[str, History] = {}
+    all_tried: dict[str, Tried] = {}
     try:
         with trials.tries(several) as tries:
             for candidate, try_out in zip(several, tries):
@@ -124,6 +126,7 @@ def _compared(
                     print(f"left out: {error}", file=sys.stderr)
                     continue
                 scores[candidate.name], histories[candidate.name] = tried.scores, tried.history
+                all_tried[candidate.name] = replace(tried, fitted=None)  # one fitted model is held, the best one
                 # Of equal ones the first.
                 if best is None or tried.scores.rank(settings.select) > best.scores.rank(settings.select):
                     best = tried
@@ -131,12 +134,11 @@ def _compared(
         assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
         if isinstance(trials, InMemory) and not stages.held_out:
             close = redraws.close(scores, found["splits"]["validation"])
-            means = _redrawn(trials, [one for one in several if one.name in close], scores, every, found)
-            scores.update(means)
-            chosen = max(means, key=lambda name: means[name].rank(settings.select), default=best.candidate.name)
-            if chosen != best.candidate.name:
-                candidate = next(one for one in several if one.name == chosen)
-                best = trials.try_out(candidate)
+            means = _redrawn(
+                trials, [best if name == best.candidate.name else all_tried[name] for name in close], every, found
+            )
+            scores.update((one.candidate.name, one.scores) for one in means)
+            best = max(means, key=lambda one: one.scores.rank(settings.select), default=best)
     except KeyboardInterrupt as stop:
         if best is not None and best.fitted is not None:
             return Choice(best, _to_json(scores), histories, found, trials, interrupted=True)
@@ -177,32 +179,31 @@ def _trials(
     return OnShards(stages, several[0], settings, stop)
 
 
-def _redrawn(
-    trials: InMemory,
-    close: Sequence[TextCandidate],
-    scores: Mapping[str, Scores],
-    every: Mapping[str, int],
-    found: dict[str, Any],
-) -> dict[str, Scores]:
-    """The mean scores of candidates that are too close to tell by one split, over further ones; {} where none are.
+def _redrawn(trials: InMemory, close: Sequence[Tried], every: Mapping[str, int], found: dict[str, Any]) -> list[Tried]:
+    """Candidates that are too close to tell by one split, with mean scores over further ones; none where none are.
 
-    What was drawn is added to `found`.
+    Their scales are geometric means: one split is small to calibrate by, too. What was drawn is added to `found`.
     """
     if not close:
-        return {}
-    names = ", ".join(one.name for one in close)
+        return []
+    names = ", ".join(one.candidate.name for one in close)
     print(f"too close to tell by one validation split: {names}; further ones decide", file=sys.stderr)
-    kept = {one.name: [scores[one.name]] for one in close}
+    kept = {one.candidate.name: [one] for one in close}
+    candidates = [one.candidate for one in close]
     found["draws"] = [trials.draw]
     with ExitStack() as stack:
-        begun = [(other, stack.enter_context(other.tries(close))) for other in redraws.draws(trials, every)]
+        begun = [(other, stack.enter_context(other.tries(candidates))) for other in redraws.draws(trials, every)]
         for other, tries in begun:
             found["draws"].append(other.draw)
-            for candidate, try_out in zip(close, tries):
-                kept[candidate.name].append(try_out().scores)
-    means = {name: redraws.mean(several) for name, several in kept.items()}
-    for candidate in close:
-        _tell(candidate.name, means[candidate.name])
+            for candidate, try_out in zip(candidates, tries):
+                kept[candidate.name].append(replace(try_out(), fitted=None))
+    means = []
+    for one in close:
+        every_try = kept[one.candidate.name]
+        scores = redraws.mean([tried.scores for tried in every_try])
+        scale = math.exp(math.fsum(math.log(tried.scale) for tried in every_try) / len(every_try))
+        means.append(replace(one, scores=scores, scale=scale))
+        _tell(one.candidate.name, scores)
     return means
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import models
 from mapreduce.output import manifest
@@ -57,10 +56,3 @@ def test_a_text_has_the_answer_that_it_has_alone(tmp_path: Path) -> None:
     together = model(texts)
     np.testing.assert_array_equal(together, np.concatenate([model([text]) for text in texts]))
     assert model.predict(["west"]) == ["left right"]
-
-
-@pytest.mark.parametrize("kind", ["bag", "ids"])
-def test_one_part_is_that_model(kind: str, tmp_path: Path) -> None:
-    part = TextModel(core(kind, 4, 3), kind=kind, specification=SPECIFICATION, tokens=WORDS, labels=LABELS, scale=2.0)
-    export(SumModel([part]), directory=tmp_path / "sum", manifest=manifest.build("model"), kinds=["SavedModel"])
-    np.testing.assert_allclose(models.load(tmp_path / "sum")(["rise"])[0, 0], 0.7870, atol=1e-4)

@@ -143,10 +143,11 @@ def write_tokens(path: str | os.PathLike[str], tokens: Sequence[bytes]) -> None:
     Raises:
         UserError: a token is empty, stands twice, or holds a line end, so that it would not come back as it is.
     """
-    for token in tokens:
-        if not token or b"\n" in token or b"\r" in token:
-            raise UserError(f"vocabulary: a token is empty or holds a line end. Received: {token!r}")
+    lines = b"\n".join(tokens) + b"\n" if tokens else b""
+    if not all(tokens) or b"\r" in lines or lines.count(b"\n") != len(tokens):
+        wrong = next(token for token in tokens if not token or b"\n" in token or b"\r" in token)
+        raise UserError(f"vocabulary: a token is empty or holds a line end. Received: {wrong!r}")
     if len(set(tokens)) != len(tokens):
         raise UserError("vocabulary: a token stands twice; make the vocabulary again")
     with open(path, "wb") as file:
-        file.writelines(token + b"\n" for token in tokens)
+        file.write(lines)

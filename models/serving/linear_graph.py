@@ -79,7 +79,8 @@ def write(folder: Path, scratch: Path, kinds: Sequence[str], about: dict[str, An
         UserError: that process has failed; it has said why.
     """
     given = json.dumps({"folder": str(folder), "scratch": str(scratch), "kinds": list(kinds), "about": about})
-    with _begun.pop() if _begun else _process() as process:
+    begun = _begun.pop() if _begun else None
+    with begun if begun is not None and begun.poll() is None else _process() as process:
         try:
             process.communicate(given.encode("ascii"))
         except BaseException:

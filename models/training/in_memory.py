@@ -251,4 +251,8 @@ class InMemory:
             stop=self._stop,
             **more,
         )
-        return fit_linear.fit(run)
+        try:
+            return fit_linear.fit(run)
+        except KeyboardInterrupt:
+            self._stop.set()
+            raise

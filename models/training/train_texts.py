@@ -11,7 +11,6 @@ import functools
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -191,10 +190,9 @@ def _redrawn(trials: InMemory, close: Sequence[Tried], every: Mapping[str, int],
     kept = {one.candidate.name: [one] for one in close}
     candidates = [one.candidate for one in close]
     found["draws"] = [trials.draw]
-    with ExitStack() as stack:
-        begun = [(other, stack.enter_context(other.tries(candidates))) for other in redraws.draws(trials, every)]
-        for other, tries in begun:
-            found["draws"].append(other.draw)
+    for other in redraws.draws(trials, every):
+        found["draws"].append(other.draw)
+        with other.tries(candidates) as tries:
             for candidate, try_out in zip(candidates, tries):
                 kept[candidate.name].append(replace(try_out(), fitted=None))
     means = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,32 @@ def test_graphs_are_written_by_another_process(tmp_path: Path) -> None:
     found = models.load(folder)(texts)
     np.testing.assert_allclose(found, LoadedModel(folder)(texts), atol=1e-5)
     np.testing.assert_allclose(found, models.load_keras(folder)(np.array(texts)), atol=1e-5)
+
+
+def test_a_process_that_was_begun_early_ends_with_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with pytest.raises(KeyError), linear_graph.at_hand():
+        linear_graph.begin()
+        linear_graph.begin()
+        (process,) = linear_graph._begun
+        assert process.poll() is None
+        raise KeyError
+    assert process.poll() == -9 and not linear_graph._begun
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_there_is_a_model_does_not_end_the_process_that_will_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, linear_graph.at_hand():
+        patched.delitem(sys.modules, "tensorflow")
+        linear_graph.begin()
+        (process,) = linear_graph._begun
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        folder = exported(tmp_path / "model", SPECIFICATIONS["keras"])
+        assert process.poll() == 0
+    np.testing.assert_allclose(models.load(folder)(["a b"]), LoadedModel(folder)(["a b"]), atol=1e-5)
 
 
 def test_a_process_that_fails_leaves_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ import pytest
 
 import models
 from mapreduce.errors import UserError
+from mapreduce.local import machine
 from mapreduce.native import library as native
 from mapreduce.output import manifest
 from models import train
@@ -259,6 +262,7 @@ def test_ctrl_c_exports_the_best_candidate_of_texts(
     made, run_epoch = candidates._TEXTS["linear"], native.linear_epoch
     monkeypatch.setitem(candidates._TEXTS, "linear", lambda: made()[:2])
     monkeypatch.setattr(fit_linear, "SECONDS", -1.0)
+    monkeypatch.setattr(machine, "cores", lambda: 1)  # one after the other
 
     def stop_in(epochs: int | None) -> None:
         left = iter(range(epochs - 1, -1, -1) if epochs else ())
@@ -289,6 +293,37 @@ def test_ctrl_c_exports_the_best_candidate_of_texts(
     stop_in(None)
     assert run(tmp_path, "linear", "--resume") == 0
     assert run(tmp_path, "linear", output="whole") == 0
+    np.testing.assert_array_equal(models.load(tmp_path / "model")(texts), models.load(tmp_path / "whole")(texts))
+
+
+def test_ctrl_c_ends_all_fits_that_run_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_epoch, calls = native.linear_epoch, itertools.count(1)
+    monkeypatch.setattr(fit_linear, "SECONDS", -1.0)
+    monkeypatch.setattr(machine, "cores", lambda: 3)
+
+    def stopped(*given: Any, **more: Any) -> None:
+        if next(calls) == 5:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.02)
+        run_epoch(*given, **more)
+
+    monkeypatch.setattr(native, "linear_epoch", stopped)
+    write_texts(tmp_path / "train.tsv", documents(1500, 0))
+    write_texts(tmp_path / "test.tsv", documents(30, 1))
+    flags = ("--no-saved-model", "--resume")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run(tmp_path, "linear", *flags) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert "while candidates were compared" in capfd.readouterr().err
+    assert next(calls) < 20  # of 32 in all; none went on behind it
+    assert list((tmp_path / "model.work").glob("*checkpoint.npz"))
+    assert run(tmp_path, "linear", *flags) == 0 and "goes on after epoch" in capfd.readouterr().err
+    assert run(tmp_path, "linear", *flags, output="whole") == 0
+    texts = [text for _, text in documents(30, 2)]
     np.testing.assert_array_equal(models.load(tmp_path / "model")(texts), models.load(tmp_path / "whole")(texts))
 
 

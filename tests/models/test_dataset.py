@@ -81,7 +81,7 @@ def test_file_order_without_a_seed(encoded: Path) -> None:
     assert data.cardinality() == 15
 
 
-@pytest.mark.parametrize("bucket", [False, True])
+@pytest.mark.parametrize("bucket", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_every_record_once_an_epoch_in_an_order_of_its_own(encoded: Path, bucket: bool) -> None:
     def order(**kw: int) -> list[int]:
         data = dataset.read(encoded, batch_size=8, labels=LABELS, bucket=bucket, window=16, **kw)

@@ -37,13 +37,13 @@ BYTES = [text.encode() for text in TEXTS] + [
 ]
 
 
+QUICK = (("keras", "ids"), ("keras", "bag"), ("unicode", "bag"), ("sentences", "bag"))
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
-    # Large tables take half a minute; one specification is enough to tell ids from bags.
     [
-        pytest.param(
-            name, kind, marks=[pytest.mark.slow] * (name in ("unspaced", "cjk") or (kind == "ids") > (name == "keras"))
-        )
+        pytest.param(name, kind, marks=[pytest.mark.slow] * ((name, kind) not in QUICK))
         for name in PRESETS
         for kind in ("ids", "bag")
     ],

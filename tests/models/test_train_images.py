@@ -88,6 +88,7 @@ def test_the_keras_file_answers_the_same(mlp: Path) -> None:
     np.testing.assert_allclose(models.load_keras(mlp)(images), models.load(mlp)(images), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_keras_file_needs_no_code_of_ours(mlp: Path, tmp_path: Path) -> None:
     program = "import keras, sys; print(keras.models.load_model(sys.argv[1]).name)"
     command = [sys.executable, "-c", program, str(mlp / "model.keras")]

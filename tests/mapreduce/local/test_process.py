@@ -296,7 +296,7 @@ def test_temporary_folders_are_private_and_gone(tmp_path: Path) -> None:
     assert left == ["mapreduce._temporary.0123456789abcdef", "mapreduce._temporary.thesis"]
 
 
-@pytest.mark.parametrize("jobs", [40, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("jobs", [10, pytest.param(500, marks=pytest.mark.slow)])
 def test_drivers_at_once(jobs: int, text: Path, tmp_path: Path) -> None:
     command = f"seq {jobs} | xargs -P8 -I{{}} {sys.executable} {WORDCOUNT} -q {text}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, env={**os.environ, "TMPDIR": str(tmp_path)})

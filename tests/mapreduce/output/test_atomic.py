@@ -150,6 +150,7 @@ for _ in range(400):
 """
 
 
+@pytest.mark.slow
 def test_eight_writers_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACE, str(tmp_path / "file")]
     writers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(8)]

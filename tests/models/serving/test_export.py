@@ -269,6 +269,7 @@ def test_keras_file_without_the_project_names_the_remedy(one_model: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_keras_file_of_an_architecture_in_a_fresh_process(tmp_path: Path) -> None:
     folder, made = tmp_path / "m", linear(len(WORDS), 2)
     settings = {"specification": SPECIFICATION, "tokens": WORDS, "labels": ["a", "b"]}

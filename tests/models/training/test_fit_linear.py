@@ -93,6 +93,7 @@ def test_numpy_comes_to_the_same(run: Run[Labelled], name: str, class_weight: st
     assert np.abs(model.rows).max() > 0.1 and fitted.epoch == EPOCHS
 
 
+@pytest.mark.slow
 def test_tensorflow_comes_to_the_same_a_document_at_a_time(run: Run[Labelled], path: Path) -> None:
     fitted = fit_linear.fit(run)
     (((x), y),) = dataset.read(path, kind="bag", batch_size=1000, labels=LABELS)

@@ -96,6 +96,7 @@ def write(folder: Path, good: str, bad: str, characters: str, english: float = 0
 CHINESE = ("好看", "难看", "这部电影的故事我们昨天在家里说了很多人都来")
 
 
+@pytest.mark.slow
 def test_validation_tells_apart_what_is_separable(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, *CHINESE)
     stages = Stages([tmp_path / "train.tsv"], tmp_path / "work")

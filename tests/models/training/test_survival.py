@@ -89,6 +89,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(
     assert "goes on" not in capfd.readouterr().err  # without the flag it begins anew
 
 
+@pytest.mark.slow
 def test_the_best_epoch_survives_too(
     shards: tuple[Path, Path], tmp_path: Path, stop_in: Callable[[int | None], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +234,7 @@ def test_every_random_layer_of_a_network_is_seeded() -> None:
     assert len(states) >= 5 and not any(np.array_equal(a, b) for a, b in zip(before, states))
 
 
+@pytest.mark.slow
 def test_ctrl_c_exports_the_best_epoch_of_images(
     tmp_path: Path, stop_in: Callable[[int | None], None], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """The Spark runner, `-r spark`: a job's steps on Spark, by default on all cores of this machine (local[*]).
 
 mrjob's runner calls spark-submit; this one adds what makes its output that of Hadoop: one line end, Hadoop's partitions
-and order (`mapreduce.cluster.spark_harness`), the number of reducers, manifest and commit. Spark turns what is not
+and order (`mapreduce.cluster.spark_driver`), the number of reducers, manifest and commit. Spark turns what is not
 UTF-8 into U+FFFD.
 """
 
@@ -20,17 +20,19 @@ from typing import Any
 
 from mapreduce import ROOT
 from mapreduce.cluster import archive, failures
-from mapreduce.cluster.remote import LEAST_SPLIT, RemoteRunner, importing_mrjob
+from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
 from mapreduce.errors import PathError, TaskError, UserError
+from mapreduce.input.files import shown
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 
 with importing_mrjob():
+    from mrjob.compat import jobconf_from_dict
+    from mrjob.logs.step import _log_log4j_record
     from mrjob.spark.runner import SparkMRJobRunner
 
 JOBCONF = {
-    "spark.hadoop.textinputformat.record.delimiter": "\n",
-    "spark.hadoop.mapreduce.input.fileinputformat.input.dir.recursive": "true",
+    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.ui.enabled": "false",
 }
@@ -45,14 +47,17 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        here = self._spark_master().startswith("local")
-        tmp_dir = self._opts["spark_tmp_dir"] or ("" if here else "/tmp")
-        name = self._name_there()
-        self._use_remote(
-            kwargs.get("output_dir"),
-            posixpath.join(tmp_dir, name) if tmp_dir else os.path.join(self._get_local_tmp_dir(), name),
-        )
-        self._here, self._spark_tmp_dir, self._upload_mgr = here, self._tmp_dir, None
+        self._here = self._spark_master().startswith("local")
+        tmp_dir = self._opts["spark_tmp_dir"] or "/tmp"
+        self._use_remote(kwargs.get("output_dir"), posixpath.join(tmp_dir, self._name_there()))
+        if not is_remote(self._wanted):
+            self._output_dir = os.path.join(self._get_local_tmp_dir(), "output")
+        self._spark_tmp_dir, self._upload_mgr = self._tmp_dir, None
+
+    @property
+    def _shares_files(self) -> bool:
+        """Whether Spark's nodes have this machine's files: it runs here, or --spark-tmp-dir is a plain folder."""
+        return self._here or not is_remote(self._opts["spark_tmp_dir"] or "hdfs:///")
 
     def _default_python_bin(self, local: bool = False) -> list[str]:
         return list(super()._default_python_bin(local=local or self._spark_master().startswith("local")))
@@ -78,19 +83,52 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         """They go to the cluster in `_run`; on this machine Spark reads them where they are."""
 
     def _run(self) -> None:
-        if self._local and not self._here:
+        if self._local and not self._shares_files:
             self._upload()
-        elif self._local:
-            self._inputs = [*self._inputs, *(f"file://{absolute(path)}" for path in self._local)]
-            for path in self._local:
-                if "," in path:
-                    raise UserError(f"{path}: Spark takes no comma in a path; rename the file")
         self._create_setup_wrapper_scripts()
-        self._upload_local_files()
-        self._tmp_used |= not self._here
         self._output_begun = True
-        self._run_steps_on_spark()
+        self._run_plan()
         self._commit()
+
+    def _run_plan(self) -> None:
+        """Writes down what is to be run, lets Spark run it, and reads the counters."""
+        folder = self._get_local_tmp_dir()
+        files = os.path.join(folder, "files")
+        os.makedirs(files)
+        for name, path in self._working_dir_mgr.name_to_path("file").items():
+            os.symlink(absolute(path), os.path.join(files, name))
+        fetched = not is_remote(self._output_dir)
+        if fetched:
+            os.makedirs(str(self._output_dir))
+        plan = {
+            "job": f"{self._job_script_module_name()}.{self._mrjob_cls.__name__}",
+            "arguments": self._mr_job_extra_args(),
+            "steps": [{"description": one, "reduces": self._reduces_of(n)} for n, one in enumerate(self._get_steps())],
+            "sort_values": bool(self._sort_values),
+            "here": {absolute(path): shown(path) for path in self._local} if self._shares_files else {},
+            "there": self._inputs,
+            "one_task_a_file": self.job.one_task_a_file,
+            "environment": dict(self._opts["cmdenv"]),
+            "scratch": folder if self._here else None,
+            "output": str(self._output_dir),
+            "output_here": self._here and fetched,
+            "fetch": fetched,
+            "files": sorted(os.path.join(files, name) for name in os.listdir(files)),
+        }
+        path = os.path.join(folder, "plan")
+        with open(path, "w", encoding="ascii") as file:
+            json.dump(plan, file)
+        driver = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_driver.py")
+        program = [*self.get_spark_submit_bin(), *self._spark_submit_args(0), driver, path]
+        self._run_spark_submit(program, {**os.environ, **self._spark_cmdenv(0)}, record_callback=_log_log4j_record)
+        with open(f"{path}.counters", encoding="ascii") as file:
+            self._counters = json.load(file)
+
+    def _reduces_of(self, step_num: int) -> int:
+        """How many partitions a step has; 0 for one without a reducer."""
+        if "reducer" not in self._get_step(step_num):
+            return 0
+        return int(jobconf_from_dict(self._jobconf_for_step(step_num), "mapreduce.job.reduces", self._reduces))
 
     def _py_files(self) -> list[str]:
         # On this machine the package is used where it is, with its native library.
@@ -114,25 +152,10 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         known = [given.get("PYTHONPATH"), os.environ.get("PYTHONPATH")]
         return {**given, "PYTHONPATH": os.pathsep.join([ROOT, *filter(None, known)])}
 
-    def _spark_harness_path(self) -> str:
-        return os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_harness.py")
-
     def _jobconf_for_step(self, step_num: int) -> dict[str, Any]:
         given = super()._jobconf_for_step(step_num)
         ours = {**JOBCONF, "mapreduce.job.reduces": str(self._reduces)}
-        if step_num == 0 and self.job.one_task_a_file:
-            ours[f"spark.hadoop.{LEAST_SPLIT}"] = str(2**62)
         return self._with_ours(given, ours)
-
-    def _step_output_uri(self, step_num: int) -> str:
-        path = str(self._output_dir) if step_num == self._num_steps() - 1 else self._remote(f"step-{step_num}")
-        return f"file://{path}" if self._here and not is_remote(path) else path
-
-    def _spark_script_args(self, step_num: int, last_step_num: int | None = None) -> list[str]:
-        args: list[str] = super()._spark_script_args(step_num, last_step_num)
-        if "--steps-desc" in args:  # mrjob describes the steps to run alone, and its harness counts from the first
-            args[args.index("--steps-desc") + 1] = json.dumps(self._get_steps())
-        return args
 
     def _run_spark_submit(
         self, spark_submit_args: list[str], env: dict[str, str], record_callback: Callable[[Any], None]
@@ -158,9 +181,5 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         return [self._in_users_files(counters) for counters in self._counters]
 
     def _fetch(self, target: str) -> None:
-        if self._here and not is_remote(self._output_dir):
-            for name in os.listdir(str(self._output_dir)):
-                if name.startswith("part-"):
-                    shutil.move(os.path.join(str(self._output_dir), name), target)
-        else:
-            super()._fetch(target)
+        for name in os.listdir(str(self._output_dir)):
+            shutil.move(os.path.join(str(self._output_dir), name), target)

@@ -21,7 +21,7 @@ from mapreduce.local.executor import Report
 from mapreduce.local.streams import CounterStream, in_task
 from mapreduce.native import library as native
 from mapreduce.output.committer import commit_part
-from mapreduce.shuffle.combine import PairCombiner, add_lines
+from mapreduce.shuffle.combine import PairCombiner, add_lines, kind
 from mapreduce.shuffle.lines import with_tabs
 from mapreduce.shuffle.memory import task_memory
 from mapreduce.shuffle.merge import merge, merge_blocks
@@ -73,15 +73,50 @@ class StepSettings:
         return self.job_class(self.arguments[task])
 
 
+def settings(
+    job: Any,
+    step: dict[str, Any],
+    number: int,
+    arguments: dict[str, list[str]],
+    *,
+    reduces: int,
+    sort_values: bool,
+    output: str,
+) -> StepSettings:
+    """The settings of a step, as mrjob describes it.
+
+    Args:
+        job: one that knows its options, to look at.
+        reduces: number of partitions, where there is a reducer.
+    """
+    has_reducer = "reducer" in step
+    combiner, reducer = (kind(job, number, task) for task in ("combiner", "reducer"))
+    if sort_values:  # runs are sorted by whole lines then, and no group is a key
+        combiner, reducer = combiner if combiner and combiner[0] == native.AS_IS else None, None
+    return StepSettings(
+        job_class=type(job),
+        arguments=arguments,
+        has_mapper="mapper" in step,
+        has_combiner="combiner" in step and has_reducer,
+        has_reducer=has_reducer,
+        step=number,
+        reduces=reduces if has_reducer else 0,
+        sort_values=sort_values,
+        output=output,
+        combiner_kind=combiner[0] if combiner else None,
+        reducer_kind=reducer if has_reducer else None,
+    )
+
+
 def run_map(
     settings: StepSettings, splits: tuple[Split, ...], number: int, folder: str, report: Report
 ) -> dict[str, Any]:
     """Runs a map task; returns its counters, for each partition the paths of its sorted runs, and what it has read of
     each split (`TaskInput.sums`)."""
     counters = CounterStream()
-    source = TaskInput(splits, report, _enter)
+    source = TaskInput(splits, report, enter)
     try:
-        runs = _map(settings, source, number, folder, counters)
+        runs = map_input(settings, source, number, folder, counters)
         return {"runs": runs, "counters": counters.counters, "sums": source.sums}
     except Exception as error:
         if len(splits) > 1 and source.current and not isinstance(error, UserError):
@@ -89,9 +124,10 @@ def run_map(
         raise
 
 
-def _map(
+def map_input(
     settings: StepSettings, source: TaskInput, number: int, folder: str, counters: CounterStream
 ) -> list[list[str]]:
+    """Runs a map task over an input and fills the counters; returns the paths of its sorted runs, by partition."""
     if not settings.reduces:
         _write_part(settings, "mapper", source, number, folder, counters)
         return []
@@ -117,7 +153,8 @@ def place(split: Split) -> dict[str, str]:
     return {name: found[which] for which, names in _PLACE.items() for name in names}
 
 
-def _enter(split: Split) -> None:
+def enter(split: Split) -> None:
+    """Says in the environment which file the next records are of."""
     os.environ.update(place(split))
 
 

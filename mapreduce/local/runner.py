@@ -28,13 +28,11 @@ from mapreduce.input.files import expand, shown
 from mapreduce.input.splits import Split, plan, refuse_changed, states
 from mapreduce.local import attempt, executor, machine
 from mapreduce.local.folder import PrivateFolder
-from mapreduce.native import library as native
 from mapreduce.output import committer
 from mapreduce.output.kept_steps import KeptSteps, LocalFolder
 from mapreduce.output.manifest import describe_input, describe_inputs
 from mapreduce.paths import absolute, is_remote
 from mapreduce.progress import Progress
-from mapreduce.shuffle.combine import kind
 from mapreduce.shuffle.reducers import default_reduces
 
 log = logging.getLogger(__name__)
@@ -235,22 +233,14 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
                 os.remove(path)
 
     def _settings(self, step: dict[str, Any], step_num: int, output: str) -> attempt.StepSettings:
-        has_reducer = "reducer" in step
-        combiner, reducer = (kind(self.job, step_num, task) for task in ("combiner", "reducer"))
-        if self._sort_values:  # runs are sorted by whole lines then, and no group is a key
-            combiner, reducer = combiner if combiner and combiner[0] == native.AS_IS else None, None
-        return attempt.StepSettings(
-            job_class=type(self.job),
-            arguments={task: self._args_for_task(step_num, task) for task in ("mapper", "combiner", "reducer")},
-            has_mapper="mapper" in step,
-            has_combiner="combiner" in step and has_reducer,
-            has_reducer=has_reducer,
-            step=step_num,
-            reduces=self._number("mapreduce.job.reduces", step_num, self._reduces) if has_reducer else 0,
+        return attempt.settings(
+            self.job,
+            step,
+            step_num,
+            {task: self._args_for_task(step_num, task) for task in ("mapper", "combiner", "reducer")},
+            reduces=self._number("mapreduce.job.reduces", step_num, self._reduces),
             sort_values=bool(self._sort_values),
             output=output,
-            combiner_kind=combiner[0] if combiner else None,
-            reducer_kind=reducer if has_reducer else None,
         )
 
     def _run_tasks(self, kind: str, settings: attempt.StepSettings, named: dict[str, Any], size: int) -> list[Any]:

@@ -1,0 +1,216 @@
+"""What spark-submit runs for `-r spark`: a job's steps by Spark's own API, each task as the local runner runs it.
+
+A map task hands its sorted runs to the shuffle, which carries bytes and knows of no records; a reduce task merges them.
+So parts are those of any other runner, byte for byte. What runs is told by a file (`mapreduce.cluster.spark`); what is
+below `if __name__` is sent to the nodes by value, and imports there what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import Any
+from urllib.parse import unquote
+
+BLOCK = 1 << 20
+_PART, _BLOCK, _COUNTERS = "part", "block", "counters"
+Item = tuple[str, Any]  # one of these and what it holds
+
+
+def settings(plan: dict[str, Any], number: int, output: str) -> Any:
+    """The `StepSettings` of a step."""
+    from mapreduce.local import attempt
+
+    module, name = plan["job"].rsplit(".", 1)
+    step, job_class = plan["steps"][number], getattr(import_module(module), name)
+    flags = {task: [f"--{task}", f"--step-num={number}"] for task in ("mapper", "combiner", "reducer")}
+    return attempt.settings(
+        job_class(plan["arguments"]),
+        step["description"],
+        number,
+        {task: [*plan["arguments"], *own] for task, own in flags.items()},
+        reduces=step["reduces"],
+        sort_values=plan["sort_values"],
+        output=output,
+    )
+
+
+class _Folder:
+    """While the block runs, the current folder is that of the job's side files; gives a folder of its own."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._plan = plan
+
+    def __enter__(self) -> str:
+        from pyspark import SparkFiles
+
+        os.environ.update(self._plan["environment"])
+        os.chdir(SparkFiles.getRootDirectory())
+        self._name = tempfile.mkdtemp(prefix="mapreduce.", dir=self._plan["scratch"])
+        return self._name
+
+    def __exit__(self, *_: Any) -> None:
+        shutil.rmtree(self._name, ignore_errors=True)
+
+
+def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], Iterator[Any]]:
+    """The map tasks of a step: from splits, rows of files, or what the step before has written to the shuffle's pairs.
+
+    A pair is a partition and (map task, number of the run, bytes); the one behind the last partition takes counters.
+    """
+
+    def run(index: int, items: Iterable[Any]) -> Iterator[Any]:
+        from mapreduce.cluster import spark_tasks
+
+        with _Folder(plan) as folder:
+            given = settings(plan, step, os.path.join(folder, "out"))
+            if not given.reduces and plan["output_here"] and step == len(plan["steps"]) - 1:
+                given = settings(plan, step, plan["output"])
+            os.makedirs(given.output, exist_ok=True)
+            source = spark_tasks.source(items)
+            runs, counters = spark_tasks.run_map(given, source, index, folder)
+            yield given.reduces, (index, -1, json.dumps([*source.counters, [step, counters]]).encode())
+            if not given.reduces:
+                if given.output != plan["output"]:
+                    yield from spark_tasks.part(given.output, index)
+                return
+            for partition, paths in enumerate(runs):
+                for number, path in enumerate(paths):
+                    with open(path, "rb") as file:
+                        yield partition, (index, number, file.read())
+
+    return run
+
+
+def reduce_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], Iterator[Item]]:
+    """The reduce tasks of a step: from the shuffle's pairs to its part, and the counters."""
+    last = step == len(plan["steps"]) - 1
+
+    def run(index: int, items: Iterable[Any]) -> Iterator[Item]:
+        from mapreduce.cluster import spark_tasks
+
+        if index == plan["steps"][step]["reduces"]:
+            for _, (_, _, counters) in items:
+                yield _COUNTERS, counters
+            return
+        with _Folder(plan) as folder:
+            here = plan["output_here"] and last
+            given = settings(plan, step, plan["output"] if here else os.path.join(folder, "out"))
+            os.makedirs(given.output, exist_ok=True)
+            counters = spark_tasks.run_reduce(given, items, index, folder)
+            yield _COUNTERS, json.dumps([[step, counters]]).encode()
+            if not here:
+                for _, block in spark_tasks.part(given.output, index):
+                    yield block
+
+    return run
+
+
+def read(session: Any, plan: dict[str, Any]) -> Any:
+    """An RDD of what the map tasks of the first step read: splits of files here, rows of those on the cluster."""
+    context, found = session.sparkContext, []
+    if plan["here"]:
+        from mapreduce.cluster import spark_tasks
+
+        with _Folder(plan):  # where the job's side files are
+            job = settings(plan, 0, "").job("mapper")
+            planned = spark_tasks.plan(job, plan["here"], context.defaultParallelism)
+        found.append(context.parallelize(planned, len(planned)))
+    if plan["there"]:
+        from pyspark.sql.functions import col
+
+        whole = plan["one_task_a_file"]
+        for paths in [[path] for path in plan["there"]] if whole else [plan["there"]]:
+            lines = session.read.option("lineSep", "\n").text(paths)
+            names = col("_metadata.file_path"), col("_metadata.file_block_start")
+            rows = lines.select(col("value").cast("binary"), *names)
+            found.append(
+                (rows.coalesce(1) if whole else rows).rdd.map(lambda row: (unquote(row[1]), row[2], bytes(row[0])))
+            )
+    return found[0] if len(found) == 1 else context.union(found)
+
+
+def run_steps(session: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Runs all steps and writes the output; returns the counters, a step each."""
+    items = read(session, plan)
+    for number, step in enumerate(plan["steps"]):
+        items = items.mapPartitionsWithIndex(map_task(plan, number))
+        reduces = step["reduces"]
+        if reduces:
+            shuffled = items.partitionBy(reduces + 1, lambda partition: partition)
+            items = shuffled.mapPartitionsWithIndex(reduce_task(plan, number))
+        else:
+            items = items.map(lambda pair: pair[1] if pair[0] else (_COUNTERS, pair[1][2]))
+    if plan["output_here"]:
+        found = items.collect()
+    else:
+        from pyspark import StorageLevel
+
+        items = items.persist(StorageLevel.DISK_ONLY)
+        found = items.filter(lambda item: item[0] == _COUNTERS).collect()
+        (_fetch if plan["fetch"] else _write)(session, items, plan["output"])
+    counters: list[dict[str, Any]] = [{} for _ in plan["steps"]]
+    for _, several in found:
+        for number, groups in json.loads(several):
+            for group, names in groups.items():
+                kept = counters[number].setdefault(group, {})
+                for name, amount in names.items():
+                    kept[name] = kept.get(name, 0) + amount
+    return counters
+
+
+def _fetch(session: Any, items: Any, output: str) -> None:
+    """Brings the parts to this machine, one after the other."""
+    file: Any = None
+    for kind, block in items.filter(lambda item: item[0] != _COUNTERS).toLocalIterator():
+        if kind == _PART:
+            if file is not None:
+                file.close()
+            file = open(os.path.join(output, f"part-{block:05d}"), "wb")
+        else:
+            file.write(block)
+    if file is not None:
+        file.close()
+
+
+def _write(session: Any, items: Any, output: str) -> None:
+    """Writes the parts where Spark has its files: each partition is one, and gets the name of a part."""
+    from pyspark.sql.functions import col
+
+    blocks = items.filter(lambda item: item[0] == _BLOCK).map(lambda item: (bytearray(item[1][:-1]),))
+    frame = session.createDataFrame(blocks, "value binary").select(col("value").cast("string"))
+    frame.write.option("lineSep", "\n").text(output)
+    java = session.sparkContext._jvm.org.apache.hadoop.fs
+    folder = java.Path(output)
+    files = folder.getFileSystem(session.sparkContext._jsc.hadoopConfiguration())
+    for found in files.listStatus(folder):
+        name = found.getPath().getName()
+        if name.startswith("part-"):
+            files.rename(found.getPath(), java.Path(folder, name[:10]))
+    for _, number in items.filter(lambda item: item[0] == _PART).collect():
+        path = java.Path(folder, f"part-{number:05d}")
+        if not files.exists(path):
+            files.create(path).close()
+
+
+def main() -> None:
+    """Runs the plan in the file that is named; writes its counters beside it."""
+    from pyspark.sql import SparkSession
+
+    with open(sys.argv[1], encoding="ascii") as file:
+        plan = json.load(file)
+    session = SparkSession.builder.getOrCreate()
+    for path in plan["files"]:
+        session.sparkContext.addFile(path)
+    counters = run_steps(session, plan)
+    with open(sys.argv[1] + ".counters", "w", encoding="ascii") as file:
+        json.dump(counters, file)
+
+
+if __name__ == "__main__":
+    main()

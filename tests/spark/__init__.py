@@ -1,0 +1,1 @@
+"""Spark: the practice cluster and the tests on it."""

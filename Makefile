@@ -13,7 +13,7 @@ export TRAIN TEST
 .SILENT:
 .DELETE_ON_ERROR:
 .PHONY: help install dev data train accuracy test test-slow test-data check-faults lint fuzz benchmark clean \
-  hadoop-up hadoop-down hadoop-status test-hadoop
+  hadoop-up hadoop-down hadoop-status test-hadoop spark-up spark-down spark-status test-spark
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -83,9 +83,28 @@ hadoop-status:
 	$(PYTHON) tests/hadoop/cluster.py status
 
 ## make test-hadoop  the tests on it: at most 25 minutes; it is stopped afterwards unless it ran before
-test-hadoop: .venv/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]' 1>&2
+test-hadoop: .venv/dev .venv/spark
 	$(BIN)/python -m pytest -q -m hadoop tests/hadoop
+
+## make spark-up      a practice cluster of Spark on this machine: a standalone master and two workers (needs Java)
+spark-up: .venv/spark
+	$(BIN)/python tests/spark/cluster.py up
+
+## make spark-down    stops it
+spark-down:
+	$(BIN)/python tests/spark/cluster.py down
+
+## make spark-status  what of it runs
+spark-status:
+	$(BIN)/python tests/spark/cluster.py status
+
+.venv/spark: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]' 1>&2
+	touch $@
+
+## make test-spark    the tests on it and on Spark on this machine alone: at most 15 minutes
+test-spark: .venv/dev .venv/spark
+	$(BIN)/python -m pytest -q -m spark tests/spark
 
 ## make check-faults  what happens when disks are full, inputs vanish and drivers die: at most 8 minutes, best as root
 check-faults: .venv/dev

@@ -73,6 +73,47 @@ def explain(diagnostics: str, log: str) -> tuple[str, str]:
     return "", f"{what}; the cluster's logs hold more: yarn logs -applicationId ID (see tests/hadoop/README.md)"
 
 
+def of_spark(log: str) -> tuple[str, str]:
+    """Why Spark failed, as `explain` has it; `log` is what spark-submit has written."""
+    reported = re.findall(re.escape(MARK) + r"\{.*\}", log)
+    if reported:
+        return explain("", "\n".join(reported))
+    for pattern, line in _OF_SPARK:
+        if found := re.search(pattern, log):
+            return "", f"{found[0].strip()}; {line}"
+    if shown := last_traceback(log):
+        return shown, f"{_cause(log) or shown.strip().splitlines()[-1]}; see more with -v"
+    return "", f"{_cause(log) or log.strip()[-300:] or 'it does not say why'}; see more with -v"
+
+
+def _cause(log: str) -> str | None:
+    """The last cause that Java names, or the first exception."""
+    name = r"((?:[\w$]+\.)+\w*(?:Exception|Error): .+)"
+    causes = re.findall("Caused by: " + name, log) or re.findall(name, log)[:1]
+    return causes[-1].strip() if causes else None
+
+
+_OF_SPARK = (
+    (
+        r"Incomplete HDFS URI, no host[^\n]*|No FileSystem for scheme[^\n]*",
+        "let HADOOP_CONF_DIR name the folder of the cluster's configuration, or give hdfs://HOST:PORT/...",
+    ),
+    (
+        r"When running with master 'yarn'[^\n]*",
+        "let HADOOP_CONF_DIR name the folder of the cluster's configuration",
+    ),
+    (
+        r"All masters are unresponsive[^\n]*|Could not parse Master URL[^\n]*",
+        "is the master of --spark-master there? (a practice cluster: make spark-up)",
+    ),
+    (
+        r"Python in worker has different version[^\n]*|PYTHON_VERSION_MISMATCH[^\n]*",
+        "driver and nodes need one version of Python: name the nodes' with --task-python-bin, or run this with theirs",
+    ),
+    (r"No space left on device", "no space left on a node's disk; free some"),
+)
+
+
 _CAUSES = (
     (
         r"beyond the 'PHYSICAL' memory limit|beyond physical memory limits|beyond the 'VIRTUAL'",

@@ -141,14 +141,19 @@ def run_task(job_class: Any, arguments: list[str]) -> None:
             sha256, size = written.counted()
             job.increment_counter(PARTS, f"{part:05d} {sha256}", size)
     except Exception as error:
-        known = isinstance(error, UserError)
-        text = f"{error}\n" if known else traceback.format_exc()
-        what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
-        what.update(kind=type(error).__name__, traceback="" if known else text, **_place(job, watched))
-        sys.stderr.write(text)
+        sys.stderr.write(f"{error}\n" if isinstance(error, UserError) else traceback.format_exc())
         sys.stderr.flush()
-        os.write(2, (MARK + json.dumps(what) + "\n").encode("ascii"))
+        os.write(2, (said(error, job, watched) + "\n").encode("ascii"))
         sys.exit(1)
+
+
+def said(error: Exception, job: Any = None, watched: Watched | None = None) -> str:
+    """The line that tells the driver what has failed a task, while it is handled."""
+    known = isinstance(error, UserError)
+    what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
+    text = "" if known else traceback.format_exc()
+    what.update(kind=type(error).__name__, traceback=text, **_place(job, watched))
+    return MARK + json.dumps(what)
 
 
 def _writes_part(job: Any) -> bool:

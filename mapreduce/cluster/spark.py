@@ -23,6 +23,7 @@ from mapreduce.cluster import archive, failures
 from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
 from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.input.files import shown
+from mapreduce.local.runner import MOST_TASKS
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 
@@ -37,7 +38,8 @@ JOBCONF = {
     "spark.ui.enabled": "false",
 }
 
-_WORKER = re.compile(r"PythonException: (Traceback \(most recent call last\):\n(?:[ \t].*\n)*\S.*)")
+_GLOB = re.compile(r"([\[\]{}*?\\])")
+"""Characters that mean something in a path that Spark gets."""
 
 
 class SparkRunner(RemoteRunner, SparkMRJobRunner):
@@ -53,6 +55,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         if not is_remote(self._wanted):
             self._output_dir = os.path.join(self._get_local_tmp_dir(), "output")
         self._spark_tmp_dir, self._upload_mgr = self._tmp_dir, None
+        self._written: list[tuple[dict[str, Any], int]] = []
 
     @property
     def _shares_files(self) -> bool:
@@ -74,6 +77,9 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         if self.job.options.resume or self.job.options.step_output_dir:
             raise UserError("--resume and --step-output-dir are not for Spark, which keeps no steps; use -r hadoop")
         self._find_inputs()
+        self._refuse()
+        for step_num in range(self._num_steps()):
+            self._reduces_of(step_num)
         if is_remote(self._wanted) and not self._files:  # else it was looked at with the input
             _, missing = self._hdfs.list([str(self._wanted)])
             if self._wanted not in missing:
@@ -97,6 +103,8 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         os.makedirs(files)
         for name, path in self._working_dir_mgr.name_to_path("file").items():
             os.symlink(absolute(path), os.path.join(files, name))
+        if not self._here:
+            archive.write_archive(os.path.join(files, "code.zip"), self._script_path)
         fetched = not is_remote(self._output_dir)
         if fetched:
             os.makedirs(str(self._output_dir))
@@ -106,13 +114,14 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
             "steps": [{"description": one, "reduces": self._reduces_of(n)} for n, one in enumerate(self._get_steps())],
             "sort_values": bool(self._sort_values),
             "here": {absolute(path): shown(path) for path in self._local} if self._shares_files else {},
-            "there": self._inputs,
+            "there": [_GLOB.sub(r"\\\1", path) for path in (*(file.path for file in self._files), *self._uploaded)],
             "one_task_a_file": self.job.one_task_a_file,
             "environment": dict(self._opts["cmdenv"]),
             "scratch": folder if self._here else None,
             "output": str(self._output_dir),
             "output_here": self._here and fetched,
             "fetch": fetched,
+            "code": "" if self._here else "code.zip",
             "files": sorted(os.path.join(files, name) for name in os.listdir(files)),
         }
         path = os.path.join(folder, "plan")
@@ -120,30 +129,49 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
             json.dump(plan, file)
         driver = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_driver.py")
         program = [*self.get_spark_submit_bin(), *self._spark_submit_args(0), driver, path]
-        self._run_spark_submit(program, {**os.environ, **self._spark_cmdenv(0)}, record_callback=_log_log4j_record)
-        with open(f"{path}.counters", encoding="ascii") as file:
-            self._counters = json.load(file)
+        found = [ROOT, os.environ.get("PYTHONPATH")]
+        ours = {"PYTHONPATH": os.pathsep.join(filter(None, found)), "PYSPARK_DRIVER_PYTHON": sys.executable}
+        environment = {**os.environ, **self._spark_cmdenv(0), **ours}
+        self._run_spark_submit(program, environment, record_callback=_log_log4j_record)
+        with open(f"{path}.results", encoding="ascii") as file:
+            found = json.load(file)
+        self._counters, self._written = found["counters"], sorted(found["parts"], key=lambda one: str(one[0]["name"]))
 
     def _reduces_of(self, step_num: int) -> int:
         """How many partitions a step has; 0 for one without a reducer."""
         if "reducer" not in self._get_step(step_num):
             return 0
-        return int(jobconf_from_dict(self._jobconf_for_step(step_num), "mapreduce.job.reduces", self._reduces))
+        given = str(jobconf_from_dict(self._jobconf_for_step(step_num), "mapreduce.job.reduces", self._reduces))
+        if not (given.isascii() and given.isdigit() and 1 <= int(given) <= MOST_TASKS):
+            raise UserError(
+                f"jobconf mapreduce.job.reduces is a whole number from 1 to {MOST_TASKS}. Received: {given}"
+            )
+        return int(given)
+
+    def _refuse(self) -> None:
+        """Raises UserError where the job asks for what this runner does not do."""
+        compressed = jobconf_from_dict(self._jobconf_for_step(0), "mapreduce.output.fileoutputformat.compress", "false")
+        asked = {
+            "another input format": self._hadoop_input_format,
+            "another output format": self._hadoop_output_format,
+            "compressed output": str(compressed).lower() != "false",
+            "another partitioner": not (self._partitioner or ".HashPartitioner").endswith(".HashPartitioner"),
+            "setup commands": self._opts.get("setup"),
+        }
+        asked.update({f"steps of type {step['type']}": step["type"] != "streaming" for step in self._get_steps()})
+        for what, is_asked in asked.items():
+            if is_asked:
+                raise UserError(f"the Spark runner does not do {what}; use -r hadoop")
 
     def _py_files(self) -> list[str]:
-        # On this machine the package is used where it is, with its native library.
-        files = list(self._opts["py_files"])
-        if not self._here:
-            code = os.path.join(self._get_local_tmp_dir(), "code.zip")
-            archive.write_archive(code, self._script_path)
-            files.append(code)
+        """The job's script and the modules beside it; this package is where it is, or in an archive."""
         script = self._create_job_script_zip()
         with zipfile.ZipFile(script, "a") as added:
             for path in archive.modules_beside(self._script_path) if self._here else []:
                 name = os.path.relpath(path, os.path.dirname(os.path.abspath(self._script_path)))
                 if name not in added.namelist():
                     added.write(path, name)
-        return [*files, script]
+        return [*self._opts["py_files"], script]
 
     def _cmdenv(self) -> dict[str, str]:
         given: dict[str, str] = super()._cmdenv()
@@ -168,17 +196,20 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
 
         code, found = super()._run_spark_submit(spark_submit_args, env, hear)
         if code:
-            said = "\n".join(words)
-            found_traces = _WORKER.findall(said)
-            shown = found_traces[0] + "\n" if found_traces else failures.last_traceback(said) or said[-2000:]
+            shown, line = failures.of_spark("\n".join(words))
             sys.stderr.write(shown)
-            last = shown.strip().splitlines()[-1].strip() if shown.strip() else f"exit status {code}"
-            raise TaskError(f"Spark failed: {last}; try it on a few lines with -r inline, or see more with -v")
+            raise TaskError(f"Spark failed: {line}")
         return code, found
 
     def counters(self) -> list[Counters]:
         """The job's counters, a step each."""
         return [self._in_users_files(counters) for counters in self._counters]
+
+    def _parts(self) -> list[dict[str, Any]] | None:
+        return [part for part, _ in self._written]
+
+    def _records_out(self) -> int | None:
+        return sum(lines for _, lines in self._written)
 
     def _fetch(self, target: str) -> None:
         for name in os.listdir(str(self._output_dir)):

@@ -12,13 +12,15 @@ import os
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
 BLOCK = 1 << 20
-_PART, _BLOCK, _COUNTERS = "part", "block", "counters"
+_PART, _BLOCK, _SUM, _COUNTERS = "part", "block", "sum", "counters"
 Item = tuple[str, Any]  # one of these and what it holds
 
 
@@ -40,6 +42,32 @@ def settings(plan: dict[str, Any], number: int, output: str) -> Any:
     )
 
 
+def _unpack(archive: str) -> None:
+    """Puts an archive of code in the current folder on Python's path, unpacked, as it holds the native library."""
+    folder = os.path.abspath("code")
+    if not os.path.isdir(folder):
+        unpacked = tempfile.mkdtemp(dir=".")
+        with zipfile.ZipFile(archive) as code:
+            code.extractall(unpacked)
+        try:
+            os.rename(unpacked, folder)
+        except OSError:  # another task was quicker
+            shutil.rmtree(unpacked)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """What a task raises is raised again as the line that the driver reads it from (`mapreduce.cluster.failures`)."""
+    try:
+        yield
+    except Exception as error:
+        from mapreduce.cluster import node
+
+        raise RuntimeError(node.said(error)) from None
+
+
 class _Folder:
     """While the block runs, the current folder is that of the job's side files; gives a folder of its own."""
 
@@ -51,6 +79,8 @@ class _Folder:
 
         os.environ.update(self._plan["environment"])
         os.chdir(SparkFiles.getRootDirectory())
+        if self._plan["code"]:
+            _unpack(self._plan["code"])
         self._name = tempfile.mkdtemp(prefix="mapreduce.", dir=self._plan["scratch"])
         return self._name
 
@@ -65,9 +95,9 @@ def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], 
     """
 
     def run(index: int, items: Iterable[Any]) -> Iterator[Any]:
-        from mapreduce.cluster import spark_tasks
+        with _Folder(plan) as folder, _reporting():
+            from mapreduce.cluster import spark_tasks
 
-        with _Folder(plan) as folder:
             given = settings(plan, step, os.path.join(folder, "out"))
             if not given.reduces and plan["output_here"] and step == len(plan["steps"]) - 1:
                 given = settings(plan, step, plan["output"])
@@ -92,13 +122,13 @@ def reduce_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]
     last = step == len(plan["steps"]) - 1
 
     def run(index: int, items: Iterable[Any]) -> Iterator[Item]:
-        from mapreduce.cluster import spark_tasks
-
         if index == plan["steps"][step]["reduces"]:
             for _, (_, _, counters) in items:
                 yield _COUNTERS, counters
             return
-        with _Folder(plan) as folder:
+        with _Folder(plan) as folder, _reporting():
+            from mapreduce.cluster import spark_tasks
+
             here = plan["output_here"] and last
             given = settings(plan, step, plan["output"] if here else os.path.join(folder, "out"))
             os.makedirs(given.output, exist_ok=True)
@@ -135,8 +165,8 @@ def read(session: Any, plan: dict[str, Any]) -> Any:
     return found[0] if len(found) == 1 else context.union(found)
 
 
-def run_steps(session: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """Runs all steps and writes the output; returns the counters, a step each."""
+def run_steps(session: Any, plan: dict[str, Any]) -> dict[str, Any]:
+    """Runs all steps and writes the output; returns the counters, a step each, and what is known of the parts."""
     items = read(session, plan)
     for number, step in enumerate(plan["steps"]):
         items = items.mapPartitionsWithIndex(map_task(plan, number))
@@ -152,22 +182,22 @@ def run_steps(session: Any, plan: dict[str, Any]) -> list[dict[str, Any]]:
         from pyspark import StorageLevel
 
         items = items.persist(StorageLevel.DISK_ONLY)
-        found = items.filter(lambda item: item[0] == _COUNTERS).collect()
+        found = items.filter(lambda item: item[0] in (_SUM, _COUNTERS)).collect()
         (_fetch if plan["fetch"] else _write)(session, items, plan["output"])
     counters: list[dict[str, Any]] = [{} for _ in plan["steps"]]
-    for _, several in found:
+    for several in [held for kind, held in found if kind == _COUNTERS]:
         for number, groups in json.loads(several):
             for group, names in groups.items():
                 kept = counters[number].setdefault(group, {})
                 for name, amount in names.items():
                     kept[name] = kept.get(name, 0) + amount
-    return counters
+    return {"counters": counters, "parts": [held for kind, held in found if kind == _SUM]}
 
 
 def _fetch(session: Any, items: Any, output: str) -> None:
     """Brings the parts to this machine, one after the other."""
     file: Any = None
-    for kind, block in items.filter(lambda item: item[0] != _COUNTERS).toLocalIterator():
+    for kind, block in items.filter(lambda item: item[0] in (_PART, _BLOCK)).toLocalIterator():
         if kind == _PART:
             if file is not None:
                 file.close()
@@ -199,7 +229,7 @@ def _write(session: Any, items: Any, output: str) -> None:
 
 
 def main() -> None:
-    """Runs the plan in the file that is named; writes its counters beside it."""
+    """Runs the plan in the file that is named; writes what it has come to beside it."""
     from pyspark.sql import SparkSession
 
     with open(sys.argv[1], encoding="ascii") as file:
@@ -207,9 +237,9 @@ def main() -> None:
     session = SparkSession.builder.getOrCreate()
     for path in plan["files"]:
         session.sparkContext.addFile(path)
-    counters = run_steps(session, plan)
-    with open(sys.argv[1] + ".counters", "w", encoding="ascii") as file:
-        json.dump(counters, file)
+    found = run_steps(session, plan)
+    with open(sys.argv[1] + ".results", "w", encoding="ascii") as file:
+        json.dump(found, file)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -43,7 +44,7 @@ class RowInput(TaskInput):
                 yield item[1]
             elif item[0] == "counters":
                 self.counters += json.loads(item[1])
-            elif item[0] != "part":
+            elif item[0] not in ("part", "sum"):
                 path, start, line = item
                 if (path, start) != last:
                     if lines:
@@ -100,8 +101,13 @@ def run_reduce(settings: attempt.StepSettings, items: Iterable[Any], number: int
 
 
 def part(folder: str, number: int) -> Iterator[tuple[int, tuple[str, Any]]]:
-    """A part as items: its number, then its lines in blocks."""
+    """A part as items: its number, its lines in blocks, and what a manifest says of it, with the number of lines."""
     yield 1, ("part", number)
+    size, lines, digest = 0, 0, hashlib.sha256()
     with open(os.path.join(folder, f"part-{number:05d}"), "rb") as file:
         while block := file.read(BLOCK):
-            yield 1, ("block", block + file.readline() if not block.endswith(b"\n") else block)
+            block += b"" if block.endswith(b"\n") else file.readline()
+            digest.update(block)
+            size, lines = size + len(block), lines + block.count(b"\n")
+            yield 1, ("block", block)
+    yield 1, ("sum", ({"name": f"part-{number:05d}", "size": size, "sha256": digest.hexdigest()}, lines))

@@ -1,52 +1,56 @@
-"""Every counting job with -r spark in local mode: Hadoop's own part files, on valid UTF-8."""
+"""-r spark with files on HDFS, and on YARN: the parts of a local run, byte for byte."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Run
-from tests.hadoop import hostile
-from tests.hadoop.test_jobs import check_same, flags
+from tests.hadoop import cluster as practice
+from tests.hadoop.conftest import Hadoop
+from tests.hadoop.test_jobs import JOBS, check_same, flags
 
 pytest.importorskip("pyspark")
 
 
-@pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Labelled documents in valid UTF-8, a lone CR, CRLF and a byte order mark among them."""
-    folder = tmp_path_factory.mktemp("valid")
-    texts = [text for text in hostile.documents() if not text.count(b"\xff")]
-    lines = [b"%s\t%s" % (("pos", "né")[i % 2].encode(), text) for i, text in enumerate(texts)]
-    (folder / "a.tsv").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines[:1000]))
-    (folder / "b.tsv").write_bytes(b"\n".join(lines[1000:]) + b"\n")
-    return folder
+@pytest.fixture(autouse=True)
+def configured(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark finds the cluster by its configuration."""
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(practice.HOME / "conf"))
 
 
-@pytest.mark.parametrize("job", ["wordcount", "featurecount", "labelcount", "vocabulary", "encode"])
-def test_parts_are_those_of_hadoop(job: str, records: Path, tmp_path: Path, run_job: Run) -> None:
-    arguments = flags(job, 2, tmp_path)
-    for runner in ("local", "spark"):
-        run_job(job, "-r", runner, *arguments, "--format", "tsv", "--output-dir", tmp_path / runner, records)
-    check_same(job, tmp_path / "local", tmp_path / "spark")
+def check(job: str, master: str, inputs: dict[str, str], hadoop: Hadoop, folder: Path, run_job: Run) -> None:
+    """From HDFS to HDFS on a master, against a local run of the same."""
+    kind, arguments = JOBS[job][0], flags(job, 2, folder)
+    run_job(job, "-r", "local", *arguments, "--output-dir", folder / "local", inputs[kind])
+    there = f"hdfs:///out/{folder.name}"
+    source = inputs[f"hdfs {kind}"]
+    run_job(job, "-r", "spark", "--spark-master", master, *arguments, "--output-dir", there, source)
+    hadoop("fs", "-get", there, folder / "spark")
+    check_same(job, folder / "local", folder / "spark")
+    assert hadoop("fs", "-ls", "/tmp").stdout.count(f"mapreduce.{job}") == 0
 
 
-def test_standard_output(records: Path, run_job: Run) -> None:
+@pytest.mark.parametrize("job", ["wordcount", "vocabulary", "duplicates", "imagestats"])
+def test_from_hdfs_to_hdfs(job: str, inputs: dict[str, str], hadoop: Hadoop, tmp_path: Path, run_job: Run) -> None:
+    check(job, "local[2]", inputs, hadoop, tmp_path, run_job)
+
+
+def test_on_yarn(inputs: dict[str, str], hadoop: Hadoop, tmp_path: Path, run_job: Run) -> None:
+    """With a local file that is sent there, as well."""
+    check("encode", "yarn", inputs, hadoop, tmp_path, run_job)
+    (tmp_path / "more.txt").write_bytes(b"a b \xff\n")
     local, spark = (
-        run_job("wordcount", "-r", r, records / "a.tsv", records / "b.tsv").stdout for r in ("local", "spark")
+        run_job("wordcount", "-r", *runner, tmp_path / "more.txt").stdout
+        for runner in (["local"], ["spark", "--spark-master", "yarn"])
     )
     assert spark == local
 
 
-def test_the_traceback_of_a_failing_job(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).with_name("own_job.py"), tmp_path / "shout.py")
-    (tmp_path / "beside.py").write_text("shout = str.upper\n")
-    (tmp_path / "input.txt").write_text("fine\ntrouble here\n")
-    command = [sys.executable, "shout.py", "-r", "spark", "--fail", "raise", "input.txt"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stdout == ""
-    assert "in trouble" in done.stderr and "ValueError: no good: 42" in done.stderr.splitlines()[-1]
+def test_without_a_configuration_it_says_what_is_missing(
+    inputs: dict[str, str], tmp_path: Path, run_job: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    done = run_job("wordcount", "-r", "spark", inputs["hdfs text"], code=1)
+    assert b"let HADOOP_CONF_DIR name the folder" in done.stderr and b"Py4J" not in done.stderr

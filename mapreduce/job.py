@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from mapreduce import command, mrjob_compat
@@ -40,7 +39,6 @@ _HELP = {
     "output_dir": "where the output goes, a folder that is not there yet; default: stdout",
     "step_output_dir": "where the output of all steps but the last is kept, to --resume from",
 }
-LINES = 10_000  # in a block that is made of single lines
 OnBlocks = Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
@@ -58,7 +56,7 @@ def reduced_in_blocks(reduce_blocks: OnBlocks) -> Callable[[Any, Any, Any], Iter
     """The reducer of a step that takes its whole input as blocks of lines `key TAB value`, in order of their keys."""
 
     def reducer(_: Any, key: Any, values: Any) -> Iterator[Any]:
-        raise TypeError("it takes blocks of lines, no keys: run_reducer and reduce_pairs give it them")
+        raise TypeError("it takes blocks of lines, no keys: run_reducer gives it them")
 
     reducer.reduce_blocks = reduce_blocks  # type: ignore[attr-defined]
     return reducer
@@ -181,22 +179,6 @@ class Job(MRJob):
             return
         for block in reduce_blocks(blocks(self.stdin, marked=False)):
             self.stdout.write(block)
-
-    def map_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
-        """Maps decoded lines: what Spark calls. Lines are joined into blocks for what maps blocks."""
-        if map_blocks := self.block_mapper(step_num):
-            protocol, _ = self._pick_protocol_instances(step_num, "mapper")
-            return _pairs(map_blocks(_joined(protocol.write(*pair) for pair in pairs)))
-        mapped: Iterator[tuple[Any, Any]] = super().map_pairs(pairs, step_num)
-        return mapped
-
-    def reduce_pairs(self, pairs: Iterable[tuple[Any, Any]], step_num: int = 0) -> Iterator[tuple[Any, Any]]:
-        """The same for the reducer."""
-        if reduce_blocks := self.block_reducer(step_num):
-            protocol, _ = self._pick_protocol_instances(step_num, "reducer")
-            return _pairs(reduce_blocks(_joined(protocol.write(*pair) for pair in pairs)))
-        reduced: Iterator[tuple[Any, Any]] = super().reduce_pairs(pairs, step_num)
-        return reduced
 
     def make_runner(self) -> Any:
         """The runner that -r names."""
@@ -395,12 +377,6 @@ def _run(run: Callable[[], None]) -> None:
 def task_file(path: str) -> dict[str, Any]:
     """An argument that is a file: it is sent to the nodes, and the task gets the name that it has there."""
     return {"type": "file", "path": absolute(path), "name": None}
-
-
-def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    lines = iter(lines)
-    while some := list(islice(lines, LINES)):
-        yield b"\n".join(some) + b"\n"
 
 
 def _pairs(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -67,6 +67,8 @@ def explain(diagnostics: str, log: str) -> tuple[str, str]:
     shown = last_traceback(log)
     if shown:
         return shown, f"{shown.strip().splitlines()[-1]}; {_remedy({'kind': ''})}"
+    if (cause := of_java(diagnostics) or of_java(log)) is not None:
+        return "", cause
     lines = [line.strip() for line in diagnostics.strip().splitlines() if line.strip()]
     code = re.search(r"subprocess failed with code (\d+)", diagnostics)
     what = f"exit status {code[1]}" if code else lines[0] if lines else "no cause was given"
@@ -82,15 +84,46 @@ def of_spark(log: str) -> tuple[str, str]:
         if found := re.search(pattern, log):
             return "", f"{found[0].strip()}; {line}"
     if shown := last_traceback(log):
-        return shown, f"{_cause(log) or shown.strip().splitlines()[-1]}; see more with -v"
-    return "", f"{_cause(log) or log.strip()[-300:] or 'it does not say why'}; see more with -v"
+        return shown, of_java(log) or f"{shown.strip().splitlines()[-1]}; see more with -v"
+    return "", of_java(log) or f"{log.strip()[-300:] or 'it does not say why'}; see more with -v"
 
 
-def _cause(log: str) -> str | None:
-    """The last cause that Java names, or the first exception."""
-    name = r"((?:[\w$]+\.)+\w*(?:Exception|Error): .+)"
+def of_java(log: str) -> str | None:
+    """The last cause that Java names, or the first exception, and what to do; None where it names none."""
+    name = r"((?:[\w$]+\.)+\w*(?:Exception|Error)\)?: .+)"
     causes = re.findall("Caused by: " + name, log) or re.findall(name, log)[:1]
-    return causes[-1].strip() if causes else None
+    for pattern, line in _OF_JAVA:
+        if found := re.search(pattern, log):
+            return f"{found[0].strip()}; {line}"
+    return f"{causes[-1].strip()}; see more with -v" if causes else None
+
+
+_OF_JAVA = (
+    (
+        r"The (?:DiskSpace|NameSpace) quota[^\n]*? is exceeded",
+        "remove files there, write elsewhere, or ask for a larger quota",
+    ),
+    (
+        r"submitted by user \S+ to unknown queue: \S+",
+        "name one that there is, as --jobconf mapreduce.job.queuename=default",
+    ),
+    (
+        r"Unexpected end of input stream|unexpected end of (?:stream|file)|incorrect (?:header|data) check",
+        "a compressed input is cut off or damaged: look at each with `hadoop fs -text`, and put it there again",
+    ),
+    (
+        r"[^\n]*zStandard library[^\n]*|[^\n]*without zstd support[^\n]*",
+        "this Hadoop reads no .zst: compress the input by gz or bz2",
+    ),
+    (
+        r"Name node is in safe mode|SafeModeException",
+        "HDFS takes no files now; wait, or `hdfs dfsadmin -safemode leave`",
+    ),
+    (
+        r"Can't get Master Kerberos principal[^\n]*|GSS initiate failed|No valid credentials provided[^\n)]*",
+        "the cluster wants Kerberos: get a ticket with kinit",
+    ),
+)
 
 
 _OF_SPARK = (

@@ -80,6 +80,21 @@ class HadoopRunner(RemoteRunner, HadoopJobRunner):
         if (kept := self.job.options.step_output_dir) and not is_remote(kept):
             raise UserError(f"{kept}: steps on Hadoop are kept on the cluster; give --step-output-dir hdfs:///...")
         self._find_inputs()
+        self._refuse()
+
+    def _refuse(self) -> None:
+        """Raises UserError where what is asked for would change or lose records without a word."""
+        given = self._hadoop_input_format or ".TextInputFormat"
+        if not given.endswith(".TextInputFormat"):
+            raise UserError(f"{given}: tasks would take its keys for text; give files of lines, or convert them first")
+        for number, step in enumerate(self._get_steps()):
+            conf = self._jobconf_for_step(number)
+            reduces = str(jobconf_from_dict(conf, "mapreduce.job.reduces", "1"))
+            if "reducer" in step and not (reduces.isascii() and reduces.isdigit() and int(reduces)):
+                what = "a whole number from 1, as the job has a reducer"
+                raise UserError(f"jobconf mapreduce.job.reduces is {what}. Received: {reduces}")
+            if str(jobconf_from_dict(conf, "mapreduce.output.fileoutputformat.compress", "false")).lower() != "false":
+                raise UserError("jobconf mapreduce.output.fileoutputformat.compress: parts are plain; leave it out")
 
     def _add_input_files_for_upload(self) -> None:
         """They go to the cluster in `_run_client`."""

@@ -169,7 +169,7 @@ class Client:
         if found := re.search(r"Input [Pp](?:ath|attern) (?:does not exist: )?(\S+)(?: matches 0 files)?", words):
             raise UserError(f"{found[1]}: no such input on the cluster")
         if not self.submitted:
-            said = hdfs.cause(words)
+            said = hdfs.cause(words) or failures.of_java(words)
             raise UserError(f"the job could not be started: {said or hdfs.last(words)}")
         shown, line = failures.explain("\n".join(self._diagnostics) or words, self._log())
         sys.stderr.write(shown)

@@ -141,9 +141,9 @@ def reduce_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]
     return run
 
 
-def read(session: Any, plan: dict[str, Any]) -> Any:
+def read(context: Any, plan: dict[str, Any]) -> Any:
     """An RDD of what the map tasks of the first step read: splits of files here, rows of those on the cluster."""
-    context, found = session.sparkContext, []
+    found = []
     if plan["here"]:
         from mapreduce.cluster import spark_tasks
 
@@ -152,8 +152,10 @@ def read(session: Any, plan: dict[str, Any]) -> Any:
             planned = spark_tasks.plan(job, plan["here"], context.defaultParallelism)
         found.append(context.parallelize(planned, len(planned)))
     if plan["there"]:
+        from pyspark.sql import SparkSession
         from pyspark.sql.functions import col
 
+        session = SparkSession(context)
         whole = plan["one_task_a_file"]
         for paths in [[path] for path in plan["there"]] if whole else [plan["there"]]:
             lines = session.read.option("lineSep", "\n").text(paths)
@@ -165,9 +167,9 @@ def read(session: Any, plan: dict[str, Any]) -> Any:
     return found[0] if len(found) == 1 else context.union(found)
 
 
-def run_steps(session: Any, plan: dict[str, Any]) -> dict[str, Any]:
+def run_steps(context: Any, plan: dict[str, Any]) -> dict[str, Any]:
     """Runs all steps and writes the output; returns the counters, a step each, and what is known of the parts."""
-    items = read(session, plan)
+    items = read(context, plan)
     for number, step in enumerate(plan["steps"]):
         items = items.mapPartitionsWithIndex(map_task(plan, number))
         reduces = step["reduces"]
@@ -183,7 +185,7 @@ def run_steps(session: Any, plan: dict[str, Any]) -> dict[str, Any]:
 
         items = items.persist(StorageLevel.DISK_ONLY)
         found = items.filter(lambda item: item[0] in (_SUM, _COUNTERS)).collect()
-        (_fetch if plan["fetch"] else _write)(session, items, plan["output"])
+        (_fetch if plan["fetch"] else _write)(context, items, plan["output"])
     counters: list[dict[str, Any]] = [{} for _ in plan["steps"]]
     for several in [held for kind, held in found if kind == _COUNTERS]:
         for number, groups in json.loads(several):
@@ -194,7 +196,7 @@ def run_steps(session: Any, plan: dict[str, Any]) -> dict[str, Any]:
     return {"counters": counters, "parts": [held for kind, held in found if kind == _SUM]}
 
 
-def _fetch(session: Any, items: Any, output: str) -> None:
+def _fetch(_: Any, items: Any, output: str) -> None:
     """Brings the parts to this machine, one after the other."""
     file: Any = None
     for kind, block in items.filter(lambda item: item[0] in (_PART, _BLOCK)).toLocalIterator():
@@ -208,16 +210,17 @@ def _fetch(session: Any, items: Any, output: str) -> None:
         file.close()
 
 
-def _write(session: Any, items: Any, output: str) -> None:
+def _write(context: Any, items: Any, output: str) -> None:
     """Writes the parts where Spark has its files: each partition is one, and gets the name of a part."""
+    from pyspark.sql import SparkSession
     from pyspark.sql.functions import col
 
     blocks = items.filter(lambda item: item[0] == _BLOCK).map(lambda item: (bytearray(item[1][:-1]),))
-    frame = session.createDataFrame(blocks, "value binary").select(col("value").cast("string"))
+    frame = SparkSession(context).createDataFrame(blocks, "value binary").select(col("value").cast("string"))
     frame.write.option("lineSep", "\n").text(output)
-    java = session.sparkContext._jvm.org.apache.hadoop.fs
+    java = context._jvm.org.apache.hadoop.fs
     folder = java.Path(output)
-    files = folder.getFileSystem(session.sparkContext._jsc.hadoopConfiguration())
+    files = folder.getFileSystem(context._jsc.hadoopConfiguration())
     for found in files.listStatus(folder):
         name = found.getPath().getName()
         if name.startswith("part-"):
@@ -230,14 +233,14 @@ def _write(session: Any, items: Any, output: str) -> None:
 
 def main() -> None:
     """Runs the plan in the file that is named; writes what it has come to beside it."""
-    from pyspark.sql import SparkSession
+    from pyspark import SparkContext
 
     with open(sys.argv[1], encoding="ascii") as file:
         plan = json.load(file)
-    session = SparkSession.builder.getOrCreate()
+    context = SparkContext()
     for path in plan["files"]:
-        session.sparkContext.addFile(path)
-    found = run_steps(session, plan)
+        context.addFile(path)
+    found = run_steps(context, plan)
     with open(sys.argv[1] + ".results", "w", encoding="ascii") as file:
         json.dump(found, file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -162,6 +163,49 @@ def test_no_hadoop_and_no_streaming_jar(own: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HADOOP_HOME", str(own))
     last = fail(own, "input.txt", code=2)[1]
     assert "no hadoop-streaming jar" in last and "--hadoop-streaming-jar" in last
+
+
+def test_a_compressed_file_that_is_cut_off(own: Path, hadoop: Hadoop) -> None:
+    data = gzip.compress(bytes(i * i % 251 for i in range(100_000)))
+    (own / "cut.txt.gz").write_bytes(data[: len(data) // 2])
+    hadoop("fs", "-put", "-f", own / "cut.txt.gz", "/cut.txt.gz")
+    _, last = fail(own, *IN_CLIENT_ONCE, "hdfs:///cut.txt.gz")
+    assert "Unexpected end of input stream; a compressed input is cut off" in last
+
+
+def test_a_quota_that_is_spent(own: Path, hadoop: Hadoop) -> None:
+    hadoop("fs", "-mkdir", "-p", "/out/quota")
+    hadoop("dfsadmin", "-setSpaceQuota", "1", "/out/quota")
+    try:
+        _, last = fail(own, *IN_CLIENT_ONCE, "--output-dir", "hdfs:///out/quota/out", "input.txt")
+    finally:
+        hadoop("dfsadmin", "-clrSpaceQuota", "/out/quota")
+    assert "The DiskSpace quota of /out/quota is exceeded; remove files there" in last
+
+
+def test_a_queue_that_is_not_there(own: Path, cluster: Path) -> None:
+    _, last = fail(own, "--jobconf", "mapreduce.job.queuename=none", "input.txt", code=2)
+    assert "to unknown queue: none; name one that there is" in last
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--jobconf", "mapreduce.job.reduces=0"), "mapreduce.job.reduces is a whole number from 1"),
+        (("--jobconf", "mapreduce.output.fileoutputformat.compress=true"), "parts are plain; leave it out"),
+    ],
+)
+def test_what_would_lose_records_is_refused(flags: tuple[str, ...], said: str, own: Path, cluster: Path) -> None:
+    assert said in fail(own, *flags, "input.txt", code=2)[1]
+
+
+def test_an_input_format_with_keys_is_refused(own: Path, cluster: Path) -> None:
+    script = own / "shout.py"
+    name = "org.apache.hadoop.mapred.SequenceFileAsTextInputFormat"
+    script.write_text(
+        script.read_text().replace("class Shout(Job):", f'class Shout(Job):\n    HADOOP_INPUT_FORMAT = "{name}"\n', 1)
+    )
+    assert f"{name}: tasks would take its keys for text" in fail(own, "input.txt", code=2)[1]
 
 
 def test_safe_mode(own: Path, hadoop: Hadoop) -> None:

@@ -77,7 +77,7 @@ def test_what_a_task_says_reaches_the_driver() -> None:
         raise UserError("x.gz: damaged; fetch it again")
     except UserError as error:
         line = node.said(error)
-    log = f"org.apache.spark.api.python.PythonException: Traceback (most recent call last):\nRuntimeError: {line}\n\n\tat x"
+    log = f"x.PythonException: Traceback (most recent call last):\nRuntimeError: {line}\n\n\tat x"
     shown, said = failures.of_spark(log)
     assert shown == "" and said.startswith("x.gz: damaged; fetch it again")
 

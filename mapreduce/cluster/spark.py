@@ -16,6 +16,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from mapreduce import ROOT
@@ -26,6 +27,7 @@ from mapreduce.input.files import shown
 from mapreduce.local.runner import MOST_TASKS
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
+from mapreduce.progress import Progress
 
 with importing_mrjob():
     from mrjob.compat import jobconf_from_dict
@@ -38,6 +40,7 @@ JOBCONF = {
     "spark.ui.enabled": "false",
 }
 
+_DONE = re.compile(r"Finished task .* in stage (\d+)\S* .*\(\d+/(\d+)\)")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 """Characters that mean something in a path that Spark gets."""
 
@@ -189,12 +192,22 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         self, spark_submit_args: list[str], env: dict[str, str], record_callback: Callable[[Any], None]
     ) -> tuple[int, dict[str, Any]]:
         words: list[str] = []
+        with ExitStack() as bars:
+            progress: dict[str, Progress] = {}
 
-        def hear(record: dict[str, Any]) -> None:
-            words.append(record["message"])
-            record_callback(record)
+            def hear(record: dict[str, Any]) -> None:
+                words.append(record["message"])
+                record_callback(record)
+                if done := _DONE.search(record["message"]):
+                    stage, total = done.groups()
+                    if stage not in progress:
+                        bars.close()
+                        name = f"{self._label()} stage {len(progress) + 1}"
+                        shown = Progress(name, int(total), unit="tasks", quiet=self.job.options.quiet)
+                        progress[stage] = bars.enter_context(shown)
+                    progress[stage].update(1)
 
-        code, found = super()._run_spark_submit(spark_submit_args, env, hear)
+            code, found = super()._run_spark_submit(spark_submit_args, env, hear)
         if code:
             shown, line = failures.of_spark("\n".join(words))
             sys.stderr.write(shown)

@@ -97,3 +97,10 @@ def test_what_a_task_says_reaches_the_driver() -> None:
 )
 def test_the_cause_and_what_to_do(log: str, said: str) -> None:
     assert said in failures.of_spark(log)[1]
+
+
+def test_progress_is_read_from_what_spark_says() -> None:
+    from mapreduce.cluster.spark import _DONE
+
+    said = "Finished task 6.0 in stage 12.1 (TID 93) in 1067 ms on 127.0.0.1 (executor 0) (7/40)"
+    assert (found := _DONE.search(said)) and found.groups() == ("12", "40")

@@ -50,6 +50,7 @@ MODULES = (
     "models.serving.litert",
     "mapreduce.job",
     "mapreduce.textjob",
+    "mapreduce.cluster.dataframes",
     "mapreduce.tokens.specification",
     "mapreduce.output.vocabulary",
     "mapreduce.output.manifest",

@@ -1,7 +1,8 @@
 """Says what this machine has for each runner: a line each, and the remedy for what it lacks; `-m mapreduce.doctor`.
 
 Exit status 0 where inline and local runs are possible; what is missing for clusters is said and does not count.
-`--node` also runs a job of one line on the cluster, to see Python on a node: half a minute.
+`--node` also runs a job of one line on the cluster, to see Python on a node: half a minute; `--spark-master` does so on
+Spark's.
 """
 
 from __future__ import annotations
@@ -82,16 +83,27 @@ def hadoop() -> Iterator[Finding]:
 
 def node() -> Iterator[Finding]:
     """Python on a node, by a job of one line."""
+    yield _one_line("a job on YARN", "-r", "hadoop")
+
+
+def spark_nodes(flags: list[str]) -> Iterator[Finding]:
+    """Whether Spark's master answers and its nodes have Python, of the version that this has, by a job of one line."""
+    configured = os.environ.get("HADOOP_CONF_DIR")
+    there = configured is not None and os.path.isdir(configured)
+    if configured is not None and not there:
+        yield False, "HADOOP_CONF_DIR", f"{configured}: no such folder; it names the cluster's configuration"
+    elif "yarn" in flags and not there:
+        yield False, "HADOOP_CONF_DIR", "not set: let it name the folder of the cluster's configuration"
+    yield _one_line("a job on Spark", "-r", "spark", *flags)
+
+
+def _one_line(what: str, *flags: str) -> Finding:
     program = os.path.join(ROOT, "jobs", "wordcount.py")
     said = subprocess.run(
-        [sys.executable, program, "-q", "-r", "hadoop", "-"],
-        input="doctor\n",
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, program, "-q", *flags, "-"], input="doctor\n", capture_output=True, text=True, check=False
     )
     well = said.stdout == "doctor\t1\n"
-    yield well, "a job on YARN", "runs, so the nodes have Python" if well else said.stderr.strip().rpartition("\n")[2]
+    return well, what, "runs, so the nodes have Python" if well else said.stderr.strip().rpartition("\n")[2]
 
 
 def spark() -> Iterator[Finding]:
@@ -131,11 +143,16 @@ def main(arguments: list[str] | None = None) -> int:
         "--node",
     )
     parser.add_argument("--node", action="store_true", help="also run a job of one line on the cluster")
+    parser.add_argument("--spark-master", metavar="URL", help="also run one on this Spark: spark://HOST:PORT, or yarn")
+    shared = "a folder that Spark's nodes share with this machine"
+    parser.add_argument("--spark-tmp-dir", metavar="DIR", help=f"{shared}, as jobs are given it")
     options = parser.parse_args(arguments)
-    return command.run("doctor", lambda: _look(options.node))
+    asked = {"--spark-master": options.spark_master, "--spark-tmp-dir": options.spark_tmp_dir}
+    flags = [word for flag, value in asked.items() if value for word in (flag, value)]
+    return command.run("doctor", lambda: _look(options.node, flags))
 
 
-def _look(asks_node: bool) -> int:
+def _look(asks_node: bool, on_spark: list[str]) -> int:
     rooms: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("-r inline, -r local", python),
         ("-r hadoop", hadoop),
@@ -143,6 +160,8 @@ def _look(asks_node: bool) -> int:
     ]
     if asks_node:
         rooms.insert(2, ("-r hadoop, a node", node))
+    if on_spark:
+        rooms.append(("-r spark, a node", lambda: spark_nodes(on_spark)))
     well = {}
     for title, look in rooms:
         print(f"{title}:", flush=True)
@@ -150,7 +169,8 @@ def _look(asks_node: bool) -> int:
         for good, what, words in look():
             well[title] &= good
             print(f"  {'ok     ' if good else 'missing'} {what}: {words}", flush=True)
-    return 0 if well["-r inline, -r local"] and well.get("-r hadoop, a node", True) else 1
+    asked = ("-r inline, -r local", "-r hadoop, a node", "-r spark, a node")
+    return 0 if all(well.get(title, True) for title in asked) else 1
 
 
 if __name__ == "__main__":

@@ -44,15 +44,11 @@ def settings(plan: dict[str, Any], number: int, output: str) -> Any:
 
 def _unpack(archive: str) -> None:
     """Puts an archive of code in the current folder on Python's path, unpacked, as it holds the native library."""
-    folder = os.path.abspath("code")
+    folder = os.path.abspath(f"code-{os.getpid()}")  # a process runs many tasks, one after the other
     if not os.path.isdir(folder):
-        unpacked = tempfile.mkdtemp(dir=".")
         with zipfile.ZipFile(archive) as code:
-            code.extractall(unpacked)
-        try:
-            os.rename(unpacked, folder)
-        except OSError:  # another task was quicker
-            shutil.rmtree(unpacked)
+            for name in code.namelist():
+                code.extract(name, folder)
     if folder not in sys.path:
         sys.path.insert(0, folder)
 

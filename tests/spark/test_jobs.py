@@ -105,10 +105,19 @@ def test_an_executor_that_is_killed_changes_nothing(standalone: list[str], tmp_p
     assert out == local.stdout
 
 
+def test_the_doctor_runs_a_job(standalone: list[str]) -> None:
+    program = [sys.executable, "-m", "mapreduce.doctor"]
+    done = subprocess.run([*program, *standalone], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "ok      a job on Spark: runs" in done.stdout, done.stdout
+    nobody = ["--spark-master", "spark://127.0.0.1:1", "--spark-tmp-dir", "/tmp"]
+    done = subprocess.run([*program, *nobody], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "missing a job on Spark: " in done.stdout, done.stdout
+    assert "is the master of --spark-master there?" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--spark-master", "spark://127.0.0.1:1"), "is the master of --spark-master there?"),
         (("--jobconf", "mapreduce.output.fileoutputformat.compress=true"), "compressed output"),
         (("--jobconf", "mapreduce.job.reduces=0"), "mapreduce.job.reduces is a whole number from 1"),
         (("--step-output-dir", "steps"), "--step-output-dir are not for Spark"),
@@ -116,6 +125,5 @@ def test_an_executor_that_is_killed_changes_nothing(standalone: list[str], tmp_p
 )
 def test_what_cannot_be_is_one_line(given: tuple[str, ...], said: str, tmp_path: Path, run_job: Run) -> None:
     (tmp_path / "input.txt").write_text("a\n")
-    more = ("--spark-tmp-dir", "/tmp") if "--spark-master" in given else ()
-    done = run_job("wordcount", "-r", "spark", *given, *more, tmp_path / "input.txt", code=1 if more else 2)
+    done = run_job("wordcount", "-r", "spark", *given, tmp_path / "input.txt", code=2)
     assert said in done.stderr.decode() and done.stderr.count(b"\n") == 1 and done.stdout == b""

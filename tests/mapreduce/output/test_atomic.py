@@ -169,6 +169,7 @@ def test_nothing_else_writes_and_renames() -> None:
                 found.append(path.relative_to(ROOT).as_posix())
     assert sorted(found) == [
         "mapreduce/cluster/spark.py",  # the parts that Spark has written
+        "mapreduce/cluster/spark_driver.py",  # the same, where Spark has its files
         "mapreduce/output/atomic.py",
         "mapreduce/output/committer.py",  # a part, within the folder of its job
         "mapreduce/shuffle/spill.py",  # a run, within the folder of its attempt

@@ -147,8 +147,12 @@ def run_task(job_class: Any, arguments: list[str]) -> None:
         sys.exit(1)
 
 
-def said(error: Exception, job: Any = None, watched: Watched | None = None) -> str:
-    """The line that tells the driver what has failed a task, while it is handled."""
+def said(error: Exception, job: Any = None, watched: Any = None) -> str:
+    """The line that tells the driver what has failed a task, while it is handled.
+
+    Args:
+        watched: its input, with `lines` and `before` as of `Watched`.
+    """
     known = isinstance(error, UserError)
     what = {"error": str(error) if known else traceback.format_exception_only(type(error), error)[-1].strip()}
     text = "" if known else traceback.format_exc()
@@ -169,7 +173,7 @@ def _report() -> None:
         os.write(2, b"reporter:status:running\n")
 
 
-def _place(job: Any, watched: Watched | None) -> dict[str, Any]:
+def _place(job: Any, watched: Any) -> dict[str, Any]:
     """The file and the record that the task was at."""
     place: dict[str, Any] = {"node": os.uname().nodename}
     for name in ("file", "start"):

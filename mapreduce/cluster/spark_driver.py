@@ -54,14 +54,18 @@ def _unpack(archive: str) -> None:
 
 
 @contextmanager
-def _reporting() -> Iterator[None]:
-    """What a task raises is raised again as the line that the driver reads it from (`mapreduce.cluster.failures`)."""
+def _reporting() -> Iterator[list[Any]]:
+    """What a task raises is raised again as the line that the driver reads it from (`mapreduce.cluster.failures`).
+
+    The list takes the job and its input, where these say which record it was.
+    """
+    place: list[Any] = []
     try:
-        yield
+        yield place
     except Exception as error:
         from mapreduce.cluster import node
 
-        raise RuntimeError(node.said(error)) from None
+        raise RuntimeError(node.said(error, *place)) from None
 
 
 class _Folder:
@@ -91,7 +95,7 @@ def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], 
     """
 
     def run(index: int, items: Iterable[Any]) -> Iterator[Any]:
-        with _Folder(plan) as folder, _reporting():
+        with _Folder(plan) as folder, _reporting() as place:
             from mapreduce.cluster import spark_tasks
 
             given = settings(plan, step, os.path.join(folder, "out"))
@@ -99,6 +103,7 @@ def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], 
                 given = settings(plan, step, plan["output"])
             os.makedirs(given.output, exist_ok=True)
             source = spark_tasks.source(items)
+            place += [given.job("mapper"), source]
             runs, counters = spark_tasks.run_map(given, source, index, folder)
             yield given.reduces, (index, -1, json.dumps([*source.counters, [step, counters]]).encode())
             if not given.reduces:

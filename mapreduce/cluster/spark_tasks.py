@@ -27,16 +27,53 @@ def plan(job: Any, names: dict[str, str], maps: int) -> list[tuple[Split, ...]]:
     return [tuple(replace(split, name=names[split.path]) for split in splits) for splits in planned]
 
 
-class RowInput(TaskInput):
+class _Noted(TaskInput):
+    """A map task's input that knows what was read last, as `mapreduce.cluster.node.Watched` does.
+
+    Attributes:
+        counters: of the steps before.
+    """
+
+    counters: list[Any]
+    _before, _last = 0, b""
+
+    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
+        """The lines in blocks; none holds lines of two files."""
+        for block in self._given(longest):
+            self._before += self._last.count(b"\n")
+            self._last = block
+            yield block
+
+    def _given(self, longest: int | None) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def _entered(self) -> None:
+        self._before, self._last = 0, b""
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The line that was read last, or those of the block."""
+        return self._read()[-1:] or self._last.splitlines(True)
+
+    @property
+    def before(self) -> int:
+        """How many lines of the file, or of the task's part of it, are before them."""
+        return self._before + max(0, len(self._read()) - 1)
+
+    def _read(self) -> list[bytes]:
+        """The lines of the block that were read one by one."""
+        return self._block.getvalue()[: self._block.tell()].splitlines(True)
+
+
+class RowInput(_Noted):
     """A map task's input from Spark: rows (file, place in it, line) or blocks that a step has written, and counters."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
-        self.counters: list[Any] = []
+        self.counters = []
         super().__init__(())
 
-    def blocks(self, longest: int | None = None) -> Iterator[bytes]:
-        """The lines in blocks; none holds lines of two files."""
+    def _given(self, longest: int | None) -> Iterator[bytes]:
         lines: list[bytes] = []
         size, last = 0, None
         for item in self._items:
@@ -50,6 +87,7 @@ class RowInput(TaskInput):
                     if lines:
                         yield b"\n".join([*lines, b""])
                     lines, size, last = [], 0, (path, start)
+                    self._entered()
                     os.environ.update(dict.fromkeys(("mapreduce_map_input_file", "map_input_file"), path))
                     os.environ.update({name: str(start) for name in ("mapreduce_map_input_start", "map_input_start")})
                     line = line.removeprefix(BOM) if start == 0 else line
@@ -62,10 +100,19 @@ class RowInput(TaskInput):
             yield b"\n".join([*lines, b""])
 
 
-class SplitInput(TaskInput):
+class SplitInput(_Noted):
     """A map task's input that it reads itself."""
 
-    counters: tuple[Any, ...] = ()
+    def __init__(self, splits: Iterable[Split]) -> None:
+        self.counters = []
+        super().__init__(splits, enter=self._enter_split)
+
+    def _given(self, longest: int | None) -> Iterator[bytes]:
+        return TaskInput.blocks(self, longest)
+
+    def _enter_split(self, split: Split) -> None:
+        self._entered()
+        attempt.enter(split)
 
 
 def source(items: Iterable[Any]) -> RowInput | SplitInput:
@@ -75,7 +122,7 @@ def source(items: Iterable[Any]) -> RowInput | SplitInput:
     if first is None:
         return RowInput(items)
     if isinstance(first[0], Split):
-        return SplitInput(chain(first, *items), enter=attempt.enter)
+        return SplitInput(chain(first, *items))
     return RowInput(chain([first], items))
 
 

@@ -64,7 +64,7 @@ def test_a_script_of_ones_own(master: list[str], tmp_path: Path) -> None:
     assert spark.stdout == local.stdout and b'"A"\t2000' in spark.stdout, spark.stderr
 
 
-def test_the_traceback_and_the_file_of_a_failing_task(master: list[str], tmp_path: Path) -> None:
+def test_the_traceback_and_the_record_of_a_failing_task(master: list[str], tmp_path: Path) -> None:
     (tmp_path / "input.txt").write_text("fine\ntrouble here\n")
     done = subprocess.run(
         own(tmp_path, "-r", "spark", *master, "--fail", "raise", "--output-dir", "out", "input.txt"),
@@ -75,7 +75,8 @@ def test_the_traceback_and_the_file_of_a_failing_task(master: list[str], tmp_pat
     assert done.returncode == 1 and done.stdout == "" and not (tmp_path / "out").exists()
     assert "in trouble" in done.stderr and "Py4J" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert "Spark failed: ValueError: no good: 42" in last and "input.txt" in last and "try it on a few lines" in last
+    assert "Spark failed: ValueError: no good: 42" in last and "try it on a few lines" in last
+    assert "input.txt, line 2: 'trouble here'" in last
 
 
 def test_a_file_that_is_damaged_is_one_line(master: list[str], tmp_path: Path, run_job: Run) -> None:

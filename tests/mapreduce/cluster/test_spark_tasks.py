@@ -42,6 +42,17 @@ def test_a_file_is_entered_before_its_lines(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == [("hdfs:///a", b"one\n"), ("hdfs:///b", b"two\n")]
 
 
+def test_what_was_read_last_is_known() -> None:
+    rows = [("a", 0, b"one"), ("a", 0, b"two"), ("b", 0, b"three"), ("b", 0, b"four"), ("b", 0, b"five")]
+    source = spark_tasks.source(rows)
+    read = [next(source) for _ in range(4)]
+    assert read[-1] == b"four\n" == source.lines[0] and len(source.lines) == 1 and source.before == 1
+    blocks = spark_tasks.source(rows)
+    some = blocks.blocks()
+    assert next(some) == b"one\ntwo\n" and next(some) == b"three\nfour\nfive\n"
+    assert blocks.lines == [b"three\n", b"four\n", b"five\n"] and blocks.before == 0
+
+
 def test_counters_of_the_step_before_are_kept() -> None:
     items: list[Any] = [("part", 0), ("block", b"a\t1\n"), ("sum", ({}, 1)), ("counters", json.dumps([[0, {"g": {}}]]))]
     source = spark_tasks.source(items)

@@ -102,9 +102,9 @@ spark-status:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark]' 1>&2
 	touch $@
 
-## make test-spark    the tests on it and on Spark on this machine alone: at most 15 minutes
+## make test-spark    the tests on it and on Spark on this machine alone: at most 15 minutes; ARGS goes to pytest
 test-spark: .venv/dev .venv/spark
-	$(BIN)/python -m pytest -q -m spark tests/spark
+	$(BIN)/python -m pytest -q -m spark tests/spark $(ARGS)
 
 ## make check-faults  what happens when disks are full, inputs vanish and drivers die: at most 8 minutes, best as root
 check-faults: .venv/dev

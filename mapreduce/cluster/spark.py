@@ -1,8 +1,8 @@
 """The Spark runner, `-r spark`: a job's steps on Spark, by default on all cores of this machine (local[*]).
 
-mrjob's runner calls spark-submit; this one adds what makes its output that of Hadoop: one line end, Hadoop's partitions
-and order (`mapreduce.cluster.spark_driver`), the number of reducers, manifest and commit. Spark turns what is not
-UTF-8 into U+FFFD.
+mrjob's runner calls spark-submit. This one has it run a program of ours (`mapreduce.cluster.spark_driver`), which a plan
+in a file tells what to do, and adds the number of reducers, progress, the causes of failures, manifest and commit. It
+keeps no steps to go on from.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -191,7 +192,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
     def _run_spark_submit(
         self, spark_submit_args: list[str], env: dict[str, str], record_callback: Callable[[Any], None]
     ) -> tuple[int, dict[str, Any]]:
-        words: list[str] = []
+        words = deque[str](maxlen=4000)
         with ExitStack() as bars:
             progress: dict[str, Progress] = {}
 
@@ -203,14 +204,14 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
                     if stage not in progress:
                         bars.close()
                         name = f"{self._label()} stage {len(progress) + 1}"
-                        shown = Progress(name, int(total), unit="tasks", quiet=self.job.options.quiet)
-                        progress[stage] = bars.enter_context(shown)
+                        bar = Progress(name, int(total), unit="tasks", quiet=self.job.options.quiet)
+                        progress[stage] = bars.enter_context(bar)
                     progress[stage].update(1)
 
             code, found = super()._run_spark_submit(spark_submit_args, env, hear)
         if code:
-            shown, line = failures.of_spark("\n".join(words))
-            sys.stderr.write(shown)
+            trace, line = failures.of_spark("\n".join(words))
+            sys.stderr.write(trace)
             raise TaskError(f"Spark failed: {line}")
         return code, found
 

@@ -1,8 +1,8 @@
 """The Spark runner, `-r spark`: a job's steps on Spark, by default on all cores of this machine (local[*]).
 
-mrjob's runner calls spark-submit. This one has it run a program of ours (`mapreduce.cluster.spark_driver`), which a plan
-in a file tells what to do, and adds the number of reducers, progress, the causes of failures, manifest and commit. It
-keeps no steps to go on from.
+mrjob's runner calls spark-submit. This one has it run a program of ours (`mapreduce.cluster.spark_driver`), whose work is
+told by a file, and adds the number of reducers, progress, the causes of failures, manifest and commit. It keeps no
+steps to go on from.
 """
 
 from __future__ import annotations

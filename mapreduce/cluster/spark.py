@@ -1,7 +1,7 @@
 """The Spark runner, `-r spark`: a job's steps on Spark, by default on all cores of this machine (local[*]).
 
-mrjob's runner calls spark-submit. This one has it run a program of ours (`mapreduce.cluster.spark_driver`), whose work is
-told by a file, and adds the number of reducers, progress, the causes of failures, manifest and commit. It keeps no
+mrjob's runner calls spark-submit. This one has it run a program of ours (`mapreduce.cluster.spark_driver`) that a file
+tells what to do, and adds the number of reducers, progress, the causes of failures, manifest and commit. It keeps no
 steps to go on from.
 """
 

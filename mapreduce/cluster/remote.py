@@ -61,6 +61,8 @@ class RemoteRunner(PrivateFolder):
         job: the job, set by Job.make_runner.
     """
 
+    _opens_files = False
+    """Whether tasks open files of this machine themselves, whatever their format."""
     _job_key: str
     _output_dir: str | None
     _ran_job: bool
@@ -132,11 +134,11 @@ class RemoteRunner(PrivateFolder):
         paths = self._get_input_paths()
         remote = [path for path in paths if is_remote(path)]
         self._named = expand([path for path in paths if not is_remote(path)])
-        self._local = self._as_lines(self._named)
+        self._local = self._named if self._opens_files else self._as_lines(self._named)
         if remote:
             self._list(remote)
         files = [*self._local, *(file.path for file in self._files)]
-        for path in files:
+        for path in files[len(self._local) if self._opens_files else 0 :]:
             suffix = os.path.splitext(path)[1]
             if suffix in OPENERS and suffix not in ON_CLUSTERS:
                 raise UserError(f"{path}: Hadoop cannot read {suffix[1:]}; recompress it to gz or bz2")

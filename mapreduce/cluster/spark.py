@@ -62,7 +62,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         self._written: list[tuple[dict[str, Any], int]] = []
 
     @property
-    def _shares_files(self) -> bool:
+    def _opens_files(self) -> bool:  # type: ignore[override]
         """Whether Spark's nodes have this machine's files: it runs here, or --spark-tmp-dir is a plain folder."""
         return self._here or not is_remote(self._opts["spark_tmp_dir"] or "hdfs:///")
 
@@ -93,7 +93,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         """They go to the cluster in `_run`; on this machine Spark reads them where they are."""
 
     def _run(self) -> None:
-        if self._local and not self._shares_files:
+        if self._local and not self._opens_files:
             self._upload()
         self._create_setup_wrapper_scripts()
         self._output_begun = True
@@ -117,13 +117,13 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
             "arguments": self._mr_job_extra_args(),
             "steps": [{"description": one, "reduces": self._reduces_of(n)} for n, one in enumerate(self._get_steps())],
             "sort_values": bool(self._sort_values),
-            "here": {absolute(path): shown(path) for path in self._local} if self._shares_files else {},
+            "here": {absolute(path): shown(path) for path in self._local} if self._opens_files else {},
             "there": [_GLOB.sub(r"\\\1", path) for path in (*(file.path for file in self._files), *self._uploaded)],
             "one_task_a_file": self.job.one_task_a_file,
             "environment": dict(self._opts["cmdenv"]),
-            "scratch": folder if self._shares_files else None,
+            "scratch": folder if self._opens_files else None,
             "output": str(self._output_dir),
-            "output_here": self._shares_files and fetched,
+            "output_here": self._opens_files and fetched,
             "fetch": fetched,
             "code": "" if self._here else "code.zip",
             "files": sorted(os.path.join(files, name) for name in os.listdir(files)),

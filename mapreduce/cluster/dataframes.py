@@ -8,8 +8,6 @@ nodes need Python alone.
 from __future__ import annotations
 
 import os
-from array import array
-from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
@@ -126,7 +124,7 @@ def encode(
     given = context.broadcast(known)
 
     def ids(rows: Iterable[Any]) -> Iterator[Any]:
-        from mapreduce.features.encoding import Encoder
+        from mapreduce.features.encoding import Encoder, unpack
         from mapreduce.tokens.tokenizer import Tokenizer
 
         encoder = Encoder(Tokenizer(Specification.from_json(rules)), given.value)
@@ -134,15 +132,10 @@ def encode(
             texts = [(b"", _line(row[place])) for row in some if row[place] is not None]
             lines = iter(b"".join(encoder.lines([texts])).split(b"\n"))
             for row in some:
-                yield (*row, None if row[place] is None else _unpacked(next(lines)))
+                yield (*row, None if row[place] is None else unpack(next(lines).rpartition(b"\t")[2]))
 
     schema = type(frame.schema)([*frame.schema.fields]).add(name, ArrayType(IntegerType()))
     return frame.sparkSession.createDataFrame(frame.rdd.mapPartitions(ids), schema)
-
-
-def _unpacked(line: bytes) -> list[int]:
-    found = array("i", urlsafe_b64decode(line.rpartition(b"\t")[2]))
-    return found.tolist()
 
 
 def _line(text: str) -> bytes:
@@ -172,13 +165,11 @@ def _place(frame: DataFrame, column: str) -> int:
     return list(frame.columns).index(column)
 
 
-def _send(context: Any) -> None:
-    if not context.master.startswith("local"):
-        _archive_sent(context.applicationId, context)
-
-
 @cache
-def _archive_sent(_: str, context: Any) -> None:
+def _send(context: Any) -> None:
+    """Sends the code to the nodes, once; where Spark runs here it is there."""
+    if context.master.startswith("local"):
+        return
     from mapreduce.cluster import archive
 
     path = os.path.join(atomic.scratch(), "featuremill.zip")

@@ -25,7 +25,7 @@ from mapreduce.cluster import archive, failures
 from mapreduce.cluster.remote import RemoteRunner, importing_mrjob
 from mapreduce.errors import PathError, TaskError, UserError
 from mapreduce.input.files import shown
-from mapreduce.local.runner import MOST_TASKS
+from mapreduce.local.runner import number_of_tasks
 from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote
 from mapreduce.progress import Progress
@@ -133,8 +133,8 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
             json.dump(plan, file)
         driver = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_driver.py")
         program = [*self.get_spark_submit_bin(), *self._spark_submit_args(0), driver, path]
-        found = [ROOT, os.environ.get("PYTHONPATH")]
-        ours = {"PYTHONPATH": os.pathsep.join(filter(None, found)), "PYSPARK_DRIVER_PYTHON": sys.executable}
+        python_path = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
+        ours = {"PYTHONPATH": python_path, "PYSPARK_DRIVER_PYTHON": sys.executable}
         environment = {**os.environ, **self._spark_cmdenv(0), **ours}
         self._run_spark_submit(program, environment, record_callback=_log_log4j_record)
         with open(f"{path}.results", encoding="ascii") as file:
@@ -145,12 +145,7 @@ class SparkRunner(RemoteRunner, SparkMRJobRunner):
         """How many partitions a step has; 0 for one without a reducer."""
         if "reducer" not in self._get_step(step_num):
             return 0
-        given = str(jobconf_from_dict(self._jobconf_for_step(step_num), "mapreduce.job.reduces", self._reduces))
-        if not (given.isascii() and given.isdigit() and 1 <= int(given) <= MOST_TASKS):
-            raise UserError(
-                f"jobconf mapreduce.job.reduces is a whole number from 1 to {MOST_TASKS}. Received: {given}"
-            )
-        return int(given)
+        return number_of_tasks(self._jobconf_for_step(step_num), "mapreduce.job.reduces", self._reduces)
 
     def _refuse(self) -> None:
         """Raises UserError where the job asks for what this runner does not do."""

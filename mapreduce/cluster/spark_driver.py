@@ -13,13 +13,13 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
-BLOCK = 1 << 20
 _PART, _BLOCK, _SUM, _COUNTERS = "part", "block", "sum", "counters"
 Item = tuple[str, Any]  # one of these and what it holds
 
@@ -68,6 +68,16 @@ def _reporting() -> Iterator[list[Any]]:
         raise RuntimeError(node.said(error, *place)) from None
 
 
+def _written_here(plan: dict[str, Any], step: int) -> bool:
+    """Whether a step's tasks put their parts into the output by themselves."""
+    return bool(plan["output_here"] and step == len(plan["steps"]) - 1)
+
+
+def _is_summed(plan: dict[str, Any], step: int) -> bool:
+    """Whether the manifest has to be told of a step's parts, which are where nobody looks at them."""
+    return not plan["fetch"] and step == len(plan["steps"]) - 1
+
+
 class _Folder:
     """While the block runs, the current folder is that of the job's side files; gives a folder of its own."""
 
@@ -98,17 +108,16 @@ def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], 
         with _Folder(plan) as folder, _reporting() as place:
             from mapreduce.cluster import spark_tasks
 
-            given = settings(plan, step, os.path.join(folder, "out"))
-            if not given.reduces and plan["output_here"] and step == len(plan["steps"]) - 1:
-                given = settings(plan, step, plan["output"])
+            here = _written_here(plan, step)
+            given = settings(plan, step, plan["output"] if here else os.path.join(folder, "out"))
             os.makedirs(given.output, exist_ok=True)
             source = spark_tasks.source(items)
             place += [given.job("mapper"), source]
             runs, counters = spark_tasks.run_map(given, source, index, folder)
             yield given.reduces, (index, -1, json.dumps([*source.counters, [step, counters]]).encode())
             if not given.reduces:
-                if given.output != plan["output"]:
-                    yield from spark_tasks.part(given.output, index)
+                if not here:
+                    yield from spark_tasks.part(given.output, index, _is_summed(plan, step))
                 return
             for partition, paths in enumerate(runs):
                 for number, path in enumerate(paths):
@@ -120,7 +129,6 @@ def map_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], 
 
 def reduce_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]], Iterator[Item]]:
     """The reduce tasks of a step: from the shuffle's pairs to its part, and the counters."""
-    last = step == len(plan["steps"]) - 1
 
     def run(index: int, items: Iterable[Any]) -> Iterator[Item]:
         if index == plan["steps"][step]["reduces"]:
@@ -130,14 +138,14 @@ def reduce_task(plan: dict[str, Any], step: int) -> Callable[[int, Iterable[Any]
         with _Folder(plan) as folder, _reporting():
             from mapreduce.cluster import spark_tasks
 
-            here = plan["output_here"] and last
+            here = _written_here(plan, step)
             given = settings(plan, step, plan["output"] if here else os.path.join(folder, "out"))
             os.makedirs(given.output, exist_ok=True)
             counters = spark_tasks.run_reduce(given, items, index, folder)
             yield _COUNTERS, json.dumps([[step, counters]]).encode()
             if not here:
-                for _, block in spark_tasks.part(given.output, index):
-                    yield block
+                for _, item in spark_tasks.part(given.output, index, _is_summed(plan, step)):
+                    yield item
 
     return run
 
@@ -186,18 +194,19 @@ def run_steps(context: Any, plan: dict[str, Any]) -> dict[str, Any]:
 
         items = items.persist(StorageLevel.DISK_ONLY)
         found = items.filter(lambda item: item[0] in (_SUM, _COUNTERS)).collect()
-        (_fetch if plan["fetch"] else _write)(context, items, plan["output"])
-    counters: list[dict[str, Any]] = [{} for _ in plan["steps"]]
+        if plan["fetch"]:
+            _fetch(items, plan["output"])
+        else:
+            _write(context, items, plan["output"])
+    counters: list[dict[str, Counter[str]]] = [{} for _ in plan["steps"]]
     for several in [held for kind, held in found if kind == _COUNTERS]:
         for number, groups in json.loads(several):
             for group, names in groups.items():
-                kept = counters[number].setdefault(group, {})
-                for name, amount in names.items():
-                    kept[name] = kept.get(name, 0) + amount
+                counters[number].setdefault(group, Counter()).update(names)
     return {"counters": counters, "parts": [held for kind, held in found if kind == _SUM]}
 
 
-def _fetch(_: Any, items: Any, output: str) -> None:
+def _fetch(items: Any, output: str) -> None:
     """Brings the parts to this machine, one after the other."""
     file: Any = None
     for kind, block in items.filter(lambda item: item[0] in (_PART, _BLOCK)).toLocalIterator():

@@ -88,8 +88,7 @@ class RowInput(_Noted):
                         yield b"\n".join([*lines, b""])
                     lines, size, last = [], 0, (path, start)
                     self._entered()
-                    os.environ.update(dict.fromkeys(("mapreduce_map_input_file", "map_input_file"), path))
-                    os.environ.update({name: str(start) for name in ("mapreduce_map_input_start", "map_input_start")})
+                    os.environ.update(attempt.named(file=path, start=str(start)))
                     line = line.removeprefix(BOM) if start == 0 else line
                 lines.append(line)
                 size += len(line) + 1
@@ -147,14 +146,16 @@ def run_reduce(settings: attempt.StepSettings, items: Iterable[Any], number: int
     return found
 
 
-def part(folder: str, number: int) -> Iterator[tuple[int, tuple[str, Any]]]:
-    """A part as items: its number, its lines in blocks, and what a manifest says of it, with the number of lines."""
+def part(folder: str, number: int, sums: bool) -> Iterator[tuple[int, tuple[str, Any]]]:
+    """A part as items: its number, its lines in blocks, and with `sums` what a manifest says of it, and its lines."""
     yield 1, ("part", number)
     size, lines, digest = 0, 0, hashlib.sha256()
     with open(os.path.join(folder, f"part-{number:05d}"), "rb") as file:
         while block := file.read(BLOCK):
             block += b"" if block.endswith(b"\n") else file.readline()
-            digest.update(block)
-            size, lines = size + len(block), lines + block.count(b"\n")
+            if sums:
+                digest.update(block)
+                size, lines = size + len(block), lines + block.count(b"\n")
             yield 1, ("block", block)
-    yield 1, ("sum", ({"name": f"part-{number:05d}", "size": size, "sha256": digest.hexdigest()}, lines))
+    if sums:
+        yield 1, ("sum", ({"name": f"part-{number:05d}", "size": size, "sha256": digest.hexdigest()}, lines))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
@@ -26,6 +26,14 @@ def pack(values: Iterable[int]) -> bytes:
     if sys.byteorder == "big":
         numbers.byteswap()
     return urlsafe_b64encode(numbers.tobytes())
+
+
+def unpack(data: bytes) -> list[int]:
+    """What `pack` has packed."""
+    numbers = array("i", urlsafe_b64decode(data))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
 
 
 class Encoder:

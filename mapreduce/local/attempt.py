@@ -149,8 +149,12 @@ def map_input(
 def place(split: Split) -> dict[str, str]:
     """What the environment says of the file that the next records are of, as Hadoop streaming has it."""
     file = split.name if split.name == "-" else f"file://{split.name}"
-    found = {"file": file, "start": str(split.start), "length": str(split.length)}
-    return {name: found[which] for which, names in _PLACE.items() for name in names}
+    return named(file=file, start=str(split.start), length=str(split.length))
+
+
+def named(**found: str) -> dict[str, str]:
+    """The variables of the environment that hold the `file`, `start` or `length` of what is read."""
+    return {name: value for which, value in found.items() for name in _PLACE[which]}
 
 
 def enter(split: Split) -> None:

@@ -319,12 +319,7 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         return self._attempt_folder
 
     def _number(self, name: str, step_num: int, default: int) -> int:
-        value = jobconf_from_dict(self._jobconf_for_step(step_num), name)
-        if value is None:
-            return default
-        if not (str(value).isascii() and str(value).isdigit()) or not 1 <= int(value) <= MOST_TASKS:
-            raise UserError(f"jobconf {name} is a whole number from 1 to {MOST_TASKS}. Received: {value}")
-        return int(value)
+        return number_of_tasks(self._jobconf_for_step(step_num), name, default)
 
     def _num_cores(self) -> int:
         return self._cores
@@ -342,6 +337,20 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
         together = int(self.job.options.sort_memory or machine.task_memory())
         return max(1 << 20, together // self._cores // 2)
+
+
+def number_of_tasks(jobconf: dict[str, Any], name: str, default: int) -> int:
+    """What a property of a jobconf says.
+
+    Raises:
+        UserError: it is no whole number, or too many.
+    """
+    value = jobconf_from_dict(jobconf, name)
+    if value is None:
+        return default
+    if not (str(value).isascii() and str(value).isdigit()) or not 1 <= int(value) <= MOST_TASKS:
+        raise UserError(f"jobconf {name} is a whole number from 1 to {MOST_TASKS}. Received: {value}")
+    return int(value)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from models.counts import feature_counts
 from models.counts.linear import Sum
-from models.quiet import import_tensorflow
 from models.serving import linear_graph
 from models.training import coverage, fit_linear, language, redraws
 from models.training.candidates import BEST, TextCandidate, candidates
@@ -133,9 +132,8 @@ def _compared(
         assert best is not None  # there is a candidate of every model for any number of labels, and one was fitted
         if isinstance(trials, InMemory) and not stages.held_out:
             close = redraws.close(scores, found["splits"]["validation"])
-            means = _redrawn(
-                trials, [best if name == best.candidate.name else all_tried[name] for name in close], every, found
-            )
+            all_tried[best.candidate.name] = best
+            means = _redrawn(trials, [all_tried[name] for name in close], every, found)
             scores.update((one.candidate.name, one.scores) for one in means)
             best = max(means, key=lambda one: one.scores.rank(settings.select), default=best)
     except KeyboardInterrupt as stop:
@@ -270,17 +268,18 @@ def _served(counted: Counted, fitted: Fitted, scale: float) -> Served:
 
 def text_model(counted: Counted, fitted: Fitted, scale: float) -> TextModel:
     """A fitted model as TensorFlow serves it, whose logits are multiplied with the scale."""
-    import_tensorflow()
+    specification, labels = counted.candidate.specification, counted.counts.labels
+    if isinstance(fitted.model, Sum):
+        return linear_graph.text_model((fitted.model, counted.counts.features), specification, labels, scale)
     from models.serving.text_model import TextModel
     from models.training import build
 
-    model = fitted.model
     return TextModel(
-        linear_graph.filled(model) if isinstance(model, Sum) else model,
+        fitted.model,
         kind=build.input_kind(counted.candidate),
-        specification=counted.candidate.specification,
+        specification=specification,
         tokens=counted.counts.features,
-        labels=counted.counts.labels,
+        labels=labels,
         scale=scale,
     )
 

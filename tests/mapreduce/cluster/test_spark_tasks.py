@@ -77,7 +77,7 @@ def test_tasks_give_the_parts_of_a_local_run(tmp_path: Path, run_job: Run) -> No
         spark_tasks.run_reduce(given, mine, part, str(folder))
         name = f"part-{part:05d}"
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
-        first, *blocks, last = [item for _, item in spark_tasks.part(str(tmp_path / "out"), part)]
+        first, *blocks, last = [item for _, item in spark_tasks.part(str(tmp_path / "out"), part, sums=True)]
         whole = b"".join(block for _, block in blocks)
         assert first == ("part", part) and whole == (tmp_path / "local" / name).read_bytes()
         assert last[1][0]["size"] == len(whole) and last[1][1] == whole.count(b"\n")

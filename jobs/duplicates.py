@@ -19,7 +19,8 @@ from mapreduce.features import minhash
 from mapreduce.input.formats.format import IMAGES, TEXTS
 from mapreduce.input.records import SplitRule
 from mapreduce.job import MRStep, in_blocks
-from mapreduce.textjob import TextJob, input_file
+from mapreduce.recordjob import input_file
+from mapreduce.textjob import TextJob
 from mapreduce.tokens.specification import Specification, override
 
 

@@ -81,11 +81,11 @@ class Encode(TextJob):
         options = self.options
         return super().names_tokens() or options.vocabulary is not None or options.hash_buckets is not None
 
-    def _detect(self, named: list[str]) -> str:
-        found = super()._detect(named)
+    def find_format(self, named: list[str]) -> str:
+        found = super().find_format(named)
         if self.names_tokens() or not is_ambiguous(found) or not any(map(is_remote, named)):
             return found
-        return detect(self._sources(self.files_behind(named)))  # the one on the cluster is fetched
+        return detect(self.sources(self.files_behind(named)))  # the one on the cluster is fetched
 
     def settle(self) -> None:
         super().settle()

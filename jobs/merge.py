@@ -18,8 +18,9 @@ from typing import Any
 
 from mapreduce.features import addition
 from mapreduce.job import Job, MRStep, in_blocks
+from mapreduce.recordjob import input_file
 from mapreduce.shuffle.reducers import default_reduces
-from mapreduce.textjob import TextJob, input_file
+from mapreduce.textjob import TextJob
 
 
 class Merge(Job):

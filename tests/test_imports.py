@@ -22,13 +22,14 @@ ROOMS = [
     ["mapreduce.output"],
     ["mapreduce.input"],
     ["mapreduce.shuffle"],
-    ["mapreduce.features"],
+    ["mapreduce.features", "mapreduce.tables"],
     # What runs it, and what a job is.
     ["mapreduce.local"],
     ["mapreduce.cluster"],
     ["mapreduce.runners"],
     ["mapreduce.job"],
-    ["mapreduce.textjob"],
+    ["mapreduce.recordjob"],
+    ["mapreduce.tablejob", "mapreduce.textjob"],
     ["mapreduce.doctor", "mapreduce.featuremill"],
     ["data", "jobs"],
     # Models.

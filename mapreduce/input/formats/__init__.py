@@ -18,6 +18,7 @@ from mapreduce.input.formats.format import Format, Layout
 from mapreduce.input.formats.images import Images
 from mapreduce.input.formats.jsonl import JsonArray, JsonLines
 from mapreduce.input.formats.parquet import Arrow, Parquet
+from mapreduce.input.formats.rows import Rows
 from mapreduce.input.formats.text import Text
 from mapreduce.input.formats.tsv import Tsv
 from mapreduce.paths import is_remote
@@ -34,7 +35,7 @@ def register(*formats: type[Format]) -> None:
     FORMATS.update({one.name: one for one in formats})
 
 
-register(Csv, FastText, Images, JsonArray, JsonLines, Parquet, Arrow, Text, Tsv)
+register(Csv, FastText, Images, JsonArray, JsonLines, Parquet, Arrow, Rows, Text, Tsv)
 
 
 def detect(sources: Iterable[Source]) -> str:

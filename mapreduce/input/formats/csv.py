@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input import rejections
+from mapreduce.input import rejections, rows
 from mapreduce.input.files import BLOCK, Source, pieces, shown
 from mapreduce.input.formats import cut, dialect
 from mapreduce.input.formats.format import Format, Layout, Record, checked, one_line
@@ -37,7 +37,10 @@ class Table(Format):
         self._text, self._label = layout.text_field.encode(), layout.label_field.encode()
         self._is_named = self._label_column >= 0 and layout.header is not False
         self._group = int(layout.group_field) - 1 if layout.columns and layout.group_field else -1  # it is settled
-        self._names: list[str] = []
+        self._names: list[str] = list(layout.names or ())
+        self._takes_rows = layout.names is not None
+        if layout.names:
+            self._count = len(layout.names)
 
     @property
     def cuts(self) -> bytes | None:
@@ -92,6 +95,8 @@ class Table(Format):
         Raises:
             UserError: a header lacks a field, or two files differ in theirs.
         """
+        if layout.names:
+            return replace(layout, delimiter=layout.delimiter or cls.usual)
         if layout.columns is not None:
             if layout.group_field and not layout.group_field.isdigit():
                 raise UserError(f"--group-field is a number where --columns are given. Received: {layout.group_field}")
@@ -105,7 +110,10 @@ class Table(Format):
             header = cls._first_row(head, source.name, layout)
             if first is None:
                 first = (source.name, header)
-                layout = dialect.columns(layout, header, source.name)
+                if layout.names is None:
+                    layout = dialect.columns(layout, header, source.name)
+                else:
+                    layout = dialect.rows(layout, header, source.name)
             elif layout.header and header != first[1]:
                 raise UserError(
                     f"{source.name}, line 1: header {header!s:.200} is not that of {first[0]}, {first[1]!s:.200}"
@@ -172,9 +180,11 @@ class Table(Format):
         """Takes the columns; an empty line is no record, nor is one that is the header."""
         if not line.strip(b" "):
             return None
-        row = line.split(self._delimiter) if b'"' not in line else self.row(line)
+        row = self.row(line)
         if len(row) != self._count:
             raise Rejected("wrong number of fields")
+        if self._takes_rows:
+            return b"", rows.join(row) if rows.SPECIAL.search(line) else b"\t".join(row)
         text = row[self._texts[0]]
         if len(self._texts) > 1:
             text = b" ".join([row[column] for column in self._texts])
@@ -185,6 +195,8 @@ class Table(Format):
 
     def is_header(self, line: bytes) -> bool:
         """Whether the names of the columns are in their places."""
+        if self._takes_rows:
+            return self.layout.header is not False and self._is_names(line)
         if self.layout.header is False or not self.layout.columns or self._text not in line:
             return False
         try:
@@ -194,6 +206,12 @@ class Table(Format):
         if len(row) != self._count or row[self._texts[0]] != self._text:
             return False
         return self._label_column < 0 or row[self._label_column] == self._label
+
+    def _is_names(self, line: bytes) -> bool:
+        try:
+            return dialect.named(self.header(line), "") == self.layout.names
+        except (Rejected, UserError):
+            return False
 
     def take_header(self, line: bytes) -> None:
         """Takes the names of the columns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mapreduce.errors import UserError
@@ -83,6 +84,31 @@ def columns(layout: Layout, row: list[str], name: str) -> Layout:
         group_field=group,
         header=header,
     )
+
+
+def rows(layout: Layout, row: list[str], name: str) -> Layout:
+    """The layout with the names of all columns, by the first row of a table.
+
+    Raises:
+        UserError: two columns have one name.
+    """
+    header = layout.header is not False
+    names = named(row if header else [""] * len(row), f"{name}, line 1")
+    return replace(layout, names=names, header=header)
+
+
+def named(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Names of columns; one that has none is called by its number, c1 and so on.
+
+    Raises:
+        UserError: two columns have one name.
+    """
+    found = tuple(name.strip() or f"c{number}" for number, name in enumerate(names, 1))
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        places = " and ".join(str(number) for number, one in enumerate(found, 1) if one == twice)
+        raise UserError(f"{where}: columns {places} are both called {twice!r}; name them all with --names a,b,c")
+    return found
 
 
 def _has(row: list[str], field: str, header: bool) -> bool:

@@ -64,6 +64,8 @@ class Layout:
         labelled: whether a record has to have a label and a text; without, either may be empty.
         keeps_all: whether `Format.fields` is asked, so that every column is read.
         group_field: name or number of the field by which records are in one split or the other; None: by their texts.
+        names: of a table whose rows are taken whole, the names of its columns; () finds them. The text of a record is
+            then its row (`mapreduce.input.formats.rows`), and it has no label.
     """
 
     text_field: str = "text"
@@ -79,6 +81,7 @@ class Layout:
     labelled: bool = True
     keeps_all: bool = False
     group_field: str | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def names_fields(self) -> bool:

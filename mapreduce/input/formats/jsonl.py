@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, ClassVar, cast
 
 from mapreduce.errors import Rejected, UserError
-from mapreduce.input.files import BLOCK, Lines, open_input, shown
-from mapreduce.input.formats.format import Format, Record, checked, field_names, is_utf8, one_line
+from mapreduce.input import rows
+from mapreduce.input.files import BLOCK, Lines, Source, open_input, shown
+from mapreduce.input.formats.format import Format, Layout, Record, checked, field_names, is_utf8, one_line
 
 
 class JsonLines(Format):
@@ -20,9 +23,26 @@ class JsonLines(Format):
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".json")
     has_fields = True
 
+    @classmethod
+    def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
+        """Finds the names of columns, where rows are taken whole: those that the first records have."""
+        if layout.names is None or layout.names:
+            return layout
+        names: dict[str, None] = {}
+        for source in sources:
+            with cls(layout).open_file(source.path) as stream:
+                for line in stream.read(BLOCK).split(b"\n"):
+                    with suppress(Rejected):  # its reader says what it is
+                        names.update(dict.fromkeys(_loaded(line)))
+        if not names:
+            raise UserError("no JSON object in the input, so that there are no columns")
+        return replace(layout, names=tuple(names))
+
     def parse(self, line: bytes) -> Record:
         """Takes the fields; a line break inside the text becomes a space."""
-        fields = self._load(line)
+        if self.layout.names is not None:
+            return b"", self._row(line, self.layout.names)
+        fields = _loaded(line)
         layout = self.layout
         text, label = fields.get(layout.text_field), fields.get(layout.label_field)
         if not isinstance(text, str):
@@ -33,16 +53,11 @@ class JsonLines(Format):
             raise Rejected("invalid UTF-8")
         return checked(_utf8(name), one_line(_utf8(text)), layout.labelled)
 
-    def _load(self, line: bytes) -> dict[str, Any]:
-        if not line.strip():
-            raise Rejected("empty line")
-        try:
-            fields = json.loads(line.decode())
-        except (ValueError, RecursionError):
-            raise Rejected("undecodable JSON") from None
-        if not isinstance(fields, dict):
-            raise Rejected("undecodable JSON")
-        return fields
+    def _row(self, line: bytes, names: tuple[str, ...]) -> bytes:
+        fields = _loaded(line, parse_int=str, parse_float=str, parse_constant=str)
+        if not fields.keys() <= set(names):
+            raise Rejected("a field that the first records lack")
+        return rows.join(_plain(fields.get(name)) for name in names)
 
     def _text(self, fields: dict[str, Any]) -> str:
         texts = [_field(fields, name) for name in field_names(self.layout.text_field, fields)]
@@ -60,7 +75,26 @@ class JsonLines(Format):
 
     def fields(self, line: bytes) -> dict[str, bytes]:
         """All fields of a record by name; what is no string as JSON."""
-        return _Fields(self._load(line))
+        return _Fields(_loaded(line))
+
+
+def _loaded(line: bytes, **parse: Any) -> dict[str, Any]:
+    if not line.strip():
+        raise Rejected("empty line")
+    try:
+        fields = json.loads(line.decode(), **parse)
+    except (ValueError, RecursionError):
+        raise Rejected("undecodable JSON") from None
+    if not isinstance(fields, dict):
+        raise Rejected("undecodable JSON")
+    return fields
+
+
+def _plain(value: Any) -> bytes:
+    """A value as a row has it: numbers as they are written."""
+    if value is None:
+        return b""
+    return _utf8(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 class _Fields(dict[str, bytes]):

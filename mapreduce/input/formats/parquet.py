@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any, BinaryIO, cast
 
@@ -34,6 +35,13 @@ class Columns(JsonLines):
             UserError: pyarrow is not installed, or a column is missing.
         """
         require("pyarrow")
+        if layout.names is not None:
+            found = {source.name: tuple(cls.columns(source.path)) for source in sources}
+            (first, ours), *others = found.items()
+            for path, theirs in others:
+                if theirs != ours:
+                    raise UserError(f"{path}: columns {theirs!s:.200} are not those of {first}, {ours!s:.200}")
+            return replace(layout, names=layout.names or ours)
         for source in sources:
             names = cls.columns(source.path)
             wanted = [("--text-field", name) for name in field_names(layout.text_field, names)]
@@ -84,7 +92,8 @@ class Parquet(Columns):
         names = file.schema_arrow.names
         fields = [*field_names(self.layout.text_field, names), self.layout.label_field, self.layout.group_field or ""]
         asked = [name for name in names if name in {f if f in names else f.partition(".")[0] for f in fields}]
-        batches = file.iter_batches(ROWS, row_groups=groups, columns=None if self.layout.keeps_all else asked)
+        whole = self.layout.keeps_all or bool(self.layout.names)
+        batches = file.iter_batches(ROWS, row_groups=groups, columns=None if whole else asked)
         return cast(BinaryIO, Lines(_rows(batches, path)))
 
 

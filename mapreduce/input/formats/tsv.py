@@ -23,7 +23,7 @@ class Tsv(Table):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
-        self._is_table = layout.columns is not None and layout.delimiter is not None
+        self._is_table = (layout.columns is not None and layout.delimiter is not None) or layout.names is not None
 
     @classmethod
     def settle(cls, layout: Layout, sources: Iterable[Source]) -> Layout:
@@ -33,12 +33,15 @@ class Tsv(Table):
             UserError: a header lacks a field, or two files differ in theirs.
         """
         layout = replace(layout, delimiter=layout.delimiter or TAB)
-        if layout.columns is not None:
+        if layout.columns is not None or layout.names:
             return super().settle(layout, ())
         given = list(sources)
         head = next((head for source in given if (head := source.head()).strip()), b"")
         if not head:
             return layout
+        if layout.names is not None:
+            quotes = dialect.is_quoted(head, TAB) if layout.quotes is None else layout.quotes
+            return super().settle(replace(layout, quotes=quotes), given)
         line = head.partition(b"\n")[0].removesuffix(b"\r")
         names_fields = layout.names_fields or layout.group_field is not None
         if len(line) >= BLOCK and not names_fields and not layout.header:

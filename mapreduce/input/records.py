@@ -126,6 +126,12 @@ class RecordReader:
         found = self.entries(block)
         return [(*record, self.key(line, record[1])) for _, line, record in found if isinstance(record, tuple)]
 
+    def reject(self, number: int, cause: str) -> None:
+        """Takes back the record of a line that `entries` has just given: it is of no use."""
+        self.used -= 1
+        self.rejected[cause] += 1
+        self.samples.offer(number, cause)
+
     def finish(self) -> None:
         """Counts what has begun and not ended, at the end of the input; it is no record."""
         if self._cut is not None and (lines := self._cut.lines):

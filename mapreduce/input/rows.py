@@ -1,8 +1,8 @@
 """The line of a row, as the table jobs write and pass it: fields between tabs, nothing in quotes.
 
 A tab, a line end or a backslash in a field is written as `\\t`, `\\n`, `\\r` or `\\\\`, as PostgreSQL's COPY and Hive
-have it, so a row is a line whatever its fields hold. An empty field is a missing value. What the fields mean is the business of
-`mapreduce.tables`.
+have it, so a row is a line whatever its fields hold. An empty field is a missing value. What the fields mean is the
+business of `mapreduce.tables`.
 """
 
 from __future__ import annotations

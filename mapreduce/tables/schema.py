@@ -111,6 +111,8 @@ def read(place: str) -> Schema:
     Raises:
         UserError: there is none.
     """
+    if place.startswith("{"):  # a driver has settled it
+        return Schema.from_json(json.loads(place), "--schema")
     if os.path.isdir(place):
         found = manifests.read(place)
         if FIELD not in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ def settled(layout: Layout) -> dict[str, str | None]:
         "delimiter": delimiter_name(layout.delimiter) if layout.delimiter else None,
         "header": said[layout.header],
         "quotes": said[layout.quotes],
+        "names": json.dumps(layout.names) if layout.names else None,
     }
 
 

@@ -1,0 +1,215 @@
+"""The base class of jobs over tables: rows of named and typed columns, whatever file they stand in.
+
+The types come from --schema or --types, from the manifest where the input is the output of a table job, or else from
+the input itself: the job then runs once more, before, over all rows (--find-types). What a type is `mapreduce.tables`
+knows.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from mapreduce.errors import RecordError, UserError
+from mapreduce.input import rows
+from mapreduce.input.files import Source
+from mapreduce.input.formats import FORMATS, Format, Layout, detect
+from mapreduce.input.formats.dialect import named
+from mapreduce.input.formats.format import laid_out
+from mapreduce.input.records import RecordReader
+from mapreduce.job import MRStep, in_blocks
+from mapreduce.output import manifest as manifests
+from mapreduce.output.manifest import RECORDS, Counters
+from mapreduce.recordjob import RecordJob
+from mapreduce.tables import schema as schemas
+from mapreduce.tables import types
+from mapreduce.tables.schema import Column, Schema
+
+
+class TableJob(RecordJob):
+    """A job over the rows of tables."""
+
+    SETTLED = ("names", "schema", "types", "nulls", *RecordJob.SETTLED)
+    UNUSUAL = (*SETTLED, "find_types")
+
+    def configure_args(self) -> None:
+        super().configure_args()
+        driver = self.add_driver_arg
+        driver("--names", help="names of the columns, as a,b,c (default: those of the header)")
+        driver("--schema", help="names and types: the output of the job schema, or a JSON file (default: found out)")
+        driver("--types", help="types of some columns in place of what they look like, as age:int,code:text")
+        driver("--nulls", help="what is a missing value beside an empty field, as NA,null")
+        self.add_passthru_arg("--find-types", action="store_true", help="only find out and print the types of columns")
+
+    @property
+    def layout(self) -> Layout:
+        """How the rows are laid out, by the flags."""
+        flags = vars(self.options)
+        return laid_out(flags, strict=self.options.strict, labelled=False, keeps_all=True, names=self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        given = self.options.names
+        if not given:
+            return ()
+        if given.startswith("["):
+            return tuple(json.loads(given))  # it is settled
+        return named(given.split(","), "--names")
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The names and types of the columns, once they are settled."""
+        return Schema.from_json(json.loads(self.options.schema), "--schema")
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """What is a missing value beside an empty field."""
+        return tuple(filter(None, (self.options.nulls or "").split(",")))
+
+    def find_format(self, named: list[str]) -> str:
+        """As others find it; what has no suffix that tells is CSV."""
+        files = self.files_behind(named)
+        found = detect(map(Source, files))
+        return "csv" if FORMATS[found].whole else found
+
+    def check_format(self, format: type[Format]) -> None:
+        """Raises UserError where its records have no columns."""
+        if not format.has_fields:
+            names = ", ".join(one.name for one in FORMATS.values() if one.has_fields)
+            raise UserError(f"{self.KIND} reads tables, and {format.name} has no columns; give --format ({names})")
+
+    def settle(self) -> None:
+        """Settles the format, the names of the columns, and their types."""
+        options = self.options
+        self._given = self._given or {name: getattr(options, name) for name in self.SETTLED}
+        told = schemas.read(options.schema) if options.schema else self._of_inputs()
+        if told is not None and not options.names:
+            options.names = json.dumps(told.names)
+        super().settle()
+        names = self._names
+        nulls = self.nulls or (told.nulls if told else ())
+        found = Schema(told.columns, nulls) if told else schemas.of_names(names, nulls)
+        if found.names != names:
+            raise UserError(
+                f"the schema has columns {', '.join(found.names)!s:.200}, and the input {', '.join(names)!s:.200}"
+            )
+        chosen = schemas.parse_types(options.types or "")
+        known = {found.of(name, "--types").name for name in chosen}
+        if told is None and not options.find_types and not self.needs_types(found) <= known:
+            found = Schema(tuple(self._found_types()), nulls)
+        options.schema = json.dumps(found.with_types(chosen).to_json())
+        options.types = None
+        self.__dict__.pop("schema", None)
+
+    def needs_types(self, schema: Schema) -> set[str]:
+        """The names of the columns whose types the job has to know, by a schema of their names."""
+        return set(schema.names)
+
+    def _of_inputs(self) -> Schema | None:
+        """The schema that the manifests of inputs have, where these are outputs of table jobs."""
+        found: dict[str, Schema] = {}
+        for path in self.options.args:
+            if os.path.isfile(os.path.join(path, manifests.NAME)):
+                manifest = manifests.read(path)
+                if schemas.FIELD not in manifest:
+                    raise UserError(f"{path}: the output of {manifest['kind']}, which holds no rows of a table")
+                found[path] = Schema.from_json(manifest[schemas.FIELD], path)
+        if not found:
+            return None
+        (first, schema), *others = found.items()
+        for path, theirs in others:
+            if theirs != schema:
+                raise UserError(f"{path}: its columns are not those of {first}")
+        self.options.format = self.options.format or "rows"
+        return schema
+
+    def _found_types(self) -> Iterator[Column]:
+        for name, line in zip(self._names, self.round("--find-types")):
+            kind = line.partition(b"\t")[2].decode()
+            yield Column(name, types.TEXT if kind == types.NULL else kind)
+
+    def round(self, *flags: str) -> Iterator[bytes]:
+        """The output lines of a run of this job over the same input with further flags, on the same runner; for what
+        the job has to know of all rows before it begins."""
+        job = type(self)(args=[*self._cl_args, *flags])
+        for name in ("format", "names", "delimiter", "header", "quotes", "encoding", "args"):
+            setattr(job.options, name, copy.copy(getattr(self.options, name)))
+        job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
+        job.options.resume, job.options.quiet = False, True
+        job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
+        with job.make_runner() as runner:
+            runner.run()
+            yield from _lines(runner.cat_output())
+
+    def steps(self) -> list[MRStep]:
+        """The step that finds types, where that is asked for; else `table_steps`."""
+        if self.options.find_types:
+            return [
+                MRStep(
+                    mapper=in_blocks(self._map_types),
+                    combiner=_join.__get__(self),
+                    reducer=_join.__get__(self),
+                    jobconf={"mapreduce.job.reduces": "1"},
+                )
+            ]
+        return self.table_steps()
+
+    def table_steps(self) -> list[MRStep]:
+        """The steps of the job."""
+        return super().steps()
+
+    def rows(self, blocks: Iterable[bytes]) -> Iterator[tuple[RecordReader, int, list[bytes]]]:
+        """The rows of blocks: their reader, the number of the line, and the fields; a missing one is empty.
+
+        A job that cannot use a row says `reader.reject(number, cause)` before it takes the next one.
+        """
+        for reader, block in self.read(blocks):
+            for number, _, record in reader.entries(block):
+                if isinstance(record, tuple):
+                    yield reader, number, rows.split(record[1])
+
+    def _map_types(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        nulls = frozenset(null.encode() for null in self.nulls)
+        found = [types.NULL] * len(self._names)
+        of, join, text = types.of, types.join, types.TEXT
+        open_columns = list(range(len(found)))
+        for _, _, fields in self.rows(blocks):
+            for place in open_columns:
+                if (value := fields[place]) and value not in nulls:
+                    found[place] = join(found[place], of(value))
+            if text in found:
+                open_columns = [place for place in open_columns if found[place] != text]
+        for place, kind in enumerate(found):
+            yield b"%06d\t%s\n" % (place, kind.encode())
+
+    def check_counters(self, counters: list[Counters]) -> None:
+        """As others do; a table without a row has no answer."""
+        super().check_counters(counters)
+        if not counters[0].get(RECORDS, {}).get("used"):
+            raise RecordError(f"no row in the input ({counters[0].get(RECORDS, {}).get('in', 0)} read)")
+
+    def manifest_fields(self, parts: str) -> dict[str, Any]:
+        """The schema of what the job writes, where that has rows."""
+        found = self.output_schema
+        return {**super().manifest_fields(parts), **({schemas.FIELD: found.to_json()} if found else {})}
+
+    @property
+    def output_schema(self) -> Schema | None:
+        """The names and types of the columns that the job writes; None where it writes no rows."""
+        return None
+
+
+def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The combiner and the reducer of lines `place TAB type`."""
+    yield key, types.join_all(kind.decode() for kind in values).encode()
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole

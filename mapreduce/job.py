@@ -247,9 +247,13 @@ class Job(MRJob):
             runner.run()
             if self._should_cat_output():
                 with command.printing():
-                    for block in runner.cat_output():
+                    for block in self.printed(runner.cat_output()):
                         self.stdout.write(block)
                     self.stdout.flush()
+
+    def printed(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
+        """What is printed of the output, which comes in blocks of whole lines."""
+        return blocks
 
     @classmethod
     def run(cls) -> None:

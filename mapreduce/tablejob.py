@@ -26,8 +26,9 @@ from mapreduce.output import manifest as manifests
 from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
 from mapreduce.tables import schema as schemas
-from mapreduce.tables import types
+from mapreduce.tables import shown, types
 from mapreduce.tables.schema import Column, Schema
+from mapreduce.tables.types import NUMBERS
 
 
 class TableJob(RecordJob):
@@ -44,6 +45,12 @@ class TableJob(RecordJob):
         driver("--types", help="types of some columns in place of what they look like, as age:int,code:text")
         driver("--nulls", help="what is a missing value beside an empty field, as NA,null")
         self.add_passthru_arg("--find-types", action="store_true", help="only find out and print the types of columns")
+        self.arg_parser.add_argument("--show", action="store_true", help="print a table for people in place of lines")
+
+    def load_args(self, args: list[str]) -> None:
+        """To show what there is, it is printed also where it goes to a folder."""
+        super().load_args(args)
+        self.options.cat_output = self.options.cat_output or self.options.show or None
 
     @property
     def layout(self) -> Layout:
@@ -115,7 +122,7 @@ class TableJob(RecordJob):
         for path in self.options.args:
             if os.path.isfile(os.path.join(path, manifests.NAME)):
                 manifest = manifests.read(path)
-                if schemas.FIELD not in manifest:
+                if schemas.FIELD not in manifest or manifest["kind"] == "schema":
                     raise UserError(f"{path}: the output of {manifest['kind']}, which holds no rows of a table")
                 found[path] = Schema.from_json(manifest[schemas.FIELD], path)
         if not found:
@@ -139,7 +146,7 @@ class TableJob(RecordJob):
         for name in ("format", "names", "delimiter", "header", "quotes", "encoding", "args"):
             setattr(job.options, name, copy.copy(getattr(self.options, name)))
         job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
-        job.options.resume, job.options.quiet = False, True
+        job.options.resume, job.options.quiet, job.options.show = False, True, False
         job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
         with job.make_runner() as runner:
             runner.run()
@@ -197,6 +204,14 @@ class TableJob(RecordJob):
         found = self.output_schema
         return {**super().manifest_fields(parts), **({schemas.FIELD: found.to_json()} if found else {})}
 
+    def printed(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
+        """The lines, or with --show a table for people."""
+        found = self.output_schema
+        if not self.options.show or found is None:
+            return blocks
+        lines = (list(map(_plain, rows.split(line))) for line in _lines(blocks))
+        return shown.table([column.name for column in found.columns], lines, [c.type in NUMBERS for c in found.columns])
+
     @property
     def output_schema(self) -> Schema | None:
         """The names and types of the columns that the job writes; None where it writes no rows."""
@@ -206,6 +221,10 @@ class TableJob(RecordJob):
 def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """The combiner and the reducer of lines `place TAB type`."""
     yield key, types.join_all(kind.decode() for kind in values).encode()
+
+
+def _plain(field: bytes) -> str:
+    return field.decode("utf-8", "replace")
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator
 from mapreduce.input import rows
 from mapreduce.input.records import RecordReader
 from mapreduce.shuffle.memory import task_memory
+from mapreduce.tables.columns import Column
 from mapreduce.tables.groups import Counter, Grouping, Misfit
+from mapreduce.tables.schema import Schema
+from mapreduce.tables.types import NULL
 
 ENTRY = 600  # bytes that a group takes in Python, about
 
@@ -30,3 +33,16 @@ def count_groups(blocks: Iterable[tuple[RecordReader, bytes]], grouping: Groupin
         if len(counter) > most:
             yield counter.drain()
     yield counter.drain()
+
+
+def count_columns(blocks: Iterable[tuple[RecordReader, bytes]], schema: Schema) -> Iterator[bytes]:
+    """Lines `place TAB state` of blocks of rows, one for each column of the schema; `null` is a type to be found."""
+    nulls = [null.encode() for null in schema.nulls]
+    columns = [Column(None if column.type == NULL else column.type, nulls) for column in schema.columns]
+    for reader, block in blocks:
+        for _, _, record in reader.entries(block):
+            if isinstance(record, tuple):
+                for column, value in zip(columns, rows.split(record[1])):
+                    column.add(value)
+    for place, column in enumerate(columns):
+        yield b"%06d\t%s\n" % (place, column.written())

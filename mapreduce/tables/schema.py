@@ -72,7 +72,7 @@ class Schema:
         try:
             columns = tuple(Column(str(one["name"]), one["type"]) for one in data["columns"])
             nulls = tuple(str(one) for one in data.get("nulls", ()) if one)
-            wrong = [column.type for column in columns if column.type not in types.TYPES]
+            wrong = [column.type for column in columns if column.type not in (*types.TYPES, types.NULL)]
         except (KeyError, TypeError, AttributeError):
             raise UserError(f'{where}: no schema, {{"columns": [{{"name": ..., "type": ...}}, ...]}}') from None
         if wrong:
@@ -129,5 +129,5 @@ def read(place: str) -> Schema:
 
 
 def of_names(names: Sequence[str], nulls: Iterable[str] = ()) -> Schema:
-    """A schema of columns whose types are not known: all are text."""
-    return Schema(tuple(map(Column, names)), tuple(nulls))
+    """A schema of columns whose types are not known: `null`."""
+    return Schema(tuple(Column(name, types.NULL) for name in names), tuple(nulls))

@@ -140,8 +140,8 @@ class Column:
     def figures(self) -> dict[str, Any]:
         """What is known of the column, for JSON: `type`, `count`, `missing`, `misfits`, `distinct`, `distinct_error`,
         `min`, `max`; of numbers `sum`, `mean`, `deviation`; of numbers and times `quantiles`, `quantile_error`,
-        `histogram`; of text `min_length`, `mean_length`, `max_length` in characters; `top`, the most frequent values with their
-        counts, where all are known, else None."""
+        `histogram`; of text `min_length`, `mean_length`, `max_length` in characters; `top`, the most frequent values
+        with their counts, where all are known, else None."""
         sketch, misfits, counts = self._sketch, self.misfits, None
         if sketch is None:
             sketch, fitting = _Sketch(), Counter[bytes]()

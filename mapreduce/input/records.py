@@ -7,7 +7,7 @@ tokenizes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import repeat
@@ -32,6 +32,11 @@ def record_hash(text: bytes, salt: bytes = b"") -> str:
         'e67ac028bf5bac43'
     """
     return blake2b(text, digest_size=8, key=salt).hexdigest()
+
+
+Take = Callable[[bytes, int, bool], tuple[int, int, int, Sequence[tuple[int, int, int, int]]]]
+"""Takes rows of data from a place on; told whether the first one may be a header. Returns the bytes, rows and lines
+that it has taken, and of each row that it leaves over where it begins and ends, and the rows and lines taken before."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class RecordReader:
         cuts = self._format.cuts
         self._cut = Cut(cuts, max_line) if cuts is not None else None
         self._begins, self._header = begins, layout.header
+        self._pending = b""
         self._checked = False
 
     @property
@@ -126,6 +132,50 @@ class RecordReader:
         found = self.entries(block)
         return [(*record, self.key(line, record[1])) for _, line, record in found if isinstance(record, tuple)]
 
+    @property
+    def delimited(self) -> tuple[bytes, bool, bool] | None:
+        """As the format has it."""
+        return self._format.delimited
+
+    @property
+    def max_line(self) -> int:
+        """Bytes of the longest record that is taken."""
+        return self._max_line
+
+    def offer(self, block: bytes, take: Take) -> Iterator[tuple[int, bytes, Record | str]]:
+        """Offers the rows of a block of a delimited format to who takes plain ones as they are (the native library),
+        and gives `entries` of those that it leaves over. What has begun and not ended is kept for the next block."""
+        data = self._pending + block
+        end = data.rfind(b"\n") + 1
+        data, self._pending = data[:end], data[end:]  # which may be half a character
+        if (self._cut is not None and not self._cut.is_between) or not scan(data)[1]:
+            rest, self._pending = self._pending, b""
+            yield from self.entries(data + rest)
+            return
+        self._check_kind(block)
+        start = 0
+        while start < len(data):
+            taken, rows, lines, odd = take(data, start, self._begins is True)
+            seen = seen_lines = 0
+            for begin, end, before, lines_before in odd:
+                self._pass(before - seen, lines_before - seen_lines)
+                seen, seen_lines = before, lines_before
+                yield from self.entries(data[start + begin : start + end])
+            self._pass(rows - seen, lines - seen_lines)
+            start += taken
+            if not taken and not odd:
+                break
+        self._pending = data[start:] + self._pending
+        if len(self._pending) > self._max_line:
+            rest, self._pending = self._pending, b""
+            yield from self.entries(rest)  # which keeps no more of it than it needs
+
+    def _pass(self, rows: int, lines: int) -> None:
+        """Counts rows that were taken as they are."""
+        self.lines += lines
+        self.used += rows
+        self.continued += lines - rows
+
     def reject(self, number: int, cause: str) -> None:
         """Takes back the record of a line that `entries` has just given: it is of no use."""
         self.used -= 1
@@ -134,6 +184,10 @@ class RecordReader:
 
     def finish(self) -> None:
         """Counts what has begun and not ended, at the end of the input; it is no record."""
+        if self._pending:
+            rest, self._pending = self._pending, b""
+            for _ in self.entries(rest):
+                pass  # it has not ended
         if self._cut is not None and (lines := self._cut.lines):
             self.samples.offer(self.lines + 1, UNCLOSED)
             self.rejected[UNCLOSED] += lines  # whatever it has swallowed

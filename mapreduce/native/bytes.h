@@ -40,7 +40,7 @@
 #define LIKELY(x) (x)
 #endif
 
-enum { VERSION = 3, NO_MEMORY = -100001, UNSUPPORTED = -100002 };
+enum { VERSION = 4, NO_MEMORY = -100001, UNSUPPORTED = -100002 };
 enum { PAD = 64, CHUNK = 1 << 14, BATCH = 64, INLINE_KEY = 16, PIECE = 1 << 20, COLUMNS = 8 };
 #define LONGEST_DOCUMENT ((uint64_t)1 << 30)
 

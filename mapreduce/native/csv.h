@@ -40,4 +40,25 @@ API int64_t fm_csv_cut(const uint8_t *data, int64_t n, int delimiter, int32_t *s
     return found;
 }
 
+/* The state that n bytes leave, from the one before them: as above, and faster, as it looks at quotes alone. */
+API int fm_csv_state(const uint8_t *data, int64_t n, int delimiter, int state)
+{
+    int64_t i = 0;
+    while (i < n) {
+        const uint8_t *quote = memchr(data + i, '"', (size_t)(n - i));
+        if (state == QUOTED) {
+            i = quote ? quote - data + 1 : n;
+            state = quote ? LEFT : QUOTED;
+            continue;
+        }
+        int64_t at = quote ? quote - data : n;
+        if (at > i)
+            state = data[at - 1] == '\n' || data[at - 1] == delimiter ? BEGINS : PLAIN;
+        if (quote)
+            state = state == PLAIN ? PLAIN : QUOTED;
+        i = at + 1;
+    }
+    return state;
+}
+
 #endif

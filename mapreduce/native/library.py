@@ -24,7 +24,7 @@ except ImportError as error:  # built without libffi, as some small builds of Py
 log = logging.getLogger(__name__)
 
 PREFIX = "_native"
-VERSION = 3
+VERSION = 4
 NO_MEMORY, UNSUPPORTED = -100001, -100002
 TERMS, DOCUMENTS, LABELLED = range(3)
 AS_IS, ADD, ADD_LABELLED, IN_ORDER = range(4)  # what becomes of lines of one key
@@ -93,7 +93,9 @@ def _declare(library: Any) -> None:
         "start": (None, [text]),
         "scan": (signed, [text, number]),
         "csv_cut": (signed, [text, signed, flag, pointer, pointer, signed, pointer]),
+        "csv_state": (flag, [text, signed, flag, flag]),
         "use_simd": (None, [flag]),
+        "counts_rows": (flag, []),
         "tokenizer_new": (pointer, [text, pointer, flag, *[pointer, small] * 3, *[small] * 4]),
         "tokenizer_free": (None, [pointer]),
         "counter_new": (pointer, [pointer, flag, number]),
@@ -125,6 +127,21 @@ def _declare(library: Any) -> None:
         "merge_free": (None, [pointer]),
         "merge_next": (signed, [pointer, place]),
     }
+    rows = [pointer, text, number, flag, pointer, place]
+    of_rows: dict[str, tuple[Any, list[Any]]] = {
+        "groups_new": (pointer, [pointer, signed, pointer, text, *(text, number) * 3, number]),
+        "groups_free": (None, [pointer]),
+        "groups_take": (signed, rows),
+        "groups_drain": (signed, [pointer, place]),
+        "columns_new": (pointer, [pointer, signed, pointer, *(text, number) * 2]),
+        "columns_free": (None, [pointer]),
+        "columns_take": (signed, rows),
+        "columns_aside": (signed, [pointer, place]),
+        "columns_state": (signed, [pointer, small, pointer, *[place] * 3, pointer]),
+    }
+    library.fm_counts_rows.restype = flag
+    if library.fm_counts_rows():
+        functions.update(of_rows)
     for name, (result, arguments) in functions.items():
         function = getattr(library, f"fm_{name}")
         function.restype, function.argtypes = result, arguments
@@ -161,7 +178,7 @@ def _test(library: Any) -> None:
         raise ValueError("the library fails its self-test")
 
 
-def _check(result: int) -> int:
+def checked(result: int) -> int:
     if result >= 0:
         return result
     if result == NO_MEMORY:
@@ -190,6 +207,11 @@ def csv_cut(library: Any, data: bytes, delimiter: int, state: int, room: int) ->
     return ends[:found].tolist(), places[1] & 0xFF, places[0]
 
 
+def csv_state(library: Any, data: bytes, delimiter: int, state: int) -> int:
+    """The state that the bytes of a delimited file leave, from the one before them."""
+    return int(library.fm_csv_state(data, len(data), delimiter, state))
+
+
 def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any, Any, Any], list[bytes], Any, Any]:
     """Whole shard lines as bags, NumPy's arrays: ends int64 [documents], ids and counts int32 [values]; the labels; the
     hashes, uint64 [documents]; and how many ids each line has, int64 [documents].
@@ -208,7 +230,7 @@ def bags(library: Any, lines: bytes, first: int, place: Any) -> tuple[tuple[Any,
     ends, begins, sizes, held = (np.empty(number, np.int64) for _ in range(4))
     hashes = np.empty(number, np.uint64)
     arrays = _places(place, ids, counts, ends, begins, sizes, hashes, held)
-    found = _check(library.fm_bags(lines, len(lines), first, len(place), *arrays))
+    found = checked(library.fm_bags(lines, len(lines), first, len(place), *arrays))
     last = int(ends[found - 1]) if found else 0
     labels = [lines[a : a + n] for a, n in zip(begins[:found].tolist(), sizes[:found].tolist())]
     bags = ends[:found].copy(), ids[:last].copy(), counts[:last].copy()
@@ -320,7 +342,7 @@ def _places(*arrays: Any) -> list[int]:
     return [one.ctypes.data for one in arrays]
 
 
-class _Held:
+class Held:
     """Something that the library made: a handle, and the function that frees it when nobody holds it any more.
 
     Raises:
@@ -338,7 +360,7 @@ class _Held:
             self._free(self.handle)
 
 
-class _Tokenizer(_Held):
+class _Tokenizer(Held):
     """A specification in the library. A code point table is run in Python; the library then gets its result."""
 
     def __init__(self, library: Any, specification: Specification) -> None:
@@ -354,7 +376,7 @@ class _Tokenizer(_Held):
         super().__init__(library, "tokenizer", joined, _place(offsets), characters_alone, *wide, *numbers)
 
 
-class Counter(_Held):
+class Counter(Held):
     """A table of features and their counts in the library.
 
     Args:
@@ -372,11 +394,11 @@ class Counter(_Held):
 
     def block(self, block: bytes) -> int:
         """Counts the words of a block; returns the bytes taken, fewer when the table is full."""
-        return _check(self._library.fm_count_block(self.handle, block, len(block)))
+        return checked(self._library.fm_count_block(self.handle, block, len(block)))
 
     def lines(self, block: bytes) -> int:
         """Counts lines, each a document; returns the bytes taken, fewer when the table is full."""
-        return _check(self._library.fm_count_lines(self.handle, block, len(block)))
+        return checked(self._library.fm_count_lines(self.handle, block, len(block)))
 
     def documents(self, texts: Sequence[bytes], labels: Sequence[bytes] = ()) -> int:
         """Counts documents, with their labels in mode LABELLED; returns how many were taken."""
@@ -384,21 +406,21 @@ class Counter(_Held):
         if labels:
             numbers = array("I", [self._label(label) for label in labels])
         data, sizes = b"".join(texts), array("Q", map(len, texts))
-        return _check(self._library.fm_count_documents(self.handle, data, _place(sizes), _place(numbers), len(texts)))
+        return checked(self._library.fm_count_documents(self.handle, data, _place(sizes), _place(numbers), len(texts)))
 
     def _label(self, label: bytes) -> int:
         if label not in self._labels:
-            self._labels[label] = _check(self._library.fm_counter_label(self.handle, label, len(label)))
+            self._labels[label] = checked(self._library.fm_counter_label(self.handle, label, len(label)))
         return self._labels[label]
 
     def drain(self) -> Iterator[bytes]:
         """The counts as lines in order of their keys, in pieces; the table is empty then."""
         place = ctypes.c_void_p()
-        while size := _check(self._library.fm_drain(self.handle, ctypes.byref(place))):
+        while size := checked(self._library.fm_drain(self.handle, ctypes.byref(place))):
             yield ctypes.string_at(place, size)
 
 
-class Encoder(_Held):
+class Encoder(Held):
     """A vocabulary in the library, to look features up.
 
     Args:
@@ -411,14 +433,14 @@ class Encoder(_Held):
         self._tokenizer, self._salt = _Tokenizer(library, specification), salt
         super().__init__(library, "counter", self._tokenizer.handle, TERMS, 1 << 62)
         sizes = array("Q", map(len, tokens))
-        _check(library.fm_counter_ids(self.handle, b"".join(tokens), _place(sizes), len(tokens), first))
+        checked(library.fm_counter_ids(self.handle, b"".join(tokens), _place(sizes), len(tokens), first))
 
     def lines(self, labels: Sequence[bytes], texts: Sequence[bytes], normal: Sequence[bytes]) -> bytes:
         """Shard lines of documents; `normal` are the texts after a code point table, else the texts themselves."""
         sizes, text_sizes, label_sizes = (array("Q", map(len, some)) for some in (normal, texts, labels))
         data, found = b"".join(normal), ctypes.c_void_p()
         hashed = data if normal is texts else b"".join(texts)
-        size = _check(
+        size = checked(
             self._library.fm_encode(
                 *(self.handle, data, _place(sizes), hashed, _place(text_sizes)),
                 *(b"".join(labels), _place(label_sizes), len(texts)),
@@ -428,7 +450,7 @@ class Encoder(_Held):
         return ctypes.string_at(found, size)
 
 
-class Sorter(_Held):
+class Sorter(Held):
     """Lines in the library, to be sorted, combined and written as runs (see `mapreduce.shuffle.spill`)."""
 
     def __init__(self, library: Any, reduces: int, seed: int, kind: int, order: int, memory: int) -> None:
@@ -437,7 +459,7 @@ class Sorter(_Held):
 
     def write(self, lines: bytes) -> bool:
         """Takes whole lines; returns whether it is time to spill."""
-        return bool(_check(self._library.fm_spill_write(self.handle, lines, len(lines))))
+        return bool(checked(self._library.fm_spill_write(self.handle, lines, len(lines))))
 
     def spill(self, paths: Sequence[str]) -> tuple[list[bool], int]:
         """Writes a run for each partition that has lines, and is empty again.
@@ -447,7 +469,7 @@ class Sorter(_Held):
         """
         names = (ctypes.c_char_p * self._reduces)(*map(os.fsencode, paths))
         sizes = array("Q", bytes(8 * self._reduces))
-        longest = _check(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
+        longest = checked(self._library.fm_spill_flush(self.handle, names, _place(sizes)))
         return [size > 0 for size in sizes], longest
 
 
@@ -469,9 +491,9 @@ def merged(
     error, place = ctypes.c_int64(), ctypes.c_void_p()
     handle = library.fm_merge_new(names, len(runs), kind, order, minimum, ctypes.byref(error))
     if not handle:
-        _check(error.value)
+        checked(error.value)
     try:
-        while size := _check(library.fm_merge_next(handle, ctypes.byref(place))):
+        while size := checked(library.fm_merge_next(handle, ctypes.byref(place))):
             yield ctypes.string_at(place, size)
     finally:
         library.fm_merge_free(handle)

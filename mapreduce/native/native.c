@@ -8,15 +8,28 @@
 
 #include "bytes.h" /* first: it says which functions of the system are wanted */
 
+#include "columns.h"
 #include "count.h"
 #include "csv.h"
 #include "encode.h"
+#include "groups.h"
 #include "linear.h"
+#include "rows.h"
 #include "shuffle.h"
 #include "table.h"
 #include "tokenise.h"
 
 /* ---- the library itself ---- */
+
+/* Whether it counts the rows of tables, which not every machine's compiler can do. */
+API int fm_counts_rows(void)
+{
+#if HAVE_ROWS
+    return 1;
+#else
+    return 0;
+#endif
+}
 
 API int fm_version(void)
 {

@@ -131,7 +131,7 @@ class Column:
         self.misfits += state["misfits"]
         for value, times in state.get("values", {}).items():
             self.add(value.encode("utf-8", "surrogateescape"), times)
-        if "sketch" in state:
+        if "sketch" in state and state["sketch"]["count"]:
             if self._sketch is None:
                 self._begin_sketch()
             assert self._sketch is not None
@@ -258,7 +258,7 @@ class _Sketch:
             return
         _larger(self._registers[1], state["registers"])
         for number, n in state["buckets"].items():
-            self._buckets[int(number)] += n
+            self._buckets[int(number)] += int(n)
         self._sum.merge(state["sums"][0].encode())
         self._squares.merge(state["sums"][1].encode())
         read = types.reader(TIMESTAMP) if _view(self.type) == "time" else lambda text: number_of(text, False)
@@ -371,9 +371,13 @@ def _float(value: int | float) -> float:
 
 def _canonical(value: Any) -> bytes:
     """The bytes of a number or time that are hashed: a whole number is one whatever its type."""
-    if isinstance(value, float) and value - value == 0 and value.is_integer():
+    if isinstance(value, datetime):
+        return struct.pack("<qc", (value - _EPOCH) // timedelta(microseconds=1), b"i")
+    if isinstance(value, float) and -(2.0**63) <= value < 2.0**63 and value.is_integer():
         value = int(value)
-    return types.write(value)
+    if isinstance(value, float):
+        return struct.pack("<dc", value, b"d")
+    return struct.pack("<qc", value, b"i") if -(2**63) <= value < 2**63 else b"%d" % value
 
 
 def _register(registers: bytearray, hashed: int) -> None:

@@ -1,48 +1,250 @@
-"""Blocks of rows to states of groups, natively where the library is there, row by row in Python else.
+"""Blocks of rows to states of groups and of columns, natively where the library is there, row by row in Python else.
 
-Both give the same lines, in another order. Memory is bounded: a full table is emptied, and the shuffle merges what was
-yielded apart.
+Both give states that come to the same figures. Memory is bounded: a full table is emptied, and the shuffle merges what
+was yielded apart. The library takes plain rows alone; those that it leaves over are counted here beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import base64
+import json
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from mapreduce.input import rows
 from mapreduce.input.records import RecordReader
+from mapreduce.native import library as native
+from mapreduce.native import rows as native_rows
+from mapreduce.native.rows import AND, IS_CONDITION, IS_NULL, NOT, OR, SIGNS
 from mapreduce.shuffle.memory import task_memory
+from mapreduce.tables import types
 from mapreduce.tables.columns import Column
-from mapreduce.tables.groups import Counter, Grouping, Misfit
+from mapreduce.tables.expressions import Node, order
+from mapreduce.tables.figures import number_state
+from mapreduce.tables.groups import MAX, Counter, Grouping, Misfit
 from mapreduce.tables.schema import Schema
-from mapreduce.tables.types import NULL
 
 ENTRY = 600  # bytes that a group takes in Python, about
+Blocks = Iterable[tuple[RecordReader, bytes]]
+Table = tuple[int, bool, bool, int]
+"""Delimiter, quotes, escapes and the number of columns."""
+_KINDS = {
+    types.TEXT: native_rows.OF_TEXT,
+    types.NULL: native_rows.OF_TEXT,
+    types.INT: native_rows.OF_INT,
+    types.LONG: native_rows.OF_LONG,
+    types.DOUBLE: native_rows.OF_DOUBLE,
+    types.DATE: native_rows.OF_DATE,
+    types.TIMESTAMP: native_rows.OF_TIME,
+    types.BOOLEAN: native_rows.OF_BOOLEAN,
+}
+_JOINED = (types.NULL, *types.TYPES)
+"""Types in the order in which the library numbers them."""
 
 
-def count_groups(blocks: Iterable[tuple[RecordReader, bytes]], grouping: Grouping) -> Iterator[bytes]:
+def count_groups(blocks: Blocks, grouping: Grouping) -> Iterator[bytes]:
     """Lines `key TAB state` of blocks of rows, each with its reader; a row with a value that is none of its column's
     type is rejected there."""
     counter, most = Counter(grouping), max(1, task_memory() // ENTRY)
+    full: list[bytes] = []
+    taking: _Taking | None = None
     for reader, block in blocks:
-        for number, _, record in reader.entries(block):
+        taking = taking or _Taking(reader, grouping.schema, partial(_native_groups, grouping))
+        for number, _, record in taking.entries(reader, block, full):
             if isinstance(record, tuple):
                 try:
                     counter.add(rows.split(record[1]))
                 except Misfit as cause:
                     reader.reject(number, str(cause))
         if len(counter) > most:
-            yield counter.drain()
+            full.append(counter.drain())
+        yield from full
+        full.clear()
+    if taking is not None and taking.engine is not None:
+        yield from taking.engine.drain()
     yield counter.drain()
 
 
-def count_columns(blocks: Iterable[tuple[RecordReader, bytes]], schema: Schema) -> Iterator[bytes]:
+def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
     """Lines `place TAB state` of blocks of rows, one for each column of the schema; `null` is a type to be found."""
     nulls = [null.encode() for null in schema.nulls]
-    columns = [Column(None if column.type == NULL else column.type, nulls) for column in schema.columns]
+    columns = [Column(None if column.type == types.NULL else column.type, nulls) for column in schema.columns]
+    taking: _Taking | None = None
     for reader, block in blocks:
-        for _, _, record in reader.entries(block):
+        taking = taking or _Taking(reader, schema, partial(_native_columns, schema))
+        for _, _, record in taking.entries(reader, block, []):
             if isinstance(record, tuple):
                 for column, value in zip(columns, rows.split(record[1])):
                     column.add(value)
+    if taking is not None and taking.engine is not None:
+        for place, value, times in taking.engine.aside():
+            columns[place].add(value, times)
+        for place, column in enumerate(columns):
+            column.merge(_written(taking.engine, place))
     for place, column in enumerate(columns):
         yield b"%06d\t%s\n" % (place, column.written())
+
+
+class _Taking:
+    """Gives rows to the library, where it can take them.
+
+    Attributes:
+        engine: what takes them there, or None.
+    """
+
+    def __init__(self, reader: RecordReader, schema: Schema, make: Callable[[RecordReader, Table], Any]) -> None:
+        self.engine: Any = None
+        self._full: list[bytes] = []
+        is_known = native_rows.available(native.load()) and max(map(len, schema.nulls), default=0) < 256
+        if reader.delimited is not None and is_known:
+            delimiter, quotes, escapes = reader.delimited
+            self.engine = make(reader, (delimiter[0], quotes, escapes, len(schema.columns)))
+
+    def entries(self, reader: RecordReader, block: bytes, full: list[bytes]) -> Iterator[Any]:
+        """The entries of a block that are left over; what is drained of a full table goes to a list."""
+        if self.engine is None:
+            return reader.entries(block)
+        self._full = full
+        return reader.offer(block, self._take)
+
+    def _take(self, data: bytes, start: int, skip: bool) -> tuple[int, int, int, native_rows.Odd]:
+        *found, is_full = self.engine.take(data, start, skip)
+        if is_full:
+            self._full.extend(self.engine.drain())
+        taken, lines_taken, lines, odd = found
+        return taken, lines_taken, lines, odd
+
+
+def _header(schema: Schema) -> bytes:
+    return schema.names[0].encode("utf-8", "surrogateescape")
+
+
+def _nulls(schema: Schema) -> bytes:
+    return native_rows.nulls_of([null.encode() for null in schema.nulls])
+
+
+def _native_groups(grouping: Grouping, reader: RecordReader, table: Table) -> Any:
+    """The library's counter of groups; None where it does not know a type, or the condition."""
+    schema, used = grouping.schema, grouping.used
+    kinds = {place: schema.columns[place].type for place in used}
+    keys = {kinds[place] for place in (*grouping.by, *grouping.distinct)}
+    if types.DECIMAL in kinds.values() or types.DOUBLE in keys or len(grouping.distinct) > 9:
+        return None
+    number = {place: i for i, place in enumerate(used)}
+    try:
+        conditions = list(_conditions(grouping.where.root, number)) if grouping.where else []
+    except _Unknown:
+        return None
+    lists = [
+        [number[place] for place in grouping.by],
+        [number[place] for place in grouping.sums],
+        [number[figure.place] for figure in grouping.extremes],
+        [int(figure.kind == MAX) for figure in grouping.extremes],
+        [number[place] for place in grouping.distinct],
+        list(grouping.required),
+    ]
+    return native_rows.Groups(
+        native.load(),
+        table,
+        reader.max_line,
+        [(place, _KINDS[kinds[place]]) for place in used],
+        lists,
+        grouping.needs_all,
+        conditions,
+        _nulls(schema),
+        _header(schema),
+        task_memory(),
+    )
+
+
+class _Unknown(Exception):
+    """The library does not compute this."""
+
+
+def _conditions(node: Node, number: dict[int, int]) -> Iterator[tuple[int, int, int, int, int, float, bytes]]:
+    """A condition as the library has it: operands before what joins them, which is at most 32 levels deep.
+
+    Raises:
+        _Unknown: it is more than comparisons of columns with what is written.
+    """
+    if node.kind in ("and", "or"):
+        if len(node.parts) > 30:
+            raise _Unknown
+        for part in node.parts:
+            yield from _conditions(part, number)
+        yield (AND if node.kind == "and" else OR), 0, 0, len(node.parts), 0, 0.0, b""
+    elif node.kind == "not":
+        yield from _conditions(node.parts[0], number)
+        yield NOT, 0, 0, 0, 0, 0.0, b""
+    elif node.kind == "is null" and node.parts[0].kind == "column":
+        yield IS_NULL, number[node.parts[0].value], 0, 0, 0, 0.0, b""
+    elif node.kind == "column" and node.type == types.BOOLEAN:
+        yield IS_CONDITION, number[node.value], SIGNS.index("="), 0, 0, 0.0, b"true"
+    elif node.kind in SIGNS:
+        yield _comparison(node, number)
+    else:
+        raise _Unknown
+
+
+_SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _comparison(node: Node, number: dict[int, int]) -> tuple[int, int, int, int, int, float, bytes]:
+    column, literal, sign = *node.parts, node.kind
+    if column.kind == "literal":
+        column, literal, sign = literal, column, _SWAPPED.get(sign, sign)
+    if (column.kind, literal.kind) != ("column", "literal"):
+        raise _Unknown
+    value, whole, real, text = literal.value, 0, 0.0, b""
+    if column.type in (types.INT, types.LONG) and isinstance(value, int) and -(2**63) <= value < 2**63:
+        whole = value
+    elif column.type == types.DOUBLE and isinstance(value, (int, float)) and float(value) == value:
+        real = float(value)
+    elif column.type == literal.type and column.type in (types.TEXT, types.DATE, types.BOOLEAN):
+        text = types.write(value)
+    elif column.type == types.TIMESTAMP and isinstance(value, datetime) and not value.microsecond:
+        text = types.write(value)
+    else:
+        raise _Unknown
+    return IS_CONDITION, number[column.value], SIGNS.index(sign), 0, whole, real, text
+
+
+def _native_columns(schema: Schema, reader: RecordReader, table: Table) -> Any:
+    kinds = [_JOINED.index(column.type) for column in schema.columns]
+    return native_rows.Columns(native.load(), table, reader.max_line, kinds, _nulls(schema), _header(schema))
+
+
+def _written(engine: native_rows.Columns, place: int) -> bytes:
+    """The state of a column in the library, as `Column.written` has it."""
+    numbers, data, registers, texts = engine.state(place)
+    is_sketch, missing, kind, count, *lengths = numbers[:7]
+    state: dict[str, Any] = {"missing": missing, "misfits": 0}
+    if not is_sketch:
+        found = native_rows.values(data)
+        state["values"] = {value.decode("utf-8", "surrogateescape"): times for value, times in found.items()}
+        return json.dumps(state).encode("ascii")
+    has_wholes, least, largest, has_reals = numbers[7:11]
+    reals = struct.unpack("=2d", struct.pack("=2q", *numbers[11:13]))
+    half = len(registers) // 2
+    sketch: dict[str, Any] = {
+        "type": _JOINED[kind],
+        "count": count,
+        "text registers": base64.b64encode(registers[:half]).decode(),
+        "texts": [text.decode("utf-8", "surrogateescape") for text in texts] if count else [],
+        "lengths": lengths,
+    }
+    if has_wholes or has_reals:
+        total, squares, buckets = data.split(b";")
+        is_time = _JOINED[kind] in (types.DATE, types.TIMESTAMP)
+        ends: list[Any] = [*((least, largest) if has_wholes else ()), *(reals if has_reals else ())]
+        if is_time:
+            ends = [datetime(1970, 1, 1) + timedelta(seconds=one) for one in ends]
+        write = types.write if is_time else number_state
+        sketch["registers"] = base64.b64encode(registers[half:]).decode()
+        sketch["extremes"] = [write(min(ends, key=order)).decode(), write(max(ends, key=order)).decode()]
+        sketch["sums"] = [total.decode(), squares.decode()]
+        sketch["buckets"] = dict(entry.split(":") for entry in buckets.decode().split())
+    return json.dumps({**state, "sketch": sketch}).encode("ascii")

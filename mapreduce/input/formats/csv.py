@@ -47,6 +47,11 @@ class Table(Format):
         """The delimiter, where fields may stand in quotes."""
         return self._delimiter if self._quotes else None
 
+    @property
+    def delimited(self) -> tuple[bytes, bool, bool] | None:
+        """What stands between fields, and whether they may stand in quotes."""
+        return self._delimiter, self._quotes, False
+
     def edges(self, path: str, wanted: list[int]) -> list[int]:
         """Where records begin."""
         return cut.edges(path, self._delimiter, wanted) if self.cuts else wanted

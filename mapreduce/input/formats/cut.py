@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from functools import cache
@@ -28,6 +27,17 @@ def ends(data: bytes, delimiter: bytes, state: int = BEGINS, room: int = ROOM) -
     if library := native.load():
         return native.csv_cut(library, data, delimiter[0], state, room)
     return _ends(data, delimiter, state, room)
+
+
+def _state(data: bytes, delimiter: bytes, state: int) -> int:
+    """The state that the data leaves."""
+    if library := native.load():
+        return native.csv_state(library, data, delimiter[0], state)
+    at = 0
+    while at < len(data):
+        _, state, done = _ends(data[at:], delimiter, state, ROOM)
+        at += done
+    return state
 
 
 @cache
@@ -74,6 +84,11 @@ class Cut:
         self._state = BEGINS
         self._begun: list[bytes] = []
         self._size = self.lines = 0
+
+    @property
+    def is_between(self) -> bool:
+        """Whether no record has begun and not ended."""
+        return not self._size and self._state == BEGINS
 
     def records(self, block: bytes) -> Iterator[tuple[bytes, int]]:
         """The records that end in the block, without their line ends, and how many lines each has."""
@@ -123,17 +138,20 @@ def edges(path: str, delimiter: bytes, wanted: list[int]) -> list[int]:
     """Where records begin in a file that is not compressed: for each of the wanted offsets, which ascend, the first
     place there or behind it. Looks at all bytes up to the last of them."""
     found: list[int] = []
-    state, position, left = BEGINS, 0, deque(wanted)
+    state, position, last, left = BEGINS, 0, b"\n", deque(wanted)
     with open_input(path) as file:
         while left and (block := file.read(BLOCK)):
             rest = block[len(BOM) :] if position == 0 and block.startswith(BOM) else block
             position += len(block) - len(rest)
             while left and rest:
-                places, state, done = ends(rest, delimiter, state)
-                while left and (at := bisect_left(places, left[0] - position)) < len(places):
-                    found.append(position + places[at])
+                before = left[0] - position
+                if before > 0:  # nothing but the state is wanted of what stands before it
+                    passed, rest = rest[:before], rest[before:]
+                    state, position, last = _state(passed, delimiter, state), position + len(passed), passed[-1:]
+                elif state == BEGINS and last == b"\n":
+                    found.append(position)
                     left.popleft()
-                rest = rest[done:]
-                position += done
-            position += len(rest)
+                else:
+                    _, state, done = ends(rest, delimiter, state, room=1)
+                    position, last, rest = position + done, rest[done - 1 : done], rest[done:]
     return found + [os.path.getsize(absolute(path))] * len(left)

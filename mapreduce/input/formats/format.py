@@ -208,6 +208,12 @@ class Format:
         """The delimiter, where records may hold line ends in quotes (`mapreduce.input.formats.cut`); else None."""
         return None
 
+    @property
+    def delimited(self) -> tuple[bytes, bool, bool] | None:
+        """Of a format whose rows are fields between delimiters: the delimiter, whether fields may stand in quotes, and
+        whether a backslash in a field is another character; else None."""
+        return None
+
     def is_header(self, line: bytes) -> bool:
         """Whether a file's first line is no record."""
         return False

@@ -18,6 +18,11 @@ class Rows(Table):
         super().__init__(layout)
         self._delimiter, self._quotes = b"\t", False
 
+    @property
+    def delimited(self) -> tuple[bytes, bool, bool]:
+        """Fields between tabs, with escapes."""
+        return b"\t", False, True
+
     def row(self, line: bytes) -> list[bytes]:
         """The fields of a line."""
         return rows.split(line)

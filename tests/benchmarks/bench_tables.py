@@ -1,0 +1,206 @@
+"""Tables against duckdb and PySpark: counting by group, describing; whole processes, interleaved, the same answer.
+
+The table is made: ten columns, three of them text, some of these in quotes. Types are given on both sides but to `schema`,
+which finds them, as duckdb's SUMMARIZE and PySpark's inferSchema do. duckdb's queries:
+
+    SELECT category, count(*), sum(price), avg(quantity), min(day), max(day) FROM t
+    WHERE quantity > 3 AND rating IS NOT NULL GROUP BY category
+    SUMMARIZE t
+
+Example:
+  python tests/benchmarks/bench_tables.py --megabytes 500 --rounds 5 --peers duckdb
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks.bench_wordcount import ROOT, command, timed
+
+TYPES = {
+    "id": ("int", "INTEGER"),
+    "user": ("long", "BIGINT"),
+    "price": ("double", "DOUBLE"),
+    "quantity": ("int", "INTEGER"),
+    "rating": ("double", "DOUBLE"),
+    "day": ("date", "DATE"),
+    "moment": ("timestamp", "TIMESTAMP"),
+    "category": ("text", "VARCHAR"),
+    "city": ("text", "VARCHAR"),
+    "comment": ("text", "VARCHAR"),
+}
+DUCKDB_TABLE = "read_csv('{source}', header=true, columns={{" + ", ".join(
+    f"'{n}': '{t}'" for n, (_, t) in TYPES.items()
+)
+DUCKDB_TABLE += "}})"
+COUNT = """
+import sys, duckdb
+duckdb.sql(f'''copy (select category, count(*), sum(price), avg(quantity), min(day), max(day)
+    from TABLE where quantity > 3 and rating is not null group by category order by category)
+    to '{sys.argv[2]}' (delimiter '\t', header false)''')
+""".replace("TABLE", DUCKDB_TABLE.replace("{source}", "{sys.argv[1]}"))
+SUMMARIZE = """
+import sys, duckdb
+duckdb.sql(f'''copy (summarize select * from read_csv('{sys.argv[1]}', header=true, sample_size=-1))
+    to '{sys.argv[2]}' (delimiter '\t', header false)''')
+"""
+SPARK = """
+import sys
+from pyspark.sql import SparkSession, functions as f
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+table = spark.read.csv(sys.argv[1], header=True, inferSchema=True)
+"""
+SPARK_COUNT = (
+    SPARK
+    + """
+table.where("quantity > 3 and rating is not null").groupBy("category").agg(
+    f.count("*"), f.sum("price"), f.avg("quantity"), f.min("day"), f.max("day")).write.csv(sys.argv[2], sep="\\t")
+"""
+)
+SPARK_DESCRIBE = (
+    SPARK
+    + """
+table.summary().write.csv(sys.argv[2], sep="\\t")
+"""
+)
+Contender = Callable[[Path, Path], None]
+LIMITS = {"duckdb": 1.5, "pyspark": 0.2}
+
+
+def make_table(path: Path, size: int) -> None:
+    """A CSV file of about so many bytes, the same at every call."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("etaoinshrdlu", k=2 + i % 8)) for i in range(2000)]
+    cities = [
+        f"{draw.choice(words).title()}, {draw.choice(words)[:2].upper()}" if i % 4 == 0 else f"City{i}"
+        for i in range(1000)
+    ]
+    cities = [f'"{city}"' if "," in city else city for city in cities]
+    written = number = 0
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(",".join(TYPES) + "\n")
+        while written < size:
+            lines = []
+            for _ in range(50_000):
+                number += 1
+                comment = " ".join(draw.choices(words, k=3 + number % 6))
+                comment = f'"{comment}, ""{words[number % 2000]}"""' if number % 5 == 0 else comment
+                day = f"20{10 + number % 14}-{1 + number % 12:02d}-{1 + number % 28:02d}"
+                rating = "" if number % 11 == 0 else f"{draw.random() * 5:.3f}"
+                lines.append(
+                    f"{number},{draw.randrange(10**10)},{draw.randrange(10**6) / 100},{draw.randrange(20)},{rating},{day},"
+                    f"{day} {number % 24:02d}:{number % 60:02d}:{number * 7 % 60:02d},cat{draw.randrange(20)},"
+                    f"{cities[draw.randrange(1000)]},{comment}\n"
+                )
+            block = "".join(lines)
+            written += len(block)
+            file.write(block)
+
+
+def contenders(folder: Path, peers: list[str]) -> dict[str, dict[str, Contender]]:
+    """By task and name, what reads one path and writes another."""
+    types = ",".join(f"{name}:{kind}" for name, (kind, _) in TYPES.items())
+    flags = [
+        "--by",
+        "category",
+        "--sum",
+        "price",
+        "--mean",
+        "quantity",
+        "--min",
+        "day",
+        "--max",
+        "day",
+        "--types",
+        types,
+    ]
+    where = ["--where", "quantity > 3 and rating is not null"]
+
+    def ours(job: str, *arguments: str) -> Contender:
+        script = ROOT / "jobs" / f"{job}.py"
+        fixed = ("-r", "local", "-q", "--num-cores", "2", *arguments, "--output-dir")
+        return lambda source, target: command(script, *fixed, target, source)
+
+    def theirs(name: str, text: str) -> Contender:
+        script = folder / f"{name}.py"
+        script.write_text(text)
+        return lambda source, target: command(script, source, target)
+
+    found = {"groupcount": {"ours": ours("groupcount", *flags, *where)}, "schema": {"ours": ours("schema")}}
+    scripts = {
+        "duckdb": {"groupcount": COUNT, "schema": SUMMARIZE},
+        "pyspark": {"groupcount": SPARK_COUNT, "schema": SPARK_DESCRIBE},
+    }
+    for peer in peers:
+        for task, text in scripts[peer].items():
+            found[task][peer] = theirs(f"{peer}_{task}", text)
+    return found
+
+
+def lines_of(target: Path) -> list[list[str]]:
+    """The rows of an output, in order."""
+    files = sorted(target.glob("part-*")) if target.is_dir() else [target]
+    return sorted(line.split("\t") for file in files for line in file.read_text().splitlines())
+
+
+def check(task: str, ours: list[list[str]], theirs: list[list[str]]) -> None:
+    """Exits where the answers differ: counts, least and largest exactly, sums but for rounding."""
+    if task == "groupcount":
+        for mine, other in zip(ours, theirs, strict=True):
+            same = mine[:2] + mine[4:] == other[:2] + other[4:]
+            if not same or any(abs(float(a) / float(b) - 1) > 1e-9 for a, b in zip(mine[2:4], other[2:4])):
+                sys.exit(f"bench_tables: different answers: {mine} and {other}")
+    else:
+        found = {name: json.loads(figures) for name, figures in ours}
+        for name, *other in theirs if len(theirs) == len(found) else ():
+            if str(found[name]["count"] + found[name]["missing"]) != other[-2]:
+                sys.exit(f"bench_tables: different answers for {name}: {found[name]} and {other}")
+
+
+def main() -> None:
+    """Checks that all have the same answer, then measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=500, help="of the table (default: 500)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", nargs="+", default=["duckdb", "pyspark"], choices=("duckdb", "pyspark"))
+    parser.add_argument("--tasks", nargs="+", default=["groupcount", "schema"])
+    parser.add_argument("--input", type=Path, help="a table that was made before")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = options.input or folder / "table.csv"
+        if not source.exists():
+            make_table(source, options.megabytes * 1_000_000)
+        for task, runs in contenders(folder, options.peers).items():
+            if task not in options.tasks:
+                continue
+            answers = {}
+            for contender, run in runs.items():
+                timed(run, source, folder / contender)
+                answers[contender] = lines_of(folder / contender)
+            for peer in options.peers:
+                if peer == "duckdb":
+                    check(task, answers["ours"], answers[peer])
+                pairs = []
+                for number in range(options.rounds):
+                    order = ("ours", peer) if number % 2 else (peer, "ours")
+                    found = {one: timed(runs[one], source, folder / "target") for one in order}
+                    pairs.append((found["ours"], found[peer]))
+                ratio = statistics.median(a / b for a, b in pairs)
+                ours, theirs = (statistics.median(times) for times in zip(*pairs))
+                print(
+                    f"{source.stat().st_size / 1e6:6.0f} MB  {task:10s} ours {ours:6.2f} s   {peer:8s} {theirs:6.2f} s   "
+                    f"ratio {ratio:.3f} (at most {LIMITS[peer]})   rounds {options.rounds}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

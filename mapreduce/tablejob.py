@@ -27,6 +27,8 @@ from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
 from mapreduce.tables import schema as schemas
 from mapreduce.tables import shown, types
+from mapreduce.tables.columns import Column as ColumnState
+from mapreduce.tables.counting import count_columns
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import NUMBERS
 
@@ -180,18 +182,11 @@ class TableJob(RecordJob):
                     yield reader, number, rows.split(record[1])
 
     def _map_types(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        nulls = frozenset(null.encode() for null in self.nulls)
-        found = [types.NULL] * len(self._names)
-        of, join, text = types.of, types.join, types.TEXT
-        open_columns = list(range(len(found)))
-        for _, _, fields in self.rows(blocks):
-            for place in open_columns:
-                if (value := fields[place]) and value not in nulls:
-                    found[place] = join(found[place], of(value))
-            if text in found:
-                open_columns = [place for place in open_columns if found[place] != text]
-        for place, kind in enumerate(found):
-            yield b"%06d\t%s\n" % (place, kind.encode())
+        for line in count_columns(self.read(blocks), schemas.of_names(self._names, self.nulls)):
+            place, _, state = line.partition(b"\t")
+            column = ColumnState()
+            column.merge(state)
+            yield b"%s\t%s\n" % (place, column.type.encode())
 
     def check_counters(self, counters: list[Counters]) -> None:
         """As others do; a table without a row has no answer."""

@@ -137,6 +137,11 @@ class Column:
             assert self._sketch is not None
             self._sketch.merge(state["sketch"])
 
+    @property
+    def type(self) -> str:
+        """The narrowest type that holds all its values; `null` where there is none."""
+        return self._sketch.type if self._sketch else types.join_all(map(types.of, self._values or ()))
+
     def figures(self) -> dict[str, Any]:
         """What is known of the column, for JSON: `type`, `count`, `missing`, `misfits`, `distinct`, `distinct_error`,
         `min`, `max`; of numbers `sum`, `mean`, `deviation`; of numbers and times `quantiles`, `quantile_error`,

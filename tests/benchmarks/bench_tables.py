@@ -1,7 +1,7 @@
 """Tables against duckdb and PySpark: counting by group, describing; whole processes, interleaved, the same answer.
 
-The table is made: ten columns, three of them text, some of these in quotes. Types are given on both sides but to `schema`,
-which finds them, as duckdb's SUMMARIZE and PySpark's inferSchema do. duckdb's queries:
+The table is made: ten columns, three of them text, some of these in quotes. Types are given on both sides but to
+`schema`, which finds them, as duckdb's SUMMARIZE and PySpark's inferSchema do. duckdb's queries:
 
     SELECT category, count(*), sum(price), avg(quantity), min(day), max(day) FROM t
     WHERE quantity > 3 AND rating IS NOT NULL GROUP BY category
@@ -36,16 +36,14 @@ TYPES = {
     "city": ("text", "VARCHAR"),
     "comment": ("text", "VARCHAR"),
 }
-DUCKDB_TABLE = "read_csv('{source}', header=true, columns={{" + ", ".join(
-    f"'{n}': '{t}'" for n, (_, t) in TYPES.items()
-)
-DUCKDB_TABLE += "}})"
+COLUMNS = ", ".join(f"'{name}': '{kind}'" for name, (_, kind) in TYPES.items())
 COUNT = """
 import sys, duckdb
 duckdb.sql(f'''copy (select category, count(*), sum(price), avg(quantity), min(day), max(day)
-    from TABLE where quantity > 3 and rating is not null group by category order by category)
+    from read_csv('{sys.argv[1]}', header=true, columns={{COLUMNS}})
+    where quantity > 3 and rating is not null group by category order by category)
     to '{sys.argv[2]}' (delimiter '\t', header false)''')
-""".replace("TABLE", DUCKDB_TABLE.replace("{source}", "{sys.argv[1]}"))
+""".replace("COLUMNS", COLUMNS)
 SUMMARIZE = """
 import sys, duckdb
 duckdb.sql(f'''copy (summarize select * from read_csv('{sys.argv[1]}', header=true, sample_size=-1))
@@ -78,11 +76,8 @@ def make_table(path: Path, size: int) -> None:
     """A CSV file of about so many bytes, the same at every call."""
     draw = random.Random(0)
     words = ["".join(draw.choices("etaoinshrdlu", k=2 + i % 8)) for i in range(2000)]
-    cities = [
-        f"{draw.choice(words).title()}, {draw.choice(words)[:2].upper()}" if i % 4 == 0 else f"City{i}"
-        for i in range(1000)
-    ]
-    cities = [f'"{city}"' if "," in city else city for city in cities]
+    states = [f'"{draw.choice(words).title()}, {draw.choice(words)[:2].upper()}"' for _ in range(250)]
+    cities = [*states, *(f"City{i}" for i in range(750))]
     written = number = 0
     with open(path, "w", encoding="utf-8") as file:
         file.write(",".join(TYPES) + "\n")
@@ -95,8 +90,8 @@ def make_table(path: Path, size: int) -> None:
                 day = f"20{10 + number % 14}-{1 + number % 12:02d}-{1 + number % 28:02d}"
                 rating = "" if number % 11 == 0 else f"{draw.random() * 5:.3f}"
                 lines.append(
-                    f"{number},{draw.randrange(10**10)},{draw.randrange(10**6) / 100},{draw.randrange(20)},{rating},{day},"
-                    f"{day} {number % 24:02d}:{number % 60:02d}:{number * 7 % 60:02d},cat{draw.randrange(20)},"
+                    f"{number},{draw.randrange(10**10)},{draw.randrange(10**6) / 100},{draw.randrange(20)},{rating},"
+                    f"{day},{day} {number % 24:02d}:{number % 60:02d}:{number * 7 % 60:02d},cat{draw.randrange(20)},"
                     f"{cities[draw.randrange(1000)]},{comment}\n"
                 )
             block = "".join(lines)
@@ -196,8 +191,8 @@ def main() -> None:
                 ratio = statistics.median(a / b for a, b in pairs)
                 ours, theirs = (statistics.median(times) for times in zip(*pairs))
                 print(
-                    f"{source.stat().st_size / 1e6:6.0f} MB  {task:10s} ours {ours:6.2f} s   {peer:8s} {theirs:6.2f} s   "
-                    f"ratio {ratio:.3f} (at most {LIMITS[peer]})   rounds {options.rounds}",
+                    f"{source.stat().st_size / 1e6:6.0f} MB  {task:10s} ours {ours:6.2f} s   {peer:8s} {theirs:6.2f} s"
+                    f"   ratio {ratio:.3f} (at most {LIMITS[peer]})   rounds {options.rounds}",
                     flush=True,
                 )
 

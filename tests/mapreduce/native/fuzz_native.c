@@ -283,6 +283,73 @@ static void fuzz_shuffle(source *s)
         remove(paths[i]);
 }
 
+#if HAVE_ROWS
+/* Rows of all bytes, in pieces: each is taken or is odd, in order, whatever the shape; states have a line each. */
+static void fuzz_rows(source *s)
+{
+    static const uint8_t text[] = "b2020-01-31";
+    int32_t wide = 1 + take(s) % 5, quotes = take(s) % 2, used = 1 + take(s) % 3, shape[12] = {0}, lists[64], types[5];
+    const int32_t sizes[] = {used, take(s) % 2, take(s) % 2, take(s) % 2, take(s) % 2, take(s) % 2, take(s) % 2, 0};
+    shape[0] = take(s) % 3 ? ',' : '\t';
+    shape[1] = quotes;
+    shape[2] = take(s) % 4 == 0;
+    shape[3] = wide;
+    memcpy(shape + 4, sizes, sizeof sizes);
+    shape[11] = take(s) % 2;
+    int32_t at = 0;
+    for (int32_t i = 0; i < used; i++) {
+        lists[at++] = take(s) % wide;
+        lists[at++] = i ? take(s) % 7 : (int32_t[]){OF_INT, OF_LONG, OF_DOUBLE}[take(s) % 3];
+    }
+    for (int32_t i = 0; i < shape[5]; i++)
+        lists[at++] = used > 1 && lists[3] != OF_DOUBLE ? 1 : 0;
+    if (shape[5] && lists[at - 1] == 0 && lists[1] == OF_DOUBLE)
+        lists[1] = OF_LONG;
+    lists[at++] = 0; /* what is summed, or an extreme: a number */
+    lists[at++] = take(s) % 2;
+    lists[at++] = take(s) % 2;
+    if (!shape[6])
+        at--;
+    for (int32_t i = 0; i < 4; i++)
+        lists[at + i] = 0;
+    if (shape[8] && lists[1] == OF_DOUBLE)
+        shape[8] = 0;
+    condition where = {take(s) % 2 ? IS_CONDITION : IS_NULL, 0, take(s) % 6, 0, take(s), take(s), 0, 1};
+    for (int32_t i = 0; i < wide; i++)
+        types[i] = take(s) % 9;
+    groups *g = fm_groups_new(shape, 1000, lists, &where, text, sizeof text - 1, (const uint8_t *)"\2NA", 3,
+                              (const uint8_t *)"c0", 2, 1 << 18);
+    columns *c = fm_columns_new(shape, 1000, types, (const uint8_t *)"\2NA", 3, (const uint8_t *)"c0", 2);
+    check(g && c, "no memory for rows");
+    size_t done = 0, size = s->left;
+    while (done < size) {
+        size_t piece = size - done < 4096 ? size - done : 4096;
+        uint8_t *copy = malloc(piece); /* of its very size, so that nothing behind it is read unseen */
+        int64_t counts[4], also[4];
+        const odd_row *odd;
+        memcpy(copy, s->data + done, piece);
+        int64_t taken = fm_columns_take(c, copy, piece, done == 0, also, &odd);
+        int64_t end = 0;
+        for (int64_t i = 0; i < also[2]; end = odd[i].end, i++)
+            check(odd[i].begin >= end && odd[i].end > odd[i].begin && odd[i].end <= taken, "odd rows out of order");
+        check(taken >= 0 && (size_t)taken <= piece && (!taken || copy[taken - 1] == '\n'), "rows end elsewhere");
+        int64_t first = fm_groups_take(g, copy, piece, done == 0, counts, &odd);
+        check(first >= 0 && first <= taken && (first == taken || counts[3]), "groups take other rows");
+        free(copy);
+        done += taken ? (size_t)taken : piece;
+    }
+    const uint8_t *place, *registers, *texts[2];
+    int64_t more, numbers[13], text_sizes[2];
+    while ((more = fm_groups_drain(g, &place)) > 0)
+        check(place[more - 1] == '\n', "a state without a line end");
+    for (int32_t i = 0; i < wide; i++)
+        check(fm_columns_state(c, (uint32_t)i, numbers, &place, &registers, texts, text_sizes) >= 0, "no state");
+    fm_columns_aside(c, &place);
+    fm_groups_free(g);
+    fm_columns_free(c);
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     source s = {data, size};
@@ -293,6 +360,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t lines = fm_scan(data, size);
     check((lines < 0 ? ~lines : lines) <= (int64_t)size, "more lines than bytes");
     use_simd = take(&s) % 2;
+#if HAVE_ROWS
+    if (take(&s) % 3 == 0) {
+        fuzz_rows(&s);
+        return 0;
+    }
+#endif
     if (take(&s) % 2)
         fuzz_counting(&s);
     else
@@ -311,7 +384,7 @@ static uint32_t draw(uint32_t below)
 
 int main(int count, char **arguments)
 {
-    static const char usual[] = "aab \t\n\n1 2\t7\r!A\xc3\xa9\x80\0";
+    static const char usual[] = "aab \t\n\n1 2\t7\r!A\xc3\xa9\x80\0,,\"5.-1e";
     static const char *const pieces[] = {"\t999999999999999999\n",  "\t1000000000000000000\n", "k\t-999999999999999999\n",
                                          "k\tL\t9223372036854775807\n", "k\tL\t00\n", "a\t\x05\n", "a\x05\t\n",
                                          "a word of more than sixteen bytes: 0123456789012345678901234567890123456789 "};

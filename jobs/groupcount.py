@@ -47,7 +47,7 @@ class GroupCount(TableJob):
             what = "how many distinct values" if name == groups.COUNT else f"the {name}"
             add(f"--{name}", default="", metavar="A,B", help=f"{what} of these columns in each group")
         add("--where", metavar="EXPRESSION", help="take rows where this is true, as 'price > 3 and city = \"Oslo\"'")
-        add(
+        self.add_driver_arg(
             "--dropna",
             nargs="?",
             const="any",
@@ -55,12 +55,12 @@ class GroupCount(TableJob):
             help="leave out rows with a missing value: in any column, in all, or in one of these (default: any)",
         )
         add("--top", type=whole(1), help="only so many groups, the first ones by --sort")
-        add("--sort", default="", metavar="COLUMN", help="by count or another column, largest first; then by group")
-
-    def load_args(self, args: list[str]) -> None:
-        super().load_args(args)
-        if self.options.top and not self.options.sort:
-            self.options.sort = "count"
+        add(
+            "--sort",
+            default="",
+            metavar="COLUMN",
+            help="order of the groups: by count (what --top takes), or another column",
+        )
 
     def needs_types(self, schema: Schema) -> set[str]:
         options = self.options
@@ -110,6 +110,10 @@ class GroupCount(TableJob):
             self.grouping.output.place(self.options.sort, "--sort")
 
     @property
+    def _is_ordered(self) -> bool:
+        return bool(self.options.sort or self.options.top)
+
+    @property
     def output_schema(self) -> Schema | None:
         return None if self.options.find_types else self.grouping.output
 
@@ -119,7 +123,7 @@ class GroupCount(TableJob):
         if self.options.distinct:  # a group's distinct values are many keys first, and are added up then
             merge = MRStep(mapper=in_blocks(self.map_blocks), combiner=self.merge, reducer=self.count_distinct)
             later.append(MRStep(mapper=in_blocks(iter), combiner=self.merge, reducer=self.finish))
-        if self.options.sort:
+        if self._is_ordered:
             later.append(MRStep(mapper=in_blocks(self.rank), reducer=self.take, jobconf={"mapreduce.job.reduces": "1"}))
         return [merge, *later]
 
@@ -140,7 +144,7 @@ class GroupCount(TableJob):
 
     def finish(self, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         state = groups.merged(self.grouping, key, values)[1]
-        if self.options.sort:
+        if self._is_ordered:
             yield key, state.row()
         elif self.grouping.by:
             yield groups.key_row(key), state.row()
@@ -167,7 +171,7 @@ class GroupCount(TableJob):
     def _order(self) -> Callable[[bytes], Any]:
         """What lines are sorted by: numbers from the largest down, others up, missing values last; then the group."""
         output, by = self.grouping.output, len(self.grouping.by)
-        place = output.place(self.options.sort)
+        place = output.place(self.options.sort) if self.options.sort else by
         kind = output.columns[place].type
         read = reader(kind)
 

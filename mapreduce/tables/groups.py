@@ -90,9 +90,10 @@ class Grouping:
 
     @property
     def output(self) -> Schema:
-        """The schema of what comes out."""
+        """The schema of what comes out; the number of rows is called count, or rows where a group's column is."""
         by = [self.schema.columns[place] for place in self.by]
-        return Schema((*by, Column("count", types.LONG), *(figure.output for figure in self.figures)))
+        name = "rows" if any(column.name == "count" for column in by) else "count"
+        return Schema((*by, Column(name, types.LONG), *(figure.output for figure in self.figures)))
 
 
 class Rows:

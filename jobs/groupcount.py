@@ -59,7 +59,7 @@ class GroupCount(TableJob):
             "--sort",
             default="",
             metavar="COLUMN",
-            help="order of the groups: by count (what --top takes), or another column",
+            help="order of the groups: by count (as --top has it) or another column",
         )
 
     def needs_types(self, schema: Schema) -> set[str]:

@@ -156,7 +156,7 @@ def is_quoted(head: bytes, delimiter: bytes) -> bool:
 def found_out(given: Layout, settled: Layout, format: type[Format]) -> str:
     """What was found out of a table that the flags have not said and a reader may not expect, for one line; or ""."""
     said = []
-    if settled.columns is not None and given.columns is None:
+    if (settled.columns is not None and given.columns is None) or (settled.names and not given.names):
         if given.delimiter is None and settled.delimiter and settled.delimiter != format.usual:
             said.append(f"{delimiter_name(settled.delimiter)} between the fields")
         if format.name == "tsv" and given.header is None:

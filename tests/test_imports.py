@@ -23,6 +23,7 @@ ROOMS = [
     ["mapreduce.input"],
     ["mapreduce.shuffle"],
     ["mapreduce.features", "mapreduce.tables"],
+    ["mapreduce.methods"],
     # What runs it, and what a job is.
     ["mapreduce.local"],
     ["mapreduce.cluster"],

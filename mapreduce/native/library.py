@@ -137,6 +137,10 @@ def _declare(library: Any) -> None:
         "columns_free": (None, [pointer]),
         "columns_take": (signed, rows),
         "columns_aside": (signed, [pointer, place]),
+        "moments_new": (pointer, [pointer, signed, pointer, pointer, *(text, number) * 2]),
+        "moments_free": (None, [pointer]),
+        "moments_take": (signed, rows),
+        "moments_sums": (signed, [pointer, pointer, place]),
         "columns_state": (signed, [pointer, small, pointer, *[place] * 3, pointer]),
     }
     library.fm_counts_rows.restype = flag

@@ -14,6 +14,7 @@
 #include "encode.h"
 #include "groups.h"
 #include "linear.h"
+#include "moments.h"
 #include "rows.h"
 #include "shuffle.h"
 #include "table.h"

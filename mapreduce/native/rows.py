@@ -17,7 +17,7 @@ OF_TEXT, OF_INT, OF_LONG, OF_DOUBLE, OF_DATE, OF_TIME, OF_BOOLEAN = range(7)
 IS_CONDITION, AND, OR, NOT, IS_NULL = range(5)
 SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 Odd = list[tuple[int, int, int, int]]
-_COUNTS = 4
+_COUNTS, _FACTORS = 4, 8
 _ODD = struct.Struct("=4q")
 _CONDITION = struct.Struct("=4iqd2q")
 _VALUE = struct.Struct("=2Iq")
@@ -161,6 +161,43 @@ class Columns(Rows):
         least, largest = (ctypes.string_at(text, n) if n else b"" for text, n in zip(texts, sizes))
         held = ctypes.string_at(registers, 2 << 14) if numbers[0] else b""
         return numbers.tolist(), data, held, (least, largest)
+
+
+class Moments(Rows):
+    """Sums of products of terms in the library.
+
+    Args:
+        table: delimiter, quotes, escapes and number of columns.
+        longest: bytes of the longest row that is taken.
+        used: column and kind of each value that is read.
+        terms: of each the numbers of the values whose product it is, at most 8.
+        nulls, header: as `Groups` has them.
+    """
+
+    _kind = "moments"
+
+    def __init__(
+        self,
+        library: Any,
+        table: tuple[int, bool, bool, int],
+        longest: int,
+        used: Sequence[tuple[int, int]],
+        terms: Sequence[Sequence[int]],
+        nulls: bytes,
+        header: bytes,
+    ) -> None:
+        shape = array("i", [*map(int, table), len(used), len(terms)])
+        flat = array("i", [number for pair in used for number in pair])
+        factors = array("i", [n for some in terms for n in (len(some), *some, *[0] * (_FACTORS - len(some)))])
+        places = [one.buffer_info()[0] for one in (shape, flat, factors)]
+        super().__init__(library, places[0], longest, *places[1:], nulls, len(nulls), header, len(header))
+
+    def sums(self) -> tuple[tuple[int, int], list[bytes]]:
+        """How many rows were summed up and left out; the sum of the products of terms i and j, for each i those of j
+        from i on, as `ExactSum.merge` takes them."""
+        counts, place = array("q", bytes(16)), ctypes.c_void_p()
+        size = checked(self._library.fm_moments_sums(self.handle, counts.buffer_info()[0], ctypes.byref(place)))
+        return (counts[0], counts[1]), ctypes.string_at(place, size).split(b"\n")[:-1]
 
 
 def _values(data: bytes) -> Iterator[tuple[int, bytes, int]]:

@@ -31,7 +31,7 @@ ENTRY = 600  # bytes that a group takes in Python, about
 Blocks = Iterable[tuple[RecordReader, bytes]]
 Table = tuple[int, bool, bool, int]
 """Delimiter, quotes, escapes and the number of columns."""
-_KINDS = {
+KINDS = {
     types.TEXT: native_rows.OF_TEXT,
     types.NULL: native_rows.OF_TEXT,
     types.INT: native_rows.OF_INT,
@@ -41,6 +41,7 @@ _KINDS = {
     types.TIMESTAMP: native_rows.OF_TIME,
     types.BOOLEAN: native_rows.OF_BOOLEAN,
 }
+"""What the library calls types; it reads no decimals."""
 _JOINED = (types.NULL, *types.TYPES)
 """Types in the order in which the library numbers them."""
 
@@ -50,9 +51,9 @@ def count_groups(blocks: Blocks, grouping: Grouping) -> Iterator[bytes]:
     type is rejected there."""
     counter, most = Counter(grouping), max(1, task_memory() // ENTRY)
     full: list[bytes] = []
-    taking: _Taking | None = None
+    taking: Taking | None = None
     for reader, block in blocks:
-        taking = taking or _Taking(reader, grouping.schema, partial(_native_groups, grouping))
+        taking = taking or Taking(reader, grouping.schema, partial(_native_groups, grouping))
         for number, _, record in taking.entries(reader, block, full):
             if isinstance(record, tuple):
                 try:
@@ -70,11 +71,11 @@ def count_groups(blocks: Blocks, grouping: Grouping) -> Iterator[bytes]:
 
 def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
     """Lines `place TAB state` of blocks of rows, one for each column of the schema; `null` is a type to be found."""
-    nulls = [null.encode() for null in schema.nulls]
-    columns = [Column(None if column.type == types.NULL else column.type, nulls) for column in schema.columns]
-    taking: _Taking | None = None
+    missing = [null.encode() for null in schema.nulls]
+    columns = [Column(None if column.type == types.NULL else column.type, missing) for column in schema.columns]
+    taking: Taking | None = None
     for reader, block in blocks:
-        taking = taking or _Taking(reader, schema, partial(_native_columns, schema))
+        taking = taking or Taking(reader, schema, partial(_native_columns, schema))
         for _, _, record in taking.entries(reader, block, []):
             if isinstance(record, tuple):
                 for column, value in zip(columns, rows.split(record[1])):
@@ -88,8 +89,13 @@ def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
         yield b"%06d\t%s\n" % (place, column.written())
 
 
-class _Taking:
+class Taking:
     """Gives rows to the library, where it can take them.
+
+    Args:
+        reader: of the first block.
+        schema: of the table.
+        make: makes what takes them there, by a reader and the shape of the table; it may give None.
 
     Attributes:
         engine: what takes them there, or None.
@@ -104,7 +110,7 @@ class _Taking:
             self.engine = make(reader, (delimiter[0], quotes, escapes, len(schema.columns)))
 
     def entries(self, reader: RecordReader, block: bytes, full: list[bytes]) -> Iterator[Any]:
-        """The entries of a block that are left over; what is drained of a full table goes to a list."""
+        """The entries of a block that are left over; what is drained of a table that is full goes to a list."""
         if self.engine is None:
             return reader.entries(block)
         self._full = full
@@ -118,11 +124,13 @@ class _Taking:
         return taken, lines_taken, lines, odd
 
 
-def _header(schema: Schema) -> bytes:
+def header(schema: Schema) -> bytes:
+    """The name of the first column, as the library takes it."""
     return schema.names[0].encode("utf-8", "surrogateescape")
 
 
-def _nulls(schema: Schema) -> bytes:
+def nulls(schema: Schema) -> bytes:
+    """What is a missing value, as the library takes it."""
     return native_rows.nulls_of([null.encode() for null in schema.nulls])
 
 
@@ -150,12 +158,12 @@ def _native_groups(grouping: Grouping, reader: RecordReader, table: Table) -> An
         native.load(),
         table,
         reader.max_line,
-        [(place, _KINDS[kinds[place]]) for place in used],
+        [(place, KINDS[kinds[place]]) for place in used],
         lists,
         grouping.needs_all,
         conditions,
-        _nulls(schema),
-        _header(schema),
+        nulls(schema),
+        header(schema),
         task_memory(),
     )
 
@@ -214,7 +222,7 @@ def _comparison(node: Node, number: dict[int, int]) -> tuple[int, int, int, int,
 
 def _native_columns(schema: Schema, reader: RecordReader, table: Table) -> Any:
     kinds = [_JOINED.index(column.type) for column in schema.columns]
-    return native_rows.Columns(native.load(), table, reader.max_line, kinds, _nulls(schema), _header(schema))
+    return native_rows.Columns(native.load(), table, reader.max_line, kinds, nulls(schema), header(schema))
 
 
 def _written(engine: native_rows.Columns, place: int) -> bytes:

@@ -39,6 +39,13 @@ class ExactSum:
         else:
             self._special[0 if value != value else 1 if value > 0 else 2] += times
 
+    def add_product(self, one: float, other: float) -> None:
+        """Adds the product of two doubles, both finite."""
+        if one and other:
+            (a, p), (b, q) = math.frexp(one), math.frexp(other)
+            product = int(math.ldexp(a, _MANTISSA)) * int(math.ldexp(b, _MANTISSA))
+            self._units[p + q - 2 * _MANTISSA] += product
+
     def add_square(self, value: int | float, times: int = 1) -> None:
         """Adds the square of a number, so many times."""
         if isinstance(value, int):

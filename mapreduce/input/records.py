@@ -61,6 +61,10 @@ class SplitRule:
         return (place < (self.fraction + self.test) * 2**64) == (self.split == "test")
 
 
+EVERY = SplitRule()
+"""The rule that takes every record."""
+
+
 class RecordReader:
     """Reads blocks of whole lines, or where records may hold line ends in quotes blocks that end anywhere.
 
@@ -87,7 +91,7 @@ class RecordReader:
         format: str = "text",
         *,
         layout: Layout | None = None,
-        rule: SplitRule = SplitRule(),
+        rule: SplitRule = EVERY,
         max_line: int = MAX_LINE,
         keep: int = 0,
         begins: bool | None = None,

@@ -86,6 +86,11 @@ class Input:
     missing: bool = False
 
     @property
+    def dtype(self) -> str:
+        """What a model takes it as: numbers as float64, NaN being a missing one, all else as strings, "" being one."""
+        return "float64" if self.kind == NUMBER else "string"
+
+    @property
     def places(self) -> list[str]:
         """What each of its numbers is, for people."""
         own = {

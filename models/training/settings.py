@@ -47,6 +47,9 @@ class Settings:
             candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
+        target: the column of a table that is to be learnt from the others; None where records have a text or an image.
+        task: "classes" or "number": what the target is; None is by its values.
+        test_share: share of the rows of a table that nothing is learnt from, where there is no file of them.
         budget: seconds for several models; half of them for trying these out. None sets no bound.
     """
 
@@ -75,6 +78,9 @@ class Settings:
     learning_rate: float | None = None
     batch_size: int | None = None
     features: int | None = None
+    target: str | None = None
+    task: str | None = None
+    test_share: float | None = None
     budget: float | None = None
 
     def change(self, found: Iterable[Candidate]) -> list[Candidate]:
@@ -100,14 +106,15 @@ class Settings:
             return replace(candidate, **given, **more, specification=override(found, **own))
         for name in ("tokenizer", "features", *FEATURES):
             if getattr(self, name) is not None:
-                flag = "--" + name.replace("_", "-")
-                raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
+                flag, reads = "--" + name.replace("_", "-"), "images" if self.target is None else "tables"
+                raise UserError(f"{flag}: {candidate.model} reads {reads} and has no vocabulary; leave it out")
         return replace(candidate, **given)
 
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        names = ("class_weight", "effort", "select", "validation", "group_field", "no_saved_model")
+        names = ["class_weight", "effort", "select", "validation", "group_field", "no_saved_model"]
+        names += ["target", "task", "test_share"]
         found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
         return {**found, **self._place()}
 
@@ -144,6 +151,12 @@ class Settings:
                 f"settings: select is one of {', '.join(SELECT)}, effort of {', '.join(EFFORTS)}, "
                 f"class_weight None or {', '.join(CLASS_WEIGHTS)}, validation a path or a share above 0 and below 1, "
                 f"and numbers are above 0. Received: {self}"
+            )
+        if self.target is None and (self.task or self.test_share):
+            raise UserError(f"--{'task' if self.task else 'test-share'}: of a table; name the column with --target")
+        if self.target is not None and self.group_field:
+            raise UserError(
+                "--group-field: not for tables yet, whose rows are split by all of their fields; leave it out"
             )
         if self.group_field and isinstance(self.validation, str):
             raise UserError(

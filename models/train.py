@@ -221,7 +221,9 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
 def check_table(paths: Sequence[str], options: Any, given: dict[str, Any]) -> None:
     """Raises UserError where a file lacks the column that is to be learnt, or a flag is not for tables."""
     if options.forbid_leaks:
-        raise UserError("--forbid-leaks: not for tables yet, whose rows may be alike by chance; leave it out")
+        raise UserError("--forbid-leaks: not for tables, whose rows may be alike by chance; leave it out")
+    if (options.text_field, options.label_field) != ("text", "label"):
+        raise UserError("--text-field, --label-field: of texts; a table has --target, and all other columns are read")
     for path in paths:
         if not is_remote(path):
             inputs.table([path], [options.target], quiet=True, **given)
@@ -325,6 +327,8 @@ def parser() -> Parser:
     target = f"a column of a table, learnt from the others; models: {', '.join(TABLE_MODELS)}"
     add("--target", metavar="COLUMN", help=target)
     add("--task", choices=TASKS, help="what the target is (default: by its values)")
+    add("--types", help="types of some columns of a table in place of what they look like, as age:int,code:text")
+    add("--nulls", help="what is a missing value in a table beside an empty field, as NA,null")
     held = "of a table without --test: the share of rows to test on (default: 0.1)"
     add("--test-share", type=number(0.0, 0.9), metavar="SHARE", help=held)
     several = "with several models: stop trying after half of it, as 10m or 2h; fitting again takes the rest"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
@@ -49,6 +49,7 @@ class Settings:
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
         target: the column of a table that is to be learnt from the others; None where records have a text or an image.
         task: "classes" or "number": what the target is; None is by its values.
+        types, nulls: of columns of a table, as the job schema takes them.
         test_share: share of the rows of a table that nothing is learnt from, where there is no file of them.
         budget: seconds for several models; half of them for trying these out. None sets no bound.
     """
@@ -80,8 +81,17 @@ class Settings:
     features: int | None = None
     target: str | None = None
     task: str | None = None
+    types: str | None = None
+    nulls: str | None = None
     test_share: float | None = None
     budget: float | None = None
+
+    _TABLE: ClassVar = ("target", "task", "types", "nulls", "test_share")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What is said of the columns of a table, as the job schema takes it."""
+        return {f"--{name}": value for name in ("types", "nulls") if (value := getattr(self, name))}
 
     def change(self, found: Iterable[Candidate]) -> list[Candidate]:
         """The candidates as the settings change them.
@@ -114,7 +124,7 @@ class Settings:
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
         names = ["class_weight", "effort", "select", "validation", "group_field", "no_saved_model"]
-        names += ["target", "task", "test_share"]
+        names += self._TABLE
         found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
         return {**found, **self._place()}
 
@@ -152,8 +162,11 @@ class Settings:
                 f"class_weight None or {', '.join(CLASS_WEIGHTS)}, validation a path or a share above 0 and below 1, "
                 f"and numbers are above 0. Received: {self}"
             )
-        if self.target is None and (self.task or self.test_share):
-            raise UserError(f"--{'task' if self.task else 'test-share'}: of a table; name the column with --target")
+        for name in self._TABLE:
+            if self.target is None and getattr(self, name) is not None:
+                raise UserError(f"--{name.replace('_', '-')}: of a table; name the column to learn with --target")
+        if self.test_share and isinstance(self.validation, str):
+            raise UserError("--validation: a file of its own goes with --test; or give a share of --train")
         if self.target is not None and self.group_field:
             raise UserError(
                 "--group-field: not for tables yet, whose rows are split by all of their fields; leave it out"

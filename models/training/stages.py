@@ -150,9 +150,11 @@ class Stages:
         """The output of jobs/encode.py for images, which need no vocabulary."""
         return self._run("encode", f"{split}-images", split, None)
 
-    def encode_table(self, split: str, target: str, task: str | None) -> Path:
-        """The output of jobs/encodetable.py, by the figures that jobs/schema.py has found in the same rows."""
-        figures = self._run("schema", f"{split}-figures", split, None, {"--top": encoding.LISTED})
+    def encode_table(self, split: str, target: str, task: str | None, columns: dict[str, str]) -> Path:
+        """The output of jobs/encodetable.py, by the figures that jobs/schema.py has found in the same rows; `columns`
+        are further flags for that."""
+        flags: dict[str, Any] = {"--top": encoding.LISTED, **columns}
+        figures = self._run("schema", f"{split}-{_named(columns)}-figures", split, None, flags)
         flags = {"--figures": figures, "--target": target, **({"--task": task} if task else {})}
         parts = manifest.read(figures)["parts"]
         return self._run("encodetable", f"{split}-{_named([parts, target, task])}-rows", split, None, flags)

@@ -47,6 +47,8 @@ MODULES = (
     "models.serving.loaded_linear",
     "models.serving.loaded_texts",
     "models.serving.loaded_images",
+    "models.serving.table_model",
+    "models.serving.loaded_tables",
     "models.serving.litert",
     "mapreduce.job",
     "mapreduce.textjob",

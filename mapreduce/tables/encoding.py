@@ -39,6 +39,8 @@ LISTED = 1000
 """Values that the figures have to name, so that all are known of a category."""
 FEW, MOST_CLASSES = 20, 1000
 """A whole number of more values is a number and no class, and a text of more may be an id; classes are no more."""
+KEPT = 1 << 21
+"""Numbers of values of a category that are kept, so that they need not be made again."""
 _NORMAL, _UNIFORM = 3.2897, math.sqrt(12)  # deviations from the quantile 0.05 to 0.95; in the range of a flat one
 _EPOCH = datetime(1970, 1, 1)
 DAYS, MONTH, DAY, WEEKDAY, SECONDS = "days", "month", "day", "weekday", "seconds"
@@ -315,7 +317,7 @@ def column_encoder(column: Input) -> Callable[[bytes | None], list[float]]:
         if value not in known:
             form = canonical(value)
             place = bucket(form, width) if column.kind == HASHED else index.get(form, width - 1)
-            if len(known) > 1 << 16:
+            if len(known) * width > KEPT:
                 known.clear()
             known[value] = [0.0] * place + [1.0] + [0.0] * (width - 1 - place) + there
         return known[value]

@@ -6,14 +6,12 @@ tabular data"; without a hidden layer it is a linear model. It does not know whi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
 
 INPUT = "table"
 
 
-def columns(shape: tuple[int], labels: int, *, hidden: Sequence[int] = (), dropout: float = 0.0) -> keras.Model:
+def columns(shape: tuple[int], labels: int, *, hidden: tuple[int, ...] = (), dropout: float = 0.0) -> keras.Model:
     """Builds the model; without a hidden layer 210 parameters for 20 numbers and 10 labels.
 
     Input shape:

@@ -5,6 +5,9 @@ They see the same training rows, in the same encoding, and are asked the same te
 
 from __future__ import annotations
 
+import math
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from models.counts.feature_counts import Array
 
 CONSTANT = {True: "mean", False: "majority"}
 BOOSTING = "HistGradientBoosting"
+MOST = 1 << 28
+"""Numbers of all rows that trees are grown of, at most: a GiB."""
 
 
 def answers(shards: Sequence[Path], labels: Sequence[str] | None, x: Array) -> Iterator[tuple[str, Array]]:
@@ -27,13 +32,23 @@ def answers(shards: Sequence[Path], labels: Sequence[str] | None, x: Array) -> I
         labels: names in the order of the answers; None where a number is learnt.
         x: float32 [rows, numbers], of the rows that are asked.
     """
-    found = [dataset.to_numpy(one, labels=labels) for one in shards]
-    y = np.concatenate([y for _, y in found])
-    constant = float(np.mean(y)) if labels is None else int(np.bincount(y[y >= 0]).argmax())
-    yield CONSTANT[labels is None], np.full(len(x), constant)
-    if installed("sklearn"):
+    yield CONSTANT[labels is None], np.full(len(x), _constant(shards, labels))
+    rows = sum(map(dataset.count, shards))
+    if rows * x.shape[1] > MOST:
+        print(f"{BOOSTING}: left out: {rows} rows of {x.shape[1]} numbers are held in memory at once", file=sys.stderr)
+    elif installed("sklearn"):
+        found = [dataset.to_numpy(one, labels=labels) for one in shards]
+        y = np.concatenate([y for _, y in found])
         train = np.stack([row for rows, _ in found for row in rows])
         yield BOOSTING, _boosted(train, y, labels is None, x)
+
+
+def _constant(shards: Sequence[Path], labels: Sequence[str] | None) -> float | int:
+    """The mean of the targets, or the place of the most frequent label."""
+    counts = sum((Counter(dataset.label_counts(one)) for one in shards), Counter[str]())
+    if labels is None:
+        return math.fsum(float(number) * n for number, n in counts.items()) / counts.total()
+    return max(range(len(labels)), key=lambda place: counts[labels[place]])
 
 
 def _boosted(train: Array, y: Array, is_number: bool, x: Array) -> Array:

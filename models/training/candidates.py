@@ -274,7 +274,7 @@ _IMAGES: dict[str, Callable[[], list[Candidate]]] = {
 }
 _TABLES: dict[str, Callable[[], TableCandidate]] = {
     "mlp": lambda: TableCandidate(
-        name="mlp", model="columns", architecture={"hidden": [256, 128], "dropout": 0.1}, epochs=30
+        name="mlp", model="columns", architecture={"hidden": (256, 128), "dropout": 0.1}, epochs=30
     ),
     "linear": lambda: TableCandidate(name="linear", model="columns", rate=1e-2, epochs=20),
 }

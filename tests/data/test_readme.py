@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_the_image_is_that_of_the_shard_line_and_of_the_sums() -> None:
     assert (shard_hash.decode(), shard_label) == (record_hash(text), label)
     assert base64.urlsafe_b64decode(array) == pixels
     assert b"".join(add_pixels([[(label, text)]])) == example("imagestats")
+
+
+def test_the_numbers_are_those_of_the_row() -> None:
+    _, label, array = example("encode-rows").rstrip(b"\n").split(b"\t")
+    assert float(label) == 655.72
+    assert struct.unpack("<3f", base64.urlsafe_b64decode(array)) == (1, 0, -0.5)
 
 
 def test_label_lengths_add_up() -> None:

@@ -143,8 +143,10 @@ class RecordReader:
 
     @property
     def delimited(self) -> tuple[bytes, bool, bool] | None:
-        """As the format has it; None where not every record is taken, so that rows have to be looked at."""
-        return self._format.delimited if self.rule.split == "all" else None
+        """How the rows are laid out that are offered: as the format has it, or as `mapreduce.input.rows` has them where
+        the rule chooses some."""
+        found = self._format.delimited
+        return found if found is None or self.rule.split == "all" else (b"\t", False, True)
 
     @property
     def max_line(self) -> int:
@@ -154,6 +156,9 @@ class RecordReader:
     def offer(self, block: bytes, take: Take) -> Iterator[tuple[int, bytes, Record | str]]:
         """Offers the rows of a block of a delimited format to who takes plain ones as they are (the native library),
         and gives `entries` of those that it leaves over. What has begun and not ended is kept for the next block."""
+        if self.rule.split != "all":
+            yield from self._offer_chosen(block, take)
+            return
         data = self._pending + block
         end = data.rfind(b"\n") + 1
         data, self._pending = data[:end], data[end:]  # which may be half a character
@@ -178,6 +183,24 @@ class RecordReader:
         if len(self._pending) > self._max_line:
             rest, self._pending = self._pending, b""
             yield from self.entries(rest)  # which keeps no more of it than it needs
+
+    def _offer_chosen(self, block: bytes, take: Take) -> Iterator[tuple[int, bytes, Record | str]]:
+        """Offers the rows that the rule takes, which are looked at here."""
+        chosen = []
+        for number, line, record in self.entries(block):
+            if isinstance(record, str):
+                yield number, line, record
+            else:
+                chosen.append((number, line, record))
+        data, start, seen = b"".join([record[1] + b"\n" for _, _, record in chosen]), 0, 0
+        while start < len(data) and scan(data)[1]:
+            taken, rows, _, odd = take(data, start, False)
+            for left_over, (_, _, before, _) in enumerate(odd):
+                yield chosen[seen + before + left_over]
+            seen, start = seen + rows + len(odd), start + taken
+            if not taken and not odd:
+                break
+        yield from chosen[seen:]
 
     def _pass(self, rows: int, lines: int) -> None:
         """Counts rows that were taken as they are."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import random
 from pathlib import Path
@@ -14,13 +16,17 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from mapreduce.errors import UserError
-from mapreduce.input.records import SplitRule
+from mapreduce.input import rows as row_lines
+from mapreduce.input.formats import Layout
+from mapreduce.input.records import EVERY, RecordReader, SplitRule
+from mapreduce.native import library as native
 from mapreduce.output import manifest
 from mapreduce.tables import encoding
 from mapreduce.tables.columns import Column
+from mapreduce.tables.counting import count_columns
 from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, Input, Misfit, Recipe, TableEncoder, Target
 from mapreduce.tables.schema import Column as Named
-from mapreduce.tables.schema import Schema
+from mapreduce.tables.schema import Schema, of_names
 from tests.conftest import Run
 
 TARGET = Target("y", "double", NUMBER)
@@ -276,3 +282,36 @@ def test_train_validation_and_test_rows_are_all_rows(tmp_path: Path, run_job: Ru
     assert sum(counts[:3]) == counts[3] == len(rows)
     assert counts[1] == pytest.approx(80, abs=25) and counts[2] == pytest.approx(120, abs=30)
     run_job("groupcount", "--validation", "0.8", "--test-share", "0.3", tmp_path / "a.csv", code=2)
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_what_is_known_of_a_split_is_that_of_its_rows_alone(
+    library: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not library:
+        monkeypatch.setattr(native, "load", lambda: None)
+    generator = random.Random(5)
+    odd = ["plain", 'a "quoted" one', "two\nlines", "a,b", "tab\there", "back\\slash", "", "é", "1"]
+    table = [[generator.choice(odd), str(generator.randrange(10**6)), repr(generator.random())] for _ in range(3000)]
+    rule = SplitRule("train", 0.3)
+
+    def figures(rows: list[list[str]], taken: SplitRule) -> list[bytes]:
+        file = io.StringIO(newline="")
+        csv.writer(file, lineterminator="\n").writerows([["a", "b", "c"], *rows])
+        layout = Layout(labelled=False, keeps_all=True, names=("a", "b", "c"), header=True)
+        reader = RecordReader("csv", layout=layout, rule=taken, begins=True)
+        data = file.getvalue().encode()
+        blocks = [(reader, data[at : at + 20_000]) for at in range(0, len(data), 20_000)]
+        states = list(count_columns(iter(blocks), of_names(("a", "b", "c"))))
+        reader.finish()
+        assert reader.used + reader.left_out == len(rows)
+        found = []
+        for state in states:
+            column = Column()
+            column.merge(state.partition(b"\t")[2])
+            found.append(json.dumps(column.figures()).encode())
+        return found
+
+    kept = [row for row in table if row_lines.join(field.encode() for field in row) in rule]
+    assert 1900 < len(kept) < 2300
+    assert figures(table, rule) == figures(kept, EVERY)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -22,7 +21,6 @@ from mapreduce.input.formats.dialect import named
 from mapreduce.input.formats.format import laid_out
 from mapreduce.input.records import RecordReader
 from mapreduce.job import MRStep, in_blocks
-from mapreduce.output import manifest as manifests
 from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
 from mapreduce.tables import schema as schemas
@@ -120,21 +118,10 @@ class TableJob(RecordJob):
 
     def _of_inputs(self) -> Schema | None:
         """The schema that the manifests of inputs have, where these are outputs of table jobs."""
-        found: dict[str, Schema] = {}
-        for path in self.options.args:
-            if os.path.isfile(os.path.join(path, manifests.NAME)):
-                manifest = manifests.read(path)
-                if schemas.FIELD not in manifest or manifest["kind"] == "schema":
-                    raise UserError(f"{path}: the output of {manifest['kind']}, which holds no rows of a table")
-                found[path] = Schema.from_json(manifest[schemas.FIELD], path)
-        if not found:
-            return None
-        (first, schema), *others = found.items()
-        for path, theirs in others:
-            if theirs != schema:
-                raise UserError(f"{path}: its columns are not those of {first}")
-        self.options.format = self.options.format or "rows"
-        return schema
+        found = schemas.of_outputs(self.options.args)
+        if found is not None:
+            self.options.format = self.options.format or "rows"
+        return found
 
     def _found_types(self) -> Iterator[Column]:
         for name, line in zip(self._names, self.round("--find-types")):

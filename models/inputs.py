@@ -18,7 +18,7 @@ from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.format import FIELD_FLAGS, READING_FLAGS, TEXTS
 from mapreduce.input.reading import Input, Told
 from mapreduce.input.records import EVERY, RecordReader, SplitRule
-from mapreduce.tables.schema import of_names
+from mapreduce.tables import schema as schemas
 
 ROWS = 4096
 """Rows that are given at once, at most."""
@@ -145,13 +145,16 @@ def table(
         names: the columns of a row, in their order, whatever that of the file; a name is found whatever its case where
             only one is alike. None takes all.
         rule: which split is read, by the hash of the whole row.
-        columns, paths, reading: as in `rows`.
+        columns, paths, reading: as in `rows`; a path may be the output of a table job, too.
 
     Raises:
         UserError: as in `rows`; or there is no such column.
     """
-    given = Input(paths, False, bool(columns), rows=True, rule=rule, **reading)
-    schema = of_names(given.layout.names or ())
+    told = schemas.of_outputs(paths)
+    if told is not None:
+        reading = {**reading, "format": reading.get("format") or "rows"}
+    given = Input(paths, False, bool(columns), rows=told.names if told else (), rule=rule, **reading)
+    schema = schemas.of_names(given.layout.names or ())
     if names is None:
         return schema.names, _rows(given, columns)
     try:

@@ -29,7 +29,7 @@ class Input:
         paths: files, folders or globs; "-" is standard input.
         labelled: whether records have to have a label and a text.
         keeps_all: whether columns beside these are asked for.
-        rows: whether records are rows of a table, taken whole, as `Layout.names` has it.
+        rows: where records are rows of a table that are taken whole, the names of its columns; () finds them.
         rule: which split is read.
         quiet: whether what was found out of tables is not said.
         max_rejected: fail where more is rejected; None fails where all is.
@@ -47,7 +47,7 @@ class Input:
         labelled: bool,
         keeps_all: bool = False,
         *,
-        rows: bool = False,
+        rows: tuple[str, ...] | None = None,
         rule: records.SplitRule = records.EVERY,
         quiet: bool = False,
         max_rejected: float | None = None,
@@ -68,12 +68,12 @@ class Input:
         name = format or detect(source for source in self.sources if source.path != "-")
         self.kind: type[Format] = FORMATS[name]
         self.max_rejected, self._rule = max_rejected, rule
-        if rows and not self.kind.has_fields:
+        if rows is not None and not self.kind.has_fields:
             names = ", ".join(one.name for one in FORMATS.values() if one.has_fields)
             raise UserError(f"{paths[0]}: {name} has no columns, and a table is wanted; give --format ({names})")
         flags: dict[str, str | None] = {"text_field": text_field, "label_field": label_field, "delimiter": delimiter}
         flags.update(group_field=group_field, header=header, quotes=quotes, encoding=encoding)
-        layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all, names=() if rows else None)
+        layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all, names=rows)
         refuse_unreadable(self.kind, self.sources)
         self.layout = self.kind.settle(layout, self.sources)
         if (said := found_out(layout, self.layout, self.kind)) and not quiet:

@@ -128,6 +128,28 @@ def read(place: str) -> Schema:
     return Schema.from_json(data.get(FIELD, data) if isinstance(data, dict) else data, place)
 
 
+def of_outputs(paths: Iterable[str]) -> Schema | None:
+    """The schema that manifests have, where paths are outputs of table jobs; None where none is.
+
+    Raises:
+        UserError: one holds no rows, or other columns than the first.
+    """
+    found: dict[str, Schema] = {}
+    for path in paths:
+        if os.path.isfile(os.path.join(path, manifests.NAME)):
+            manifest = manifests.read(path)
+            if FIELD not in manifest or manifest["kind"] == "schema":
+                raise UserError(f"{path}: the output of {manifest['kind']}, which holds no rows of a table")
+            found[path] = Schema.from_json(manifest[FIELD], path)
+    if not found:
+        return None
+    (first, schema), *others = found.items()
+    for path, theirs in others:
+        if theirs != schema:
+            raise UserError(f"{path}: its columns are not those of {first}")
+    return schema
+
+
 def of_names(names: Sequence[str], nulls: Iterable[str] = ()) -> Schema:
     """A schema of columns whose types are not known: `null`."""
     return Schema(tuple(Column(name, types.NULL) for name in names), tuple(nulls))

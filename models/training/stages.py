@@ -28,6 +28,7 @@ from mapreduce.input.files import expand
 from mapreduce.output import atomic, manifest
 from mapreduce.paths import is_remote
 from mapreduce.tables import encoding
+from mapreduce.tables import schema as schemas
 from mapreduce.tokens.specification import Specification
 from models.training.candidates import Candidate
 from models.training.settings import VALIDATION, Settings
@@ -69,8 +70,11 @@ class Stages:
         self.paths = [os.fspath(path) for path in inputs]
         self.held_out = [validation] if isinstance(validation, str) else []
         self._remote = any(map(is_remote, [*self.paths, *self.held_out]))
+        self._files_of = (self.paths, self.held_out)
         if not self._remote:
-            self.paths, self.held_out = expand(self.paths), expand(self.held_out)
+            self._files_of = (expand(self.paths), expand(self.held_out))
+            if schemas.of_outputs(self.paths) is None:  # whose manifests the jobs read
+                self.paths, self.held_out = self._files_of
         self.folder = Path(folder)
         self.runner = runner
         self.reading = reading or {}
@@ -93,7 +97,8 @@ class Stages:
     @cached_property
     def _described(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The same, of the files that are trained on, and of those that are held out."""
-        return self._describe(self.paths), self._describe(self.held_out) if self.held_out else []
+        files, held_out = self._files_of
+        return self._describe(files), self._describe(held_out) if held_out else []
 
     def _describe(self, paths: list[str]) -> list[dict[str, Any]]:
         if self._remote:

@@ -7,7 +7,6 @@ knows.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -21,7 +20,7 @@ from mapreduce.input.formats import FORMATS, Format, Layout, detect
 from mapreduce.input.formats.dialect import named
 from mapreduce.input.formats.format import laid_out
 from mapreduce.input.records import RecordReader
-from mapreduce.job import MRStep, in_blocks
+from mapreduce.job import MRStep, in_blocks, whole_lines
 from mapreduce.output import manifest as manifests
 from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
@@ -141,19 +140,6 @@ class TableJob(RecordJob):
             kind = line.partition(b"\t")[2].decode()
             yield Column(name, types.TEXT if kind == types.NULL else kind)
 
-    def round(self, *flags: str) -> Iterator[bytes]:
-        """The output lines of a run of this job over the same input with further flags, on the same runner; for what
-        the job has to know of all rows before it begins."""
-        job = type(self)(args=[*self._cl_args, *flags])
-        for name in ("format", "names", "delimiter", "header", "quotes", "encoding", "args"):
-            setattr(job.options, name, copy.copy(getattr(self.options, name)))
-        job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
-        job.options.resume, job.options.quiet, job.options.show = False, True, False
-        job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
-        with job.make_runner() as runner:
-            runner.run()
-            yield from _lines(runner.cat_output())
-
     def steps(self) -> list[MRStep]:
         """The step that finds types, where that is asked for; else `table_steps`."""
         if self.options.find_types:
@@ -204,7 +190,7 @@ class TableJob(RecordJob):
         found = self.output_schema
         if not self.options.show or found is None:
             return blocks
-        lines = (list(map(_plain, rows.split(line))) for line in _lines(blocks))
+        lines = (list(map(_plain, rows.split(line))) for line in whole_lines(blocks))
         return shown.table([column.name for column in found.columns], lines, [c.type in NUMBERS for c in found.columns])
 
     @property
@@ -220,10 +206,3 @@ def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes
 
 def _plain(field: bytes) -> str:
     return field.decode("utf-8", "replace")
-
-
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole

@@ -21,7 +21,8 @@ import numpy, pandas
 table = pandas.read_csv(sys.argv[1], usecols=["id", "user", "price", "quantity", "rating"]).dropna()
 terms = [table["id"], table["user"], table["quantity"], table["rating"], table["price"] * table["rating"]]
 x = numpy.column_stack([numpy.ones(len(table)), *terms])
-found = numpy.linalg.lstsq(x, table["price"], rcond=None)[0]
+scale = numpy.abs(x).max(axis=0)  # or it takes what is small beside the users' numbers for nothing
+found = numpy.linalg.lstsq(x / scale, table["price"], rcond=None)[0] / scale
 with open(sys.argv[2], "w") as file:
     for value in found:
         print(repr(float(value)), file=file)

@@ -14,8 +14,8 @@ def cosine(both: int, one: int, other: int, baskets: int) -> float:
 
 
 def llr(both: int, one: int, other: int, baskets: int) -> float:
-    """The log-likelihood ratio of the two being independent (Dunning 1993): twice the sum over the four cells of a table
-    of observed times log(observed / expected).
+    """The log-likelihood ratio of the two being independent (Dunning 1993): twice the sum, over the four cells of a
+    table, of observed times log(observed / expected).
 
     Example:
         >>> round(llr(10, 100, 10, 100), 6)

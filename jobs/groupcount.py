@@ -66,8 +66,7 @@ class GroupCount(TableJob):
         options = self.options
         lists = [options.by, *(getattr(options, name) for name in FIGURES)]
         named = {schema.columns[place].name for text in lists for place in _places(schema, text, "--by")}
-        condition = {name for name in mentioned(options.where or "") if name in schema.names}
-        return named | condition | set(self._required(schema))  # NaN is a missing double
+        return named | mentioned(options.where or "", schema) | set(self._required(schema))  # NaN is a missing double
 
     def _required(self, schema: Schema) -> list[str]:
         asked = self.options.dropna

@@ -29,7 +29,6 @@ from typing import Any, TypeVar
 from mapreduce.errors import UserError
 from mapreduce.input.records import record_hash
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
-from mapreduce.output import atomic
 from mapreduce.output import manifest as manifests
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
@@ -125,9 +124,7 @@ class Clean(TableJob):
                 raise UserError("--figures: no figure is asked for; see --fill and --clip")
             return
         if options.figures is None:
-            options.figures = os.path.join(atomic.scratch(), _FIGURES)
-            with open(options.figures, "wb") as file:
-                file.writelines(spreads.described(self.cleaning.spreads, self.round("--find-figures")))
+            options.figures = self.kept(spreads.described(self.cleaning.spreads, self.round("--find-figures")))
         Cleaner(self.cleaning, Figures(options.figures))  # it refuses what is not there
 
     def table_steps(self) -> list[MRStep]:

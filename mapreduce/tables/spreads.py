@@ -266,7 +266,7 @@ def described(spreads: Sequence[Spread], lines: Iterable[bytes]) -> Iterator[byt
             if value:
                 name, by = spread.about
                 one = {"column": name, "figure": figure, "by": dict(zip(by, parts)), "value": _text(unescape(value))}
-                yield json.dumps(one).encode("ascii") + b"\n"
+                yield json.dumps(one).encode("ascii")
 
 
 class Figures:

@@ -53,7 +53,7 @@ class Regression(TableJob):
         add("--ridge", type=number(0, math.inf), help="add this to the diagonal of X'X, but for the constant")
 
     def needs_types(self, schema: Schema) -> set[str]:
-        return (mentioned(self.options.on) | mentioned(self.options.target)) & set(schema.names)
+        return mentioned(f"{self.options.on} {self.options.target}", schema)
 
     @cached_property
     def terms(self) -> list[Expression]:

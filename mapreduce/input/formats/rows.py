@@ -24,5 +24,9 @@ class Rows(Table):
         return b"\t", False, True
 
     def row(self, line: bytes) -> list[bytes]:
-        """The fields of a line."""
-        return rows.split(line)
+        """The fields of a line. Behind a lone one is a tab, as Hadoop writes one behind every key."""
+        return rows.split(line.removesuffix(b"\t") if self._count == 1 else line)
+
+    def is_header(self, line: bytes) -> bool:
+        """No line is one: a row may hold the names of the columns."""
+        return False

@@ -169,7 +169,7 @@ MANY: dict[str, Callable[[random.Random], str]] = {
 @pytest.mark.parametrize("kind", MANY)
 def test_sketches_are_those_of_the_twin(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(1)
-    values = [MANY[kind](draw) for _ in range(17_500)]
+    values = [MANY[kind](draw) for _ in range(19_500)]
     data = "\n".join(["c0", *values]).encode()
     results, schema = [], Schema((Column("c0", types.NULL),))
     for use in "10":

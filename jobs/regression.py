@@ -30,7 +30,7 @@ from mapreduce.methods.least_squares import ILL, Dependent, Fit
 from mapreduce.methods.moments import Moments, sum_up
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
-from mapreduce.tables.expressions import Expression, mentioned
+from mapreduce.tables.expressions import Expression, mentioned, split
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, TEXT, write
 
@@ -59,7 +59,7 @@ class Regression(TableJob):
     def terms(self) -> list[Expression]:
         """The terms, and last of all the target."""
         options = self.options
-        named = terms.expanded(terms.split(options.on), options.degree, options.interactions)
+        named = terms.expanded(list(filter(None, split(options.on))), options.degree, options.interactions)
         if not named or not options.target:
             raise UserError("name what is to be explained with --target price, and by what with --on area,rooms")
         found = terms.parsed(named, self.schema, "--on")

@@ -16,7 +16,7 @@ from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.tables import types
-from mapreduce.tables.expressions import Expression, a
+from mapreduce.tables.expressions import Expression, a, split
 from mapreduce.tables.schema import Column, Schema, parse_types
 from mapreduce.tables.spreads import FIGURES, MEAN, Figures, Spread
 from mapreduce.tables.types import DOUBLE, NUMBERS, TEXT, WHOLE
@@ -190,23 +190,6 @@ def planned(flags: Any, schema: Schema) -> Cleaning:
 
 
 _QUOTED = r"`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"
-_OUTSIDE = re.compile(rf"({_QUOTED})|(\s+and\s+)|(.)", re.DOTALL)
-
-
-def split(text: str, separator: str) -> list[str]:
-    """The pieces of a text between separators, `,` `:` `=` or ` and `; what is in quotes is not cut.
-
-    Example:
-        >>> split("a:'b:c':d", ":")
-        ['a', "'b:c'", 'd']
-    """
-    pieces = [""]
-    for found in _OUTSIDE.finditer(text):
-        if found[0].strip() == separator.strip() and not found[1]:
-            pieces.append("")
-        else:
-            pieces[-1] += found[0]
-    return list(map(str.strip, pieces))
 
 
 def _name(text: str) -> str:

@@ -435,6 +435,28 @@ def mentioned(text: str, schema: Schema) -> set[str]:
     return {name for name in schema.names if name.casefold() in meant}
 
 
+def split(text: str, separator: str = ",") -> list[str]:
+    """The pieces of a text between separators; what is in quotes or brackets is not cut.
+
+    Example:
+        >>> split("a, if(b > 1, 2, 3), 'x,y'")
+        ['a', 'if(b > 1, 2, 3)', "'x,y'"]
+    """
+    pieces, depth, at = [""], 0, 0
+    while at < len(text):
+        if depth <= 0 and text.startswith(separator, at):
+            pieces.append("")
+            at += len(separator)
+        elif piece := _PIECE.match(text, at):
+            depth += (piece[0] == "(") - (piece[0] == ")")
+            pieces[-1] += piece[0]
+            at = piece.end()
+    return list(map(str.strip, pieces))
+
+
+_PIECE = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|`(?:[^`]|``)*`|.", re.DOTALL)
+
+
 def _columns(node: Node) -> list[int]:
     if node.kind == "column":
         return [node.value]

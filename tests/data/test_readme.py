@@ -42,11 +42,13 @@ def test_the_table_of_compressions_is_what_the_code_does() -> None:
     for suffix, _, *clusters in rows:
         codec = "by Hadoop's codec" if suffix in ON_CLUSTERS else "fetched, and copied as lines"
         assert clusters == [codec, codec]
-    for name, first in {
+    others = {
         "LZ4": b"\x04\x22\x4d\x18",
         "lzop": b"\x89LZO\0\r\n\x1a\n",
         "Snappy": b"\xff\6\0\0sNaPpY",
-    }.items():
+        "compress": b"\x1f\x9d",
+    }
+    for name, first in others.items():
         assert first_bytes.kind(first) == name and name not in first_bytes.SUFFIXES
 
 

@@ -233,7 +233,8 @@ class Job(MRJob):
         """The output lines, without their ends, of a run of this job over the same input with further flags, on the
         same runner: for what the job has to know of all its input before it begins. The driver calls it in `settle`."""
         job = type(self)(args=[*self._cl_args, *flags])
-        for name in self.carried:
+        given = {flag[2:].replace("-", "_") for flag in flags if flag.startswith("--")}
+        for name in set(self.carried) - given:
             setattr(job.options, name, copy.copy(getattr(self.options, name)))
         job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
         job.options.resume, job.options.quiet = False, True

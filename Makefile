@@ -8,7 +8,7 @@ RUNNER ?= local
 SEED ?= 0
 
 BIN := .venv/bin
-export TRAIN TEST
+export TRAIN TEST TARGET
 
 .SILENT:
 .DELETE_ON_ERROR:
@@ -44,13 +44,14 @@ data: .venv/installed
 
 ## make train        trains MODEL=linear, or one of the README's networks, on DATA, or on TRAIN=my/train.tsv
 ##                   TEST=my/test.tsv, whose model is data/derived/my-train.tsv/linear; RESUME=1 goes on with what was
-##                   interrupted; ARGS="--epochs 5" passes further flags; prints the accuracy
+##                   interrupted; ARGS="--epochs 5" passes further flags; prints the accuracy. TRAIN=my.csv TARGET=price
+##                   learns a column of a table from the others, by MODEL=mlp or linear
 # The names of files reach the shell as variables, so they may hold spaces and quotes. In the folder's name - is a slash,
 # and _ says that the character behind it is itself, so that no two files share one.
 train: .venv/installed $(if $(TRAIN),,data)
 	test -n "$$TRAIN" && name=$$(printf %s "$$TRAIN" | sed 's,[_-],_&,g; s,/,-,g') || \
 	  { name=$(DATA) TRAIN=data/raw/$(DATA)-train.tsv TEST=data/raw/$(DATA)-test.tsv; }; \
-	$(BIN)/python -m models.train --train "$$TRAIN" $${TEST:+--test "$$TEST"} --model $(MODEL) --runner $(RUNNER) \
+	$(BIN)/python -m models.train --train "$$TRAIN" $${TEST:+--test "$$TEST"} $${TARGET:+--target "$$TARGET"} --model $(MODEL) --runner $(RUNNER) \
 	  --seed $(SEED) $(if $(RESUME),--resume) --output "data/derived/$$name/$(MODEL)" $(ARGS)
 
 ## make accuracy     fills the README's tables of accuracies; ARGS="r8 trec --trec data/raw" names data sets and folders,

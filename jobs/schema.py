@@ -19,13 +19,14 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Any
 
+from mapreduce.flag_values import whole
 from mapreduce.input.rows import escape
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
 from mapreduce.tables import schema as schemas
 from mapreduce.tables import shown, types
-from mapreduce.tables.columns import Column
+from mapreduce.tables.columns import TOP, Column
 from mapreduce.tables.counting import count_columns
 from mapreduce.tables.schema import Schema
 
@@ -39,6 +40,11 @@ class DescribeTable(TableJob):
     __doc__ = __doc__
     KIND = "schema"
     EXAMPLE = "python jobs/schema.py -r local --show items.csv"
+
+    def configure_args(self) -> None:
+        super().configure_args()
+        most = whole(0, 16_384)
+        self.add_passthru_arg("--top", type=most, default=TOP, help="how many values are named (default: 10)")
 
     def needs_types(self, schema: Schema) -> set[str]:
         return set()
@@ -64,7 +70,7 @@ class DescribeTable(TableJob):
             column = Column(None if kind == types.NULL else kind, (null.encode() for null in schema.nulls))
             for line in same:
                 column.merge(line.partition(b"\t")[2])
-            figures = column.figures()
+            figures = column.figures(self.options.top)
             found.append(letters[figures["type"]])
             yield b"%s\t%s\n" % (escape(name.encode("utf-8", "surrogateescape")), json.dumps(figures).encode())
         for begin in range(0, len(found), _AT_ONCE):

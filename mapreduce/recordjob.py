@@ -57,6 +57,10 @@ class RecordJob(Job):
         length, kept = whole(1, LONGEST_LINE), whole(0, MOST_KEPT)
         add("--max-line", type=length, default=records.MAX_LINE, help="reject longer lines (default: 10000000 bytes)")
         add("--keep-rejected", type=kept, default=20, help="samples of rejected lines in _rejected (default: 20)")
+        add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
+        add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
+        add("--test-share", type=float, help="share of a test split, which train has not either (default: none)")
+        add("--salt", default="", help="another salt draws another validation split")
         self.arg_parser.add_argument(
             "--max-rejected", type=count_or_share, default=0.01, help="fail at more: 100, or a share (default: 0.01)"
         )
@@ -73,8 +77,9 @@ class RecordJob(Job):
 
     @property
     def rule(self) -> records.SplitRule:
-        """Which records the job takes."""
-        return records.SplitRule()
+        """Which records the job takes, by the flags."""
+        options = self.options
+        return records.SplitRule(options.split, options.validation, options.salt.encode(), options.test_share or 0.0)
 
     @property
     def input_format(self) -> Format:
@@ -170,6 +175,14 @@ class RecordJob(Job):
         """Settles the format, and what it has to know of the input's beginning."""
         super().settle()
         options = self.options
+        test = options.test_share or 0.0
+        if len(options.salt.encode()) > 64 or not (
+            0 <= options.validation <= 1 and 0 <= test <= 1 - options.validation
+        ):
+            raise UserError(
+                "--salt has at most 64 bytes, --validation and --test-share are shares from 0 to 1 together. "
+                f"Received: {options.salt[:65]!r}, {options.validation} and {test}"
+            )
         options.format = options.format or self.find_format(options.args)
         format = FORMATS[options.format]
         self.check_format(format)
@@ -194,7 +207,7 @@ class RecordJob(Job):
         found = {**super().arguments(), **self._given}
         return {name: value for name, value in found.items() if value is not None or name not in self.UNUSUAL}
 
-    UNUSUAL: tuple[str, ...] = SETTLED
+    UNUSUAL: tuple[str, ...] = (*SETTLED, "test_share")
     """Flags that the manifest has only where they were given."""
 
     def keep_input(self) -> None:

@@ -37,7 +37,7 @@ class TableJob(RecordJob):
     """A job over the rows of tables."""
 
     SETTLED = ("names", "schema", "types", "nulls", *RecordJob.SETTLED)
-    UNUSUAL = (*SETTLED, "find_types")
+    UNUSUAL = (*SETTLED, "find_types", "test_share")
 
     def configure_args(self) -> None:
         super().configure_args()

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 from mapreduce.errors import RecordError, UserError
-from mapreduce.input import records
 from mapreduce.input.formats import FORMATS, Format, Layout
 from mapreduce.input.formats.format import FIELD_FLAGS, IMAGES, TEXTS, laid_out
 from mapreduce.output.manifest import RECORDS, Counters
@@ -32,7 +31,7 @@ class TextJob(RecordJob):
     LABELLED = False
     READS: tuple[str, ...] = (TEXTS,)
     SETTLED = ("text_field", "label_field", "group_field", *RecordJob.SETTLED)
-    UNUSUAL = (*RecordJob.SETTLED, "group_field", *LATER)
+    UNUSUAL = (*RecordJob.UNUSUAL, "group_field", *LATER)
 
     def configure_args(self) -> None:
         super().configure_args()
@@ -41,11 +40,8 @@ class TextJob(RecordJob):
             driver(option, **about)
         driver("--shape", metavar="HxWxC", help="shape of images, as 28x28x1; default: that of the first one")
         driver("--columns", help="columns of a table: text,label,count, from 0; default: read from its header")
-        add("--split", choices=records.SPLITS, default="all", help="which records to take (default: all)")
-        add("--validation", type=float, default=0.1, help="share of the validation split (default: 0.1)")
         grouped = "records alike in this field, an author's name say, are in one split"
         driver("--group-field", metavar="NAME", help=f"{grouped} (default: those of one text)")
-        add("--salt", default="", help="another salt draws another validation split")
         driver("--specification", file=True, help="in place of a preset: a JSON file, or an output's manifest")
         for flag in FLAGS:
             add(flag.option, **flag.arguments)
@@ -64,12 +60,6 @@ class TextJob(RecordJob):
     def layout(self) -> Layout:
         """How the records are laid out, by the flags."""
         return laid_out(vars(self.options), strict=self.options.strict, labelled=self.LABELLED)
-
-    @property
-    def rule(self) -> records.SplitRule:
-        """Which records the job takes, by the flags."""
-        options = self.options
-        return records.SplitRule(options.split, options.validation, options.salt.encode())
 
     def documents(self, blocks: Iterable[bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
         """The documents (label, text) of blocks of lines, a list a block; counts what was read and rejected."""
@@ -111,13 +101,7 @@ class TextJob(RecordJob):
 
     def settle(self) -> None:
         """Looks at the flags, then settles the format."""
-        options = self.options
         self.tokenizer  # noqa: B018 - a wrong flag is an error of the driver, not of a task
-        if len(options.salt.encode()) > 64 or not 0 <= options.validation <= 1:
-            raise UserError(
-                "--salt has at most 64 bytes, --validation is a share from 0 to 1. "
-                f"Received: {options.salt[:65]!r} and {options.validation}"
-            )
         super().settle()
 
     def check_format(self, format: type[Format]) -> None:

@@ -1,8 +1,8 @@
-"""The bridge: the output directory of jobs/encode.py as a tf.data.Dataset, or as NumPy arrays.
+"""The bridge: the output of jobs/encode.py or jobs/encodetable.py as a tf.data.Dataset, or as NumPy arrays.
 
 Lines `hash TAB label TAB base64` are read, shuffled, decoded and padded a batch at a time by TensorFlow operations,
 never one by one and never by Python, from files that may be larger than memory. The output is checked before
-TensorFlow is imported. This module tokenizes nothing and makes no ids; jobs/encode.py and `models.layers.encoder` do.
+TensorFlow is imported. This module tokenizes nothing and makes no ids; the jobs and `models.layers.encoder` do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WINDOW = 8192
 """Records that are held and shuffled at once; a set that is no larger is shuffled as a whole."""
 
-KINDS = ("ids", "bag", "pixels")
+KINDS = ("ids", "bag", "pixels", "table")
 
 
 def read(
@@ -35,7 +35,7 @@ def read(
     *,
     kind: str = "ids",
     batch_size: int,
-    labels: Sequence[str],
+    labels: Sequence[str] | None,
     seed: int | None = None,
     epoch: int = 0,
     epochs: int = 1,
@@ -49,11 +49,13 @@ def read(
     (the lines of a part are in the order of a hash, so a window is a random sample already).
 
     Args:
-        directory: the output of jobs/encode.py.
+        directory: the output of jobs/encode.py or jobs/encodetable.py.
         kind: "ids": x is int32 [batch, length], 0 = padding. "bag": x is a dict of `ids` and `counts`, both int32
             [batch, unique], as `bag` makes them. Length is that of the longest record of the batch, at least 1.
             "pixels": x is uint8 [batch, height, width, channels], for shards of images, whose shape is `shape`.
-        labels: names in the order of the model's outputs; y, int32 [batch], indexes it, -1 for any other label.
+            "table": x is float32 [batch, numbers], for shards of rows.
+        labels: names in the order of the model's outputs; y, int32 [batch], indexes it, -1 for any other label. None
+            where the labels are numbers: y is float64 [batch].
         seed: None reads in the order of the files.
         epoch, epochs: the first epoch and how many follow each other, each in its own order.
         bucket: puts records of like length into one batch, within each window; needs no more memory.
@@ -72,13 +74,7 @@ def read(
     import tensorflow as tf
 
     paths = manifest.part_paths(directory, found)
-    names = [name.encode("utf-8", "surrogateescape") for name in labels]
-    index = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(
-            tf.constant(names, tf.string, [len(names)]), tf.range(len(names), dtype=tf.int32)
-        ),
-        default_value=-1,
-    )
+    target = _targets(labels)
     window = batch_size * max(1, -(-window // batch_size))
 
     def columns(block: tf.Tensor, lines: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -101,7 +97,9 @@ def read(
         def batch(start: tf.Tensor) -> tuple[Any, tf.Tensor]:
             rows = 3 * order[start : start + batch_size]
             encoded = tf.gather(fields, rows + 2)
-            y = index.lookup(tf.gather(fields, rows + 1))
+            y = target(tf.gather(fields, rows + 1))
+            if kind == "table":
+                return _decode_numbers(encoded, found["shape"][0]), y
             if kind == "pixels":
                 return _decode_pixels(encoded, found["shape"]), y
             ids = _decode(encoded)
@@ -135,11 +133,27 @@ def check(directory: str | os.PathLike[str], found: dict[str, Any], kind: str, b
             f"dataset: kind is one of {KINDS}, batch_size at least 1. Received: kind={kind!r}, "
             f"batch_size={batch_size!r}"
         )
-    images = found.get("dtype") == "uint8" and len(found.get("shape") or []) == 3
-    texts = found.get("dtype") == "int32" and found.get("shape") == [None]
-    if not (images if kind == "pixels" else texts):
-        wanted = "uint8 [height, width, channels]; encode images" if kind == "pixels" else "int32 [null]; encode texts"
-        raise UserError(f"{directory}: holds {found.get('dtype')} {found.get('shape')}, not {wanted} first")
+    dtype, shape = found.get("dtype"), found.get("shape") or []
+    wanted, holds = {
+        "pixels": ("uint8 [height, width, channels]; encode images", dtype == "uint8" and len(shape) == 3),
+        "table": ("float32 [numbers]; encode a table", dtype == "float32" and len(shape) == 1),
+    }.get(kind, ("int32 [null]; encode texts", dtype == "int32" and shape == [None]))
+    if not holds:
+        raise UserError(f"{directory}: holds {dtype} {found.get('shape')}, not {wanted} first")
+
+
+def _targets(labels: Sequence[str] | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """From labels, strings [batch], to y."""
+    import tensorflow as tf
+
+    if labels is None:
+        return lambda numbers: tf.strings.to_number(numbers, tf.float64)
+    names = [name.encode("utf-8", "surrogateescape") for name in labels]
+    keys = tf.constant(names, tf.string, [len(names)])
+    source = tf.lookup.KeyValueTensorInitializer(keys, tf.range(len(names), dtype=tf.int32))
+    index = tf.lookup.StaticHashTable(source, default_value=-1)
+    found: Callable[[tf.Tensor], tf.Tensor] = index.lookup
+    return found
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -159,6 +173,15 @@ def _decode_pixels(encoded: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     size = math.prod(shape)
     tf.debugging.assert_equal(tf.strings.length(raw), size, "an image of another shape than the manifest's")
     return tf.reshape(tf.io.decode_raw(raw, tf.uint8, fixed_length=size), [-1, *shape])
+
+
+def _decode_numbers(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Base64 of little-endian float32 [batch] as a tensor [batch, size]."""
+    import tensorflow as tf
+
+    raw = tf.io.decode_base64(encoded)
+    tf.debugging.assert_equal(tf.strings.length(raw), 4 * size, "a row of another shape than the manifest's")
+    return tf.reshape(tf.io.decode_raw(raw, tf.float32, fixed_length=4 * size), [-1, size])
 
 
 def count(directory: str | os.PathLike[str]) -> int:
@@ -208,15 +231,16 @@ def class_weights(directory: str | os.PathLike[str], labels: Sequence[str]) -> d
 
 
 def to_numpy(
-    directory: str | os.PathLike[str], *, labels: Sequence[str]
+    directory: str | os.PathLike[str], *, labels: Sequence[str] | None
 ) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
     """All records in file order, without TensorFlow, and y int32 [records].
 
-    A record is an int32 array of ids, or a uint8 array of the image's shape. y indexes `labels`, -1 for any other.
+    A record is an int32 array of ids, a uint8 array of the image's shape, or a float32 array of a row's numbers. y
+    indexes `labels`, -1 for any other; it is float64 where `labels` is None, as labels are numbers.
     """
     found = manifest.read(directory, "encode")
     form = [-1] if found["dtype"] == "int32" else found["shape"]
-    index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels)}
+    index = {name.encode("utf-8", "surrogateescape"): i for i, name in enumerate(labels or ())}
     rows, y = [], []
     dtype = np.dtype(found["dtype"]).newbyteorder("<")
     for label, encoded in _records(directory, found):
@@ -224,8 +248,8 @@ def to_numpy(
             rows.append(np.frombuffer(base64.urlsafe_b64decode(encoded), dtype).reshape(form))
         except ValueError:
             raise UserError(f"{directory}: not base64 of {found['dtype']}: {encoded[:60]!r}; encode again") from None
-        y.append(index.get(label, -1))
-    return rows, np.array(y, np.int32)
+        y.append(float(label) if labels is None else index.get(label, -1))
+    return rows, np.array(y, np.int32 if labels is not None else np.float64)
 
 
 def _records(directory: str | os.PathLike[str], found: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:

@@ -17,7 +17,8 @@ from mapreduce.input.formats import FORMATS
 from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.format import FIELD_FLAGS, READING_FLAGS, TEXTS
 from mapreduce.input.reading import Input, Told
-from mapreduce.input.records import RecordReader
+from mapreduce.input.records import EVERY, RecordReader, SplitRule
+from mapreduce.tables.schema import of_names
 
 ROWS = 4096
 """Rows that are given at once, at most."""
@@ -127,6 +128,47 @@ def rows(paths: Sequence[str], *, columns: Sequence[str] = (), **reading: Any) -
         UserError: as in `read`; or there is no such column.
     """
     return _rows(Input(paths, False, bool(columns), **reading), columns)
+
+
+def table(
+    paths: Sequence[str],
+    names: Sequence[str] | None,
+    *,
+    columns: Sequence[str] = (),
+    rule: SplitRule = EVERY,
+    **reading: Any,
+) -> tuple[tuple[str, ...], Iterator[list[Row]]]:
+    """The names of the columns of a table, and blocks of its rows: the text of one is its line, as
+    `mapreduce.input.rows` has it.
+
+    Args:
+        names: the columns of a row, in their order, whatever that of the file; a name is found whatever its case where
+            only one is alike. None takes all.
+        rule: which split is read, by the hash of the whole row.
+        columns, paths, reading: as in `rows`.
+
+    Raises:
+        UserError: as in `rows`; or there is no such column.
+    """
+    given = Input(paths, False, bool(columns), rows=True, rule=rule, **reading)
+    schema = of_names(given.layout.names or ())
+    if names is None:
+        return schema.names, _rows(given, columns)
+    try:
+        places = [schema.place(name) for name in names]
+    except UserError as error:
+        raise UserError(f"{given.sources[0].name}: {error}") from None
+
+    def chosen() -> Iterator[list[Row]]:
+        for block in _rows(given, columns):
+            yield [row if row.text is None else row._replace(text=_chosen(row.text, places)) for row in block]
+
+    return tuple(names), chosen()
+
+
+def _chosen(line: bytes, places: Sequence[int]) -> bytes:
+    fields = line.split(b"\t")  # they stay escaped
+    return b"\t".join([fields[place] for place in places])
 
 
 def _rows(given: Input, columns: Sequence[str]) -> Iterator[list[Row]]:

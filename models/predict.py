@@ -1,4 +1,4 @@
-"""Predicts the labels of texts or images: `python -m models.predict MODEL_DIR < lines.txt`.
+"""Predicts the labels of texts, images or rows: `python -m models.predict MODEL_DIR < lines.txt`.
 
 Writes a row for each record, in the order of the input: by default `label TAB probability`. A record that cannot be
 read or answered has a row, too, that says why. It trains and measures nothing.
@@ -43,7 +43,13 @@ _SPACES = bytes.maketrans(b"\t\r\n", b"   ")
 
 
 def _bytes(cell: Any) -> bytes:
+    if isinstance(cell, Number):
+        return b"%.9g" % cell
     return b"" if cell is None else b"%.4f" % cell if isinstance(cell, float) else cell
+
+
+class Number(float):
+    """What a model has answered in place of a label."""
 
 
 def _text(cell: Any) -> Any:
@@ -73,7 +79,14 @@ def jsonl(names: Sequence[str], rows: Iterable[Cells]) -> bytes:
     """An object a line; `cause` stands only where there is no answer."""
     found = []
     for row in rows:
-        cells = [round(cell, 4) if isinstance(cell, float) else _text(cell) for cell in row]
+        cells = [
+            float(_bytes(cell))
+            if isinstance(cell, Number)
+            else round(cell, 4)
+            if isinstance(cell, float)
+            else _text(cell)
+            for cell in row
+        ]
         fields = dict(zip(names, cells))
         if row[-1] is None:
             del fields[names[-1]]
@@ -111,6 +124,9 @@ class Predictor:
         self.top = min(self.top, len(self._labels))
         numbers = [""] if self.top == 1 else [f"_{number}" for number in range(1, self.top + 1)]
         own = [f"{name}{number}" for number in numbers for name in ("prediction", "probability")]
+        if not self._labels:
+            own = ["prediction"]
+        self._width = len(own)
         self.names = [*self.columns, *own, "cause"]
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice and self.form != "tsv":
@@ -144,7 +160,7 @@ class Predictor:
         import numpy as np
 
         found, causes = self.model.answer([record.text for record in records if record.text is not None])
-        if self.top == 1:
+        if self.top <= 1:
             order = found.argmax(axis=1)[:, None]
         else:
             order = (-found).argsort(axis=1, kind="stable")[:, : self.top]
@@ -159,6 +175,9 @@ class Predictor:
                 places, probabilities = next(answers)
                 if (failure := causes.get(asked)) is None:
                     self.answered += 1
+                    if not self._labels:
+                        yield [*kept, Number(probabilities[0]), None]
+                        continue
                     self.labelled += probabilities[0] >= self.threshold
                     for place, probability in zip(places, probabilities):
                         kept += (self._labels[place] if probability >= self.threshold else None, probability)
@@ -168,7 +187,7 @@ class Predictor:
                 self.failed += 1
                 if self.failed <= SHOWN:
                     self.unanswered.append(f"{record.file}, line {record.line}: {cause}")
-            yield [*kept, *[None] * (2 * self.top), cause.encode("utf-8", "surrogateescape")]
+            yield [*kept, *[None] * self._width, cause.encode("utf-8", "surrogateescape")]
 
     def told(self) -> Iterator[str]:
         """What is to be said at the end, line by line."""
@@ -182,7 +201,10 @@ class Predictor:
 
 def parser() -> Parser:
     """The command line, as --help shows it."""
-    description = "Writes a row for each record, in the order of the input: by default `label TAB probability`."
+    description = (
+        "Writes a row for each record, in the order of the input: by default `label TAB probability`; of a model that "
+        "gives numbers the number."
+    )
     made = Parser("python -m models.predict", description, "MODEL_DIR < lines.txt")
     made.add_argument("model", metavar="MODEL_DIR", help="what training or export wrote")
     made.add_argument("input", nargs="*", default=["-"], help="files of records (default: standard input)")
@@ -197,7 +219,7 @@ def parser() -> Parser:
     made.add_argument(
         "--output", type=written_here, metavar="FILE", help="written whole or not at all (default: stdout)"
     )
-    inputs.add_arguments(made, "by suffix; standard input is text, one a line")
+    inputs.add_arguments(made, "by suffix; standard input is text, one a line, or CSV")
     return made
 
 
@@ -207,10 +229,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         columns = [name for name in [options.id_field, *options.keep_columns.split(",")] if name]
-        found = inputs.rows(options.input, columns=columns, **inputs.arguments(options))
-        model = models.load(options.model)
-        if not model.labels:
+        is_table = models.reads(options.model) == "table"
+        if is_table:
+            options.format = options.format or ("csv" if options.input == ["-"] else None)
+            model: Any = models.load(options.model)
+            names = [one.name for one in model.recipe.inputs]
+            _, found = inputs.table(options.input, names, columns=columns, **inputs.arguments(options))
+        else:
+            found = inputs.rows(options.input, columns=columns, **inputs.arguments(options))
+            model = models.load(options.model)
+        if not model.labels and not is_table:
             raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")
+        if not model.labels and (options.all or options.top_k > 1 or options.threshold):
+            raise UserError("--all, --top-k and --threshold: of labels, and this model gives a number; leave them out")
         gc.freeze()  # else it looks through all of TensorFlow again and again, as rows come and go
         top = len(model.labels) if options.all else options.top_k
         made = Predictor(model, columns, top, options.threshold, options.output_format)

@@ -61,7 +61,7 @@ def _convert(
 ) -> int:
     found = manifest.read(source, "encode")
     if found.get("dtype", "int32") != "int32":
-        raise UserError(f"{source}: holds images ({found['dtype']}); only the ids of texts are converted")
+        raise UserError(f"{source}: holds images or rows ({found['dtype']}); only the ids of texts are converted")
     paths = manifest.part_paths(source, found)
     if all(path.endswith(SUFFIX) for path in paths) != (suffix == "") and paths:
         raise UserError(f"{source}: holds {'shard lines' if suffix == '' else 'TFRecord files'} already")

@@ -1,8 +1,8 @@
-"""Trains a model: from record files to what takes raw texts or pixels, `python -m models.train --train F --output D`.
+"""Trains a model: record files to what takes texts, pixels or columns, `python -m models.train --train F --output D`.
 
-This module holds the command and the order of its steps: what `models.training.train_texts` or
-`models.training.train_images` makes of the train and validation splits is exported, and last of all the test file, if
-there is one, is read once.
+This module holds the command and the order of its steps: what `models.training.train_texts`, `train_images` or
+`train_tables` makes of the train and validation splits is exported, and last of all the test file, if there is one, is
+read once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from mapreduce.flag_values import duration, number, whole
 from mapreduce.input.files import Source, expand
 from mapreduce.input.formats import FORMATS, detect
 from mapreduce.input.formats.format import IMAGES
+from mapreduce.input.records import EVERY, SplitRule
 from mapreduce.native import library as native
 from mapreduce.output import manifest
 from mapreduce.paths import absolute, is_remote, written_here
 from mapreduce.runners import RUNNERS
+from mapreduce.tables.encoding import TASKS
 from mapreduce.tokens.flags import FLAGS
 from mapreduce.tokens.specification import PRESETS
 from models import evaluate, inputs
@@ -42,14 +44,19 @@ from models.training.candidates import (
     IMAGE_MODELS,
     MODELS,
     NORMAL,
+    TABLE_MODELS,
     TEXT_MODELS,
     Candidate,
     candidates,
     image_candidate,
     split_models,
+    table_candidate,
 )
 from models.training.settings import CLASS_WEIGHTS, DEFAULT, SELECT, VALIDATION, Settings
 from models.training.stages import Stages
+
+TEST_SHARE = 0.1
+"""The share of the rows of a table that the model is tested on, where there is no file of them."""
 
 
 def train(
@@ -78,9 +85,11 @@ def train(
             records, or the records do not make one.
     """
     from models.serving import linear_graph
-    from models.training import compared, plots, train_images, train_texts
+    from models.training import compared, plots, train_images, train_tables, train_texts
 
-    check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
+    is_table = settings.target is not None
+    if not is_table:
+        check_pair(model, [os.fspath(path) for path in paths], (reading or {}).get("--format"))
     folder = Path(output)
     stages = Stages(
         paths,
@@ -89,10 +98,11 @@ def train(
         reading={**(reading or {}), **({"--group-field": settings.group_field} if settings.group_field else {})},
         validation=settings.validation,
         salt=(checked or {}).get("salt", ""),
+        test_share=settings.test_share,
     )
     tried = check_settings(model, settings)
     files = [*stages.paths, *stages.held_out]
-    if not any(map(is_remote, files)):
+    if not any(map(is_remote, files)) and not is_table:
         stages.found = inputs.found_out(files, **stages.fields)
     read = {flag: value for flag, value in stages.reading.items() if flag != "--max-rejected"}
     made_of: dict[str, Any] = {"model": model, "seed": settings.seed, "reading": read}
@@ -113,8 +123,9 @@ def train(
             return True
     with stages.alone(), linear_graph.at_hand():
         started = time.monotonic()
-        several = split_models(model)
-        if len(several) > 1:
+        if is_table:
+            made = train_tables.make(stages, model, settings)
+        elif len(several := split_models(model)) > 1:
             made = compared.make(stages, several, settings)
         else:
             made = (train_images if model in IMAGE_MODELS else train_texts).make(stages, model, settings)
@@ -161,6 +172,10 @@ def check_settings(model: str, settings: Settings) -> list[Candidate]:
     """
     settings.check()
     names = settings.candidates
+    if settings.target is not None:
+        if settings.no_saved_model or settings.effort == BEST or settings.budget is not None:
+            raise UserError("--no-saved-model, --effort best, --budget: not for tables; leave them out")
+        return settings.change([table_candidate(model, names)])
     several = split_models(model)
     if len(several) > 1 and (names or settings.effort == BEST):
         flag = "--candidates" if names else "--effort best"
@@ -201,6 +216,17 @@ def check_pair(model: str, paths: Sequence[str], format: str | None = None) -> N
     raise UserError(
         f"{model} reads {reads}, and {paths[0]} holds {holds}{hint}; the models of {holds} are {', '.join(there)}"
     )
+
+
+def check_table(paths: Sequence[str], options: Any, given: dict[str, Any]) -> None:
+    """Raises UserError where a file lacks the column that is to be learnt, or a flag is not for tables."""
+    if options.forbid_leaks:
+        raise UserError("--forbid-leaks: not for tables, whose rows may be alike by chance; leave it out")
+    if (options.text_field, options.label_field) != ("text", "label"):
+        raise UserError("--text-field, --label-field: of texts; a table has --target, and all other columns are read")
+    for path in paths:
+        if not is_remote(path):
+            inputs.table([path], [options.target], quiet=True, **given)
 
 
 def _holds_class_folders(path: str) -> bool:
@@ -248,16 +274,63 @@ def test(output: str | os.PathLike[str], paths: Sequence[str], **reading: Any) -
     return "accuracy", found.accuracy
 
 
+def test_table(
+    output: str | os.PathLike[str],
+    paths: Sequence[str],
+    rule: SplitRule = EVERY,
+    **reading: Any,
+) -> list[str]:
+    """The scores of the exported model of a table on rows that it has not learnt from, beside those of baselines.
+
+    Returns:
+        Lines of a table, fields between tabs, the model's own first; and last of all its accuracy, or RMSE, once more.
+
+    Raises:
+        UserError: a file is missing, lacks a column, or holds no row that can be measured on.
+    """
+    from models.training import baselines
+
+    model: Any = models.load(output)
+    found = evaluate.rows_of(model, paths, rule=rule, **reading)
+    results = model.manifest["results"]
+    scores = {results["candidate"]["name"]: _scores(evaluate.evaluate_rows(model, found))}
+    shards = [work_folder(output) / name for name in results["shards"]]
+    if all((path / manifest.SUCCESS).exists() for path in shards):
+        labels = None if model.gives_number else model.labels
+        for name, answers in baselines.answers(shards, labels, model.encode(found.lines)):
+            scores[name] = _scores(evaluate.against(model, answers, found.targets))
+    else:
+        print(f"train: {work_folder(output)}: its shards are gone, so there are no baselines", file=sys.stderr)
+    (own, *_), names = scores.values(), list(next(iter(scores.values())))
+    lines = ["\t".join(["model", *names])]
+    lines += ["\t".join([name, *(evaluate.shown(one[of]) for of in names)]) for name, one in scores.items()]
+    return [*lines, f"{names[0]} {evaluate.shown(own[names[0]])}"]
+
+
+def _scores(found: evaluate.Evaluation | evaluate.Errors) -> dict[str, float]:
+    if isinstance(found, evaluate.Errors):
+        return found.scores
+    return {"accuracy": found.accuracy, "macro F1": found.macro_f1}
+
+
 def parser() -> Parser:
     """The command line, as --help shows it."""
     description = "Trains a model on labelled records; prints its accuracy on --test as the last line of stdout."
-    made = Parser("python -m models.train", description, "--train train.tsv --test test.tsv --output model")
+    table = "--train homes.csv --target price --model mlp --output model"
+    made = Parser("python -m models.train", description, "--train train.tsv --test test.tsv --output model", table)
     add = made.add_argument
     add("--train", nargs="+", required=True, metavar="FILE", help="records to count, to fit and to choose on")
     add("--test", nargs="+", metavar="FILE", help="records that are read once, at the end")
     where = "where the model is written; job outputs go to DIR.work"
     add("--output", type=written_here, required=True, metavar="DIR", help=where)
     add("--model", type=_model, default="linear", metavar="NAME", help=f"architecture (default: linear): {_KNOWN}")
+    target = f"a column of a table, learnt from the others; models: {', '.join(TABLE_MODELS)}"
+    add("--target", metavar="COLUMN", help=target)
+    add("--task", choices=TASKS, help="what the target is (default: by its values)")
+    add("--types", help="types of some columns of a table in place of what they look like, as age:int,code:text")
+    add("--nulls", help="what is a missing value in a table beside an empty field, as NA,null")
+    held = "of a table without --test: the share of rows to test on (default: 0.1)"
+    add("--test-share", type=number(0.0, 0.9), metavar="SHARE", help=held)
     several = "with several models: stop trying after half of it, as 10m or 2h; fitting again takes the rest"
     add("--budget", type=duration, metavar="TIME", help=several)
     add("--runner", choices=RUNNERS, default="local", help="of the jobs (default: local)")
@@ -329,9 +402,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     options = _options(sys.argv[1:] if arguments is None else list(arguments))
     given, flags = inputs.arguments(options), inputs.flags(options)
+    if options.target is not None and not options.test:
+        options.test_share = options.test_share or TEST_SHARE
     settings = Settings(**{one.name: getattr(options, one.name) for one in fields(Settings)})
 
     def work() -> int:
+        return work_on_table() if options.target is not None else work_on_records()
+
+    def work_on_table() -> int:
+        require("tensorflow")
+        check_settings(options.model, settings)
+        check_table([*options.train, *(options.test or ())], options, given)
+        own = {name: value for name, value in given.items() if name not in ("text_field", "label_field")}
+        more = {"test": [absolute(path) for path in options.test]} if options.test else {}
+        reads = {flag: value for flag, value in flags.items() if flag not in ("--text-field", "--label-field")}
+        if not train(
+            options.train,
+            str(options.output),
+            model=options.model,
+            runner=options.runner,
+            settings=settings,
+            reading=reads,
+            more=more,
+        ):
+            return 130
+        share = VALIDATION if isinstance(options.validation, str) else options.validation
+        rule = EVERY if options.test else SplitRule("test", share, b"", settings.test_share or 0.0)
+        for line in test_table(str(options.output), options.test or options.train, rule, **own):
+            print(line)
+        return 0
+
+    def work_on_records() -> int:
         require("numpy" if options.no_saved_model else "tensorflow")
         from models.training import checks
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from mapreduce.errors import RecordError
+from mapreduce.errors import RecordError, UserError
 from mapreduce.flag_values import exceeds
 from mapreduce.input import records, rejections
 from mapreduce.input.files import Source, blocks, expand, keep, pieces
@@ -29,6 +29,8 @@ class Input:
         paths: files, folders or globs; "-" is standard input.
         labelled: whether records have to have a label and a text.
         keeps_all: whether columns beside these are asked for.
+        rows: whether records are rows of a table, taken whole, as `Layout.names` has it.
+        rule: which split is read.
         quiet: whether what was found out of tables is not said.
         max_rejected: fail where more is rejected; None fails where all is.
         format: one of `mapreduce.input.formats.FORMATS`; None is what suffixes and first bytes tell.
@@ -45,6 +47,8 @@ class Input:
         labelled: bool,
         keeps_all: bool = False,
         *,
+        rows: bool = False,
+        rule: records.SplitRule = records.EVERY,
         quiet: bool = False,
         max_rejected: float | None = None,
         format: str | None = None,
@@ -63,10 +67,13 @@ class Input:
         self.sources = [Source(file, keep=number == 0, encoding=encoding) for number, file in enumerate(files)]
         name = format or detect(source for source in self.sources if source.path != "-")
         self.kind: type[Format] = FORMATS[name]
-        self.max_rejected = max_rejected
+        self.max_rejected, self._rule = max_rejected, rule
+        if rows and not self.kind.has_fields:
+            names = ", ".join(one.name for one in FORMATS.values() if one.has_fields)
+            raise UserError(f"{paths[0]}: {name} has no columns, and a table is wanted; give --format ({names})")
         flags: dict[str, str | None] = {"text_field": text_field, "label_field": label_field, "delimiter": delimiter}
         flags.update(group_field=group_field, header=header, quotes=quotes, encoding=encoding)
-        layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all)
+        layout = laid_out(flags, labelled=labelled, keeps_all=keeps_all, names=() if rows else None)
         refuse_unreadable(self.kind, self.sources)
         self.layout = self.kind.settle(layout, self.sources)
         if (said := found_out(layout, self.layout, self.kind)) and not quiet:
@@ -80,7 +87,7 @@ class Input:
     def blocks(self) -> Iterator[tuple[Source, records.RecordReader, bytes]]:
         """Blocks of each file, with a reader of its own, and an empty one at its end."""
         for source in self.sources:
-            reader = records.RecordReader(self.kind.name, layout=self.layout, keep=SHOWN, begins=True)
+            reader = records.RecordReader(self.kind.name, layout=self.layout, rule=self._rule, keep=SHOWN, begins=True)
             format = self.kind(self.layout)
             if self.kind.open is not None:
                 with format.open_file(source.path) as stream:

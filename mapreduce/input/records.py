@@ -20,7 +20,7 @@ from mapreduce.input.formats.cut import Cut
 from mapreduce.input.formats.format import Record, is_utf8
 from mapreduce.native import library as native
 
-SPLITS = ("train", "validation", "all")
+SPLITS = ("train", "validation", "test", "all")
 MAX_LINE = 10_000_000
 
 
@@ -42,18 +42,27 @@ that it has taken, and of each row that it leaves over where it begins and ends,
 @dataclass(frozen=True)
 class SplitRule:
     """Which records a job takes. A record is of the validation split where its hash, read as a fraction of
-    2**64, is below `fraction`: a property of its text alone, so labels and other records move none; or of what stands
-    in the field of its group, so that all records of the group are in one split."""
+    2**64, is below `fraction`, and of the test split where it is in the range of `test` behind that: a property of its
+    text alone, so labels and other records move none; or of what stands in the field of its group, so that all records
+    of the group are in one split. What is of neither is of the train split."""
 
     split: str = "all"
     fraction: float = 0.1
     salt: bytes = b""
+    test: float = 0.0
 
     def __contains__(self, text_or_group: bytes) -> bool:
         if self.split == "all":
             return True
-        is_validation = int(record_hash(text_or_group, self.salt), 16) < self.fraction * 2**64
-        return is_validation == (self.split == "validation")
+        place = int(record_hash(text_or_group, self.salt), 16)
+        is_validation = place < self.fraction * 2**64
+        if self.split == "validation" or is_validation:
+            return is_validation == (self.split == "validation")
+        return (place < (self.fraction + self.test) * 2**64) == (self.split == "test")
+
+
+EVERY = SplitRule()
+"""The rule that takes every record."""
 
 
 class RecordReader:
@@ -82,7 +91,7 @@ class RecordReader:
         format: str = "text",
         *,
         layout: Layout | None = None,
-        rule: SplitRule = SplitRule(),
+        rule: SplitRule = EVERY,
         max_line: int = MAX_LINE,
         keep: int = 0,
         begins: bool | None = None,
@@ -134,8 +143,8 @@ class RecordReader:
 
     @property
     def delimited(self) -> tuple[bytes, bool, bool] | None:
-        """As the format has it."""
-        return self._format.delimited
+        """As the format has it; None where not every record is taken, so that rows have to be looked at."""
+        return self._format.delimited if self.rule.split == "all" else None
 
     @property
     def max_line(self) -> int:

@@ -142,11 +142,11 @@ class Column:
         """The narrowest type that holds all its values; `null` where there is none."""
         return self._sketch.type if self._sketch else types.join_all(map(types.of, self._values or ()))
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self, top: int = TOP) -> dict[str, Any]:
         """What is known of the column, for JSON: `type`, `count`, `missing`, `misfits`, `distinct`, `distinct_error`,
         `min`, `max`; of numbers `sum`, `mean`, `deviation`; of numbers and times `quantiles`, `quantile_error`,
         `histogram`; of text `min_length`, `mean_length`, `max_length` in characters; `top`, the most frequent values
-        with their counts, where all are known, else None."""
+        with their counts, at most so many, where all are known, else None."""
         sketch, misfits, counts = self._sketch, self.misfits, None
         if sketch is None:
             sketch, fitting = _Sketch(), Counter[bytes]()
@@ -162,7 +162,7 @@ class Column:
                 counts[canonical(value)] += times
         kind = self._forced or (TEXT if sketch.type == NULL else sketch.type)
         found = {"type": kind, "count": sketch.count, "missing": self.missing, "misfits": misfits}
-        return {**found, **sketch.figures(kind, counts)}
+        return {**found, **sketch.figures(kind, counts, top)}
 
 
 def _fits(value: bytes, kind: str, forced: str) -> bool:
@@ -269,11 +269,12 @@ class _Sketch:
         read = types.reader(TIMESTAMP) if _view(self.type) == "time" else lambda text: number_of(text, False)
         self._add_extremes([read(text.encode()) for text in state["extremes"]])
 
-    def figures(self, kind: str, counts: Counter[bytes] | None) -> dict[str, Any]:
+    def figures(self, kind: str, counts: Counter[bytes] | None, most: int) -> dict[str, Any]:
         """The figures of values of a type, as `Column.figures` names them, beside those that count.
 
         Args:
             counts: of the values in their one form, where all are known.
+            most: how many of these are given, at most.
         """
         view = _view(kind)
         found: dict[str, Any] = {
@@ -301,7 +302,7 @@ class _Sketch:
         if self.count and view == "text":
             least, total_length, largest = self._lengths
             found.update(min_length=least, mean_length=round(total_length / self.count, 3), max_length=largest)
-        top = None if counts is None else sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
+        top = None if counts is None else sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
         found["top"] = None if top is None else [[_plain(value), n] for value, n in top]
         return found
 

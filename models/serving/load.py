@@ -36,6 +36,10 @@ def load(directory: str | os.PathLike[str]) -> Classifier:
 
         return LoadedLinear(directory)
     require("tensorflow")
+    if about.get("input") == "table":
+        from models.serving.loaded_tables import LoadedTable
+
+        return LoadedTable(directory)
     if about.get("input") != "pixels":
         from models.serving.loaded_texts import LoadedModel
 
@@ -43,6 +47,16 @@ def load(directory: str | os.PathLike[str]) -> Classifier:
     from models.serving.loaded_images import LoadedAutoencoder, LoadedImageModel
 
     return (LoadedAutoencoder if about.get("output") == "images" else LoadedImageModel)(directory)
+
+
+def reads(directory: str | os.PathLike[str]) -> str:
+    """What a model reads, "ids", "bag", "pixels" or "table", by its manifest.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+    """
+    about = manifest.read(directory, "model").get("model") or {}
+    return str(about.get("input", ""))
 
 
 def load_keras(directory: str | os.PathLike[str]) -> Any:

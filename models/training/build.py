@@ -27,7 +27,7 @@ def architecture(candidate: Candidate) -> Any:
 
 
 def input_kind(candidate: Candidate) -> str:
-    """What the candidate's architecture reads, "ids", "bag" or "pixels"."""
+    """What the candidate's architecture reads, "ids", "bag", "pixels" or "table"."""
     kind: str = architecture(candidate).INPUT
     return kind
 
@@ -37,14 +37,20 @@ def gives_images(candidate: Candidate) -> bool:
     return getattr(architecture(candidate), "OUTPUT", "logits") == "pixels"
 
 
+def gives_number(candidate: Candidate) -> bool:
+    """Whether the model gives one number in place of logits of labels."""
+    return candidate.loss == "squared error"
+
+
 def build(candidate: Candidate, size: int | tuple[int, ...], labels: int, scale: Array | None = None) -> keras.Model:
     """The candidate's model before training.
 
     Args:
-        size: of the vocabulary, or the shape of the images.
+        size: of the vocabulary, or the shape of the images or rows.
+        labels: their number; what gives a number has none.
     """
     function = getattr(architecture(candidate), candidate.model)
-    sizes = (size,) if gives_images(candidate) else (size, labels)
+    sizes = (size,) if gives_images(candidate) else (size, 1 if gives_number(candidate) else labels)
     given = {} if scale is None else {"scale": scale}
     model: keras.Model = function(*sizes, **given, **candidate.architecture)
     return model
@@ -65,6 +71,7 @@ def loss(candidate: Candidate, weights: Mapping[int, float] | None = None) -> An
         "squared hinge": squared_hinge,
         "cross-entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "pixels": keras.losses.BinaryCrossentropy(from_logits=True),
+        "squared error": keras.losses.MeanSquaredError(),
     }[candidate.loss]
     if weights is None:
         return found

@@ -29,7 +29,7 @@ RUN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to make a model of images.
+    """One way to make a model of images, or of rows.
 
     Attributes:
         name: for the eyes.
@@ -37,7 +37,7 @@ class Candidate:
         architecture: further arguments of the architecture.
         optimizer: "sgd", "adam" (`models.training.optimizer.LazyAdam`) or "adadelta".
         loss: "squared hinge" (summed over labels, one against the rest), "cross-entropy" of the true label, or
-            "pixels", the cross-entropy of every pixel.
+            "pixels", the cross-entropy of every pixel, or "squared error" of a number.
         rate: learning rate.
         falls: whether it falls linearly to 0, or stays.
         epochs, batch_size: of training.
@@ -97,6 +97,18 @@ class TextCandidate(Candidate):
         """The candidate as JSON-ready data."""
         found = {**asdict(self), "specification": self.specification.to_json(), "shares": list(self.shares)}
         return {name: value for name, value in found.items() if name not in ("fewest", "efforts")}  # when it is tried
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCandidate(Candidate):
+    """One way to make a model of rows.
+
+    Attributes:
+        mean, deviation: of the number that is to be learnt, which the model learns in deviations from the mean.
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
 
 
 def _linear() -> list[TextCandidate]:
@@ -258,7 +270,13 @@ _IMAGES: dict[str, Callable[[], list[Candidate]]] = {
     "autoencoder": _autoencoder,
     "convolutional_autoencoder": lambda: _autoencoder(True),
 }
-TEXT_MODELS, IMAGE_MODELS = tuple(_TEXTS), tuple(_IMAGES)
+_TABLES: dict[str, Callable[[], TableCandidate]] = {
+    "mlp": lambda: TableCandidate(
+        name="mlp", model="columns", architecture={"hidden": [256, 128], "dropout": 0.1}, epochs=30
+    ),
+    "linear": lambda: TableCandidate(name="linear", model="columns", rate=1e-2, epochs=20),
+}
+TEXT_MODELS, IMAGE_MODELS, TABLE_MODELS = tuple(_TEXTS), tuple(_IMAGES), tuple(_TABLES)
 MODELS = (*TEXT_MODELS, *IMAGE_MODELS)
 AUTO = "auto"
 """Compares all models of texts, in the order of _TEXTS: those that take longer come later."""
@@ -341,4 +359,16 @@ def image_candidate(model: str, names: Sequence[str] = ()) -> Candidate:
     if model not in _IMAGES:
         raise UserError(f"no model {model!r} of images; there are {', '.join(IMAGE_MODELS)}")
     (found,) = _named(_IMAGES[model](), names)
+    return found
+
+
+def table_candidate(model: str, names: Sequence[str] = ()) -> TableCandidate:
+    """The one candidate of a model of tables: the validation split decides how long it is trained.
+
+    Raises:
+        UserError: there is no such model or candidate.
+    """
+    if model not in _TABLES:
+        raise UserError(f"no model {model!r} of tables; there are {', '.join(TABLE_MODELS)}")
+    (found,) = _named([_TABLES[model]()], names)
     return found

@@ -18,6 +18,7 @@ from mapreduce.progress import Progress
 from models import dataset
 from models.training import build, checkpoint
 from models.training.augment import augment
+from models.training.candidates import TableCandidate
 from models.training.checkpoint import State
 from models.training.epochs import Epochs, Report, Stop
 from models.training.runs import Fitted, Interrupted, Run
@@ -111,22 +112,29 @@ def _batches(given: Run[Path], first: int, steps: int) -> tf.data.Dataset:
         given.records,
         kind=kind,
         batch_size=candidate.batch_size,
-        labels=given.labels,
+        labels=None if build.gives_number(candidate) else given.labels,
         seed=seed,
         epoch=first,
         epochs=candidate.epochs - first,
-        bucket=kind != "pixels",
+        bucket=kind in ("ids", "bag"),
     )
     batches = augment(batches, candidate, seed, first * steps)
     if candidate.loss == "pixels":
         batches = batches.map(lambda x, _: (x, tf.cast(x, tf.float32) / 255))
+    if isinstance(candidate, TableCandidate) and build.gives_number(candidate):
+        mean, deviation = candidate.mean, candidate.deviation
+        batches = batches.map(lambda x, y: (x, tf.cast((y - mean) / deviation, tf.float32)[:, None]))
     return batches
 
 
 def _measure(given: Run[Path], model: keras.Model) -> Callable[[], float] | None:
     if given.validation is None:
         return None
-    found = Measure(model, given.validation, kind=build.input_kind(given.candidate), labels=given.labels)
+    candidate, kind = given.candidate, build.input_kind(given.candidate)
+    if isinstance(candidate, TableCandidate) and build.gives_number(candidate):
+        numbers = Measure(model, given.validation, kind=kind, labels=None)
+        return lambda: -numbers.deviation(candidate.mean, candidate.deviation)
+    found = Measure(model, given.validation, kind=kind, labels=given.labels)
     if build.gives_images(given.candidate):
         return lambda: -found.error()
     return lambda: found.score(given.settings.select)

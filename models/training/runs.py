@@ -28,7 +28,7 @@ class Run(Generic[Records]):
         candidate: what is built, and how it is trained.
         records: what it is trained on: the folder of an output of jobs/encode.py, or bags and their labels.
         labels: names in the order of the logits.
-        size: of the vocabulary, or the shape of the images.
+        size: of the vocabulary, or the shape of the images or rows.
         scale: float [features], what the weights of features are multiplied with; None where nothing weighs.
         settings: how training runs.
         validation: those that every epoch is measured on; None measures nothing.

@@ -57,3 +57,15 @@ def measure(logits: Array, y: Array, scale: float = 1.0) -> Scores:
     known = np.flatnonzero(y >= 0)
     loss = log_loss(scale * logits[known], y[known]) if len(known) else math.log(logits.shape[1])
     return Scores(float(np.mean(answers == y)), float(np.mean(f1)), loss)
+
+
+def of_numbers(answers: Array, truth: Array) -> dict[str, float]:
+    """The root of the mean squared error, the mean absolute error, and R2, which is against the mean of the truth.
+
+    Args:
+        answers, truth: float64 [rows], one at least.
+    """
+    off = answers - truth
+    squares, spread = float(np.sum(np.square(off))), float(np.sum(np.square(truth - truth.mean())))
+    r2 = 1 - squares / spread if spread else math.nan
+    return {"RMSE": math.sqrt(squares / len(off)), "MAE": float(np.mean(np.abs(off))), "R2": r2}

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mapreduce.command import installed, missing
 from mapreduce.errors import UserError
@@ -47,6 +47,10 @@ class Settings:
             candidate's, as the flags of the jobs do.
         candidates: names of the candidates that are tried; all without.
         epochs, learning_rate, batch_size, features: take the place of every candidate's.
+        target: the column of a table that is to be learnt from the others; None where records have a text or an image.
+        task: "classes" or "number": what the target is; None is by its values.
+        types, nulls: of columns of a table, as the job schema takes them.
+        test_share: share of the rows of a table that nothing is learnt from, where there is no file of them.
         budget: seconds for several models; half of them for trying these out. None sets no bound.
     """
 
@@ -75,7 +79,19 @@ class Settings:
     learning_rate: float | None = None
     batch_size: int | None = None
     features: int | None = None
+    target: str | None = None
+    task: str | None = None
+    types: str | None = None
+    nulls: str | None = None
+    test_share: float | None = None
     budget: float | None = None
+
+    _TABLE: ClassVar = ("target", "task", "types", "nulls", "test_share")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What is said of the columns of a table, as the job schema takes it."""
+        return {f"--{name}": value for name in ("types", "nulls") if (value := getattr(self, name))}
 
     def change(self, found: Iterable[Candidate]) -> list[Candidate]:
         """The candidates as the settings change them.
@@ -100,14 +116,15 @@ class Settings:
             return replace(candidate, **given, **more, specification=override(found, **own))
         for name in ("tokenizer", "features", *FEATURES):
             if getattr(self, name) is not None:
-                flag = "--" + name.replace("_", "-")
-                raise UserError(f"{flag}: {candidate.model} reads images and has no vocabulary; leave it out")
+                flag, reads = "--" + name.replace("_", "-"), "images" if self.target is None else "tables"
+                raise UserError(f"{flag}: {candidate.model} reads {reads} and has no vocabulary; leave it out")
         return replace(candidate, **given)
 
     @property
     def decides(self) -> dict[str, Any]:
         """What changes which model is made, beside the seed and what candidates say; what is as usual is left out."""
-        names = ("class_weight", "effort", "select", "validation", "group_field", "no_saved_model")
+        names = ["class_weight", "effort", "select", "validation", "group_field", "no_saved_model"]
+        names += self._TABLE
         found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(DEFAULT, name)}
         return {**found, **self._place()}
 
@@ -144,6 +161,15 @@ class Settings:
                 f"settings: select is one of {', '.join(SELECT)}, effort of {', '.join(EFFORTS)}, "
                 f"class_weight None or {', '.join(CLASS_WEIGHTS)}, validation a path or a share above 0 and below 1, "
                 f"and numbers are above 0. Received: {self}"
+            )
+        for name in self._TABLE:
+            if self.target is None and getattr(self, name) is not None:
+                raise UserError(f"--{name.replace('_', '-')}: of a table; name the column to learn with --target")
+        if self.test_share and isinstance(self.validation, str):
+            raise UserError("--validation: a file of its own goes with --test; or give a share of --train")
+        if self.target is not None and self.group_field:
+            raise UserError(
+                "--group-field: not for tables yet, whose rows are split by all of their fields; leave it out"
             )
         if self.group_field and isinstance(self.validation, str):
             raise UserError(

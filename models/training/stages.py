@@ -27,6 +27,7 @@ from mapreduce.errors import RecordError, UserError
 from mapreduce.input.files import expand
 from mapreduce.output import atomic, manifest
 from mapreduce.paths import is_remote
+from mapreduce.tables import encoding
 from mapreduce.tokens.specification import Specification
 from models.training.candidates import Candidate
 from models.training.settings import VALIDATION, Settings
@@ -46,6 +47,7 @@ class Stages:
         paths: the files of the input.
         found: what has been found out of tables, as further flags.
         validation, salt: the share of the validation split, and what draws it.
+        test_share: that of a test split, which is neither trained nor validated on.
         held_out: the files whose records are the validation split, where a path and no share is given; all records
             are then those of both.
 
@@ -62,6 +64,7 @@ class Stages:
         reading: dict[str, str] | None = None,
         validation: float | str = VALIDATION,
         salt: str = "",
+        test_share: float | None = None,
     ) -> None:
         self.paths = [os.fspath(path) for path in inputs]
         self.held_out = [validation] if isinstance(validation, str) else []
@@ -74,6 +77,7 @@ class Stages:
         self.found: dict[str, str] = {}
         self.validation = VALIDATION if isinstance(validation, str) else validation
         self.salt = salt
+        self.test_share = test_share
         self._one = threading.Lock()
 
     @property
@@ -146,6 +150,20 @@ class Stages:
         """The output of jobs/encode.py for images, which need no vocabulary."""
         return self._run("encode", f"{split}-images", split, None)
 
+    def encode_table(self, split: str, target: str, task: str | None, columns: dict[str, str]) -> Path:
+        """The output of jobs/encodetable.py, by the figures that jobs/schema.py has found in the same rows; `columns`
+        are further flags for that."""
+        flags: dict[str, Any] = {"--top": encoding.LISTED, **columns}
+        figures = self._run("schema", f"{split}-{_named(columns)}-figures", split, None, flags)
+        flags = {"--figures": figures, "--target": target, **({"--task": task} if task else {})}
+        parts = manifest.read(figures)["parts"]
+        return self._run("encodetable", f"{split}-{_named([parts, target, task])}-rows", split, None, flags)
+
+    def encode_table_as(self, encoded: Path, split: str) -> Path:
+        """The same of another split, by the recipe of one that is encoded."""
+        name = _named(manifest.read(encoded)[encoding.FIELD])
+        return self._run("encodetable", f"{split}-{name}-rows", split, None, {"--recipe": encoded})
+
     def key(self, candidate: Candidate, settings: Settings, outputs: Iterable[Path], **more: Any) -> str:
         """Names a training by all that its result depends on: candidate, settings, the outputs it reads, and more."""
         parts = [manifest.read(path)["parts"] for path in outputs]
@@ -197,7 +215,8 @@ class Stages:
         reading = {**self.reading, **self.found}
         drawn = {"split": taken, "validation": self.validation, "salt": self.salt}
         drawn["group_field"] = reading.get("--group-field")
-        if _is_current(output, job, wanted, reading, drawn):
+        drawn["test_share"] = self.test_share
+        if _is_current(output, "encode" if job == "encodetable" else job, wanted, reading, drawn):
             return output
         shutil.rmtree(output, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -206,6 +225,8 @@ class Stages:
             options["--validation"] = self.validation
         if self.salt:
             options["--salt"] = self.salt
+        if self.test_share:
+            options["--test-share"] = self.test_share
         if specification is not None:
             rules = self.folder / f"{specification.fingerprint}.json"
             atomic.write(rules, json.dumps(specification.to_json()).encode("ascii"))
@@ -219,6 +240,11 @@ class Stages:
         if code:
             raise UserError(f"jobs/{job}.py ended with exit code {code}; run the command again to go on from here")
         return output
+
+
+def _named(found: Any) -> str:
+    """A name for what an output is made by."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _is_current(

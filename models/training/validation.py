@@ -24,8 +24,8 @@ class Measure:
     """Asks a model about an output of jobs/encode.py, as often as wanted.
 
     Args:
-        kind: what the model reads, "ids", "bag" or "pixels".
-        labels: names in the order of the logits.
+        kind: what the model reads, "ids", "bag", "pixels" or "table".
+        labels: names in the order of the logits; None where the model gives a number.
         bucket: whether records of like length are asked together, which is faster and changes their order.
     """
 
@@ -35,10 +35,10 @@ class Measure:
         directory: str | os.PathLike[str],
         *,
         kind: str,
-        labels: Sequence[str],
+        labels: Sequence[str] | None,
         bucket: bool = True,
     ) -> None:
-        bucket = bucket and kind != "pixels"
+        bucket = bucket and kind in ("ids", "bag")
         self._batches = dataset.read(directory, kind=kind, batch_size=BATCH, labels=labels, bucket=bucket)
         signature = [self._batches.element_spec[0]]
         answer = tf.function(lambda x: model(x, training=False), input_signature=signature)
@@ -51,6 +51,11 @@ class Measure:
             found.append(self._answer(x).numpy())
             truth.append(y.numpy())
         return np.concatenate(found), np.concatenate(truth)
+
+    def deviation(self, mean: float, scale: float) -> float:
+        """For a model that gives a number, in `scale` from the mean: the root of the mean squared error."""
+        found, truth = self.logits()
+        return float(np.sqrt(np.mean(np.square(mean + scale * found[:, 0].astype(np.float64) - truth))))
 
     def score(self, select: str) -> float:
         """The score of this name in `models.training.scores`; higher is better, so log loss is negative."""

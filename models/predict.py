@@ -233,6 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_table:
             options.format = options.format or ("csv" if options.input == ["-"] else None)
             model: Any = models.load(options.model)
+            if model.gives_number and (options.all or options.top_k > 1 or options.threshold):
+                raise UserError("--all, --top-k and --threshold: of labels, and this model gives numbers")
             names = [one.name for one in model.recipe.inputs]
             _, found = inputs.table(options.input, names, columns=columns, **inputs.arguments(options))
         else:
@@ -240,8 +242,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model = models.load(options.model)
         if not model.labels and not is_table:
             raise UserError(f"{options.model}: an autoencoder gives images back and knows no labels")
-        if not model.labels and (options.all or options.top_k > 1 or options.threshold):
-            raise UserError("--all, --top-k and --threshold: of labels, and this model gives a number; leave them out")
         gc.freeze()  # else it looks through all of TensorFlow again and again, as rows come and go
         top = len(model.labels) if options.all else options.top_k
         made = Predictor(model, columns, top, options.threshold, options.output_format)

@@ -439,6 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         held_out = [options.validation] if isinstance(options.validation, str) else []
         for path in options.test or ():
             expand([path])  # a missing file is an error now and not in ten minutes
+        settings.check()
         check_pair(options.model, [*options.train, *held_out], options.format)
         check_settings(options.model, settings)
         checked, more = None, {"forbid-leaks": options.forbid_leaks}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from mapreduce.tables.encoding import NUMBER, Recipe
 from models.layers.table_encoder import ColumnEncoder, encode
@@ -21,10 +23,10 @@ class TableModel:
     """A classifier of rows, or what gives a number for each.
 
     Its SavedModel's signature takes a tensor [batch] for each column, numbers as float64 with NaN for a missing one,
-    all else as strings with "" for one, under the column's name with _ for what is no letter or digit. It gives
-    `probabilities`, float32 [batch, labels], softmax(scale * logits), and `labels`, strings [labels]; or `numbers`,
-    float64 [batch]. A row with a value that is none of its column's type is answered with NaN. Its function `serve`
-    takes a dict of columns by their own names, and `encode` gives the numbers that the network reads.
+    all else as strings with "" for one, under the column's name as `argument_names` has it. It gives `probabilities`,
+    float32 [batch, labels], softmax(scale * logits), and `labels`, strings [labels]; or `numbers`, float64 [batch]. A
+    row with a value that is none of its column's type is answered with NaN. Its function `serve` takes a dict of
+    columns by their own names, and `encode` gives the numbers that the network reads.
 
     Args:
         model: from the numbers of a row to logits, or to a number in deviations from the mean.
@@ -51,7 +53,8 @@ class TableModel:
         """From a dict of columns, by their names in the signature, to probabilities, or to numbers."""
         plain = argument_names([one.name for one in self.recipe.inputs])
         inputs = {one.name: keras.Input((), dtype=one.dtype, name=plain[one.name]) for one in self.recipe.inputs}
-        logits = self.model(ColumnEncoder(self.recipe)(inputs))
+        numbers = ColumnEncoder(self.recipe)(inputs)
+        logits = _unanswered(numbers, self.model(numbers))
         columns = {plain[name]: column for name, column in inputs.items()}
         if self.labels is None:
             target = self.recipe.target
@@ -77,31 +80,40 @@ class TableModule(tf.Module):
         mean, deviation = (tf.constant(one, tf.float64) for one in (recipe.target.mean, recipe.target.deviation))
 
         def answers(columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            logits = model(encode(recipe, columns), training=False)
+            numbers = encode(recipe, columns)
+            logits = _unanswered(numbers, model(numbers, training=False))
             if labels is None:
                 return {"numbers": mean + deviation * tf.cast(logits[:, 0], tf.float64)}
             return {"probabilities": tf.nn.softmax(scale * logits), "labels": names}
 
         plain = argument_names([one.name for one in recipe.inputs])
         signature = {one.name: tf.TensorSpec([None], one.dtype, name=plain[one.name]) for one in recipe.inputs}
-        self.serve = tf.function(answers, input_signature=[signature])
-        self.encode = tf.function(lambda columns: encode(recipe, columns), input_signature=[signature])
-        named = tf.function(lambda **given: answers({name: given[argument] for name, argument in plain.items()}))
+        self.serve = tf.function(answers, input_signature=[signature], autograph=False)
+        self.encode = tf.function(lambda columns: encode(recipe, columns), input_signature=[signature], autograph=False)
+        named = tf.function(
+            lambda **given: answers({name: given[argument] for name, argument in plain.items()}), autograph=False
+        )
         self.by_name = named.get_concrete_function(**{plain[name]: spec for name, spec in signature.items()})
 
 
+def _unanswered(numbers: Any, logits: Any) -> Any:
+    """NaN in place of the logits of rows with a NaN, which rectified units may lose."""
+    return ops.where(ops.any(ops.isnan(numbers), axis=1, keepdims=True), float("nan"), logits)
+
+
 def argument_names(columns: Sequence[str]) -> dict[str, str]:
-    """Names for the columns in a signature, which takes ASCII letters, digits and _ alone, each once.
+    """Names for the columns in a signature, which takes ASCII letters, digits and _ alone, each once, and no keyword.
 
     Example:
-        >>> argument_names(["age", "my age", "my-age", "1st"])
-        {'age': 'age', 'my age': 'my_age', 'my-age': 'my_age_1', '1st': 'c_1st'}
+        >>> argument_names(["age", "my age", "my-age", "1st", "class"])
+        {'age': 'age', 'my age': 'my_age', 'my-age': 'my_age_1', '1st': 'c_1st', 'class': 'class_'}
     """
     found: dict[str, str] = {}
     taken: set[str] = set()
     for column in columns:
         base = re.sub(r"[^A-Za-z0-9_]", "_", column)
         base = base if re.match("[A-Za-z]", base) else f"c_{base}"
+        base += "_" * iskeyword(base)
         name, number = base, 0
         while name.lower() in taken:
             number += 1

@@ -23,6 +23,8 @@ LONG = 100.0
 """Texts of more words than that, in the mean, are long."""
 _HALVES = (1.0, 0.5, 0.5, 1.0)
 _ALL_HALVES = (*_HALVES, 0.5, 0.5, 0.5, 0.5)
+STEPS = 32
+"""Of an epoch over a table, about, at least."""
 RUN = 3
 """The longest run of characters that is a feature, where texts have no spaces between words."""
 
@@ -362,8 +364,11 @@ def image_candidate(model: str, names: Sequence[str] = ()) -> Candidate:
     return found
 
 
-def table_candidate(model: str, names: Sequence[str] = ()) -> TableCandidate:
+def table_candidate(model: str, names: Sequence[str] = (), rows: int = 1 << 20) -> TableCandidate:
     """The one candidate of a model of tables: the validation split decides how long it is trained.
+
+    Args:
+        rows: that it is trained on; of few there are few in a step, as an epoch takes STEPS of them, or more.
 
     Raises:
         UserError: there is no such model or candidate.
@@ -371,4 +376,4 @@ def table_candidate(model: str, names: Sequence[str] = ()) -> TableCandidate:
     if model not in _TABLES:
         raise UserError(f"no model {model!r} of tables; there are {', '.join(TABLE_MODELS)}")
     (found,) = _named([_TABLES[model]()], names)
-    return found
+    return replace(found, batch_size=max(8, min(256, 1 << (rows // STEPS).bit_length() >> 1)))

@@ -27,7 +27,7 @@ from models.training import calibration, scores
 from models.training.candidates import TableCandidate, table_candidate
 from models.training.checks import one_label
 from models.training.runs import Fitted, Interrupted, Made, Run
-from models.training.settings import Settings
+from models.training.settings import DEFAULT, Settings
 from models.training.stages import Stages
 
 
@@ -45,15 +45,18 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     found = manifest.read(train, "encode")
     recipe = Recipe.from_json(found[FIELD], str(train))
     is_number = recipe.target.task == NUMBER
+    if is_number:
+        _check_number(settings)
     labels = [] if is_number else dataset.labels(train)
     if not is_number and len(labels) < 2:
         raise one_label(labels, stages.paths[0])
     if validation is None:
         print("too few rows for a validation split: the last epoch is taken", file=sys.stderr)
-    (candidate,) = settings.change([table_candidate(model, settings.candidates)])
+    if settings.select == DEFAULT.select:
+        settings = replace(settings, select="log-loss")  # of few rows many epochs are equal in their accuracy
+    (candidate,) = settings.change([table_candidate(model, settings.candidates, dataset.count(train))])
     assert isinstance(candidate, TableCandidate)
     if is_number:
-        _check_number(settings)
         target = recipe.target
         candidate = replace(candidate, loss="squared error", mean=target.mean, deviation=target.deviation)
     import_tensorflow()
@@ -94,7 +97,7 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
 
 
 def _check_number(settings: Settings) -> None:
-    for flag, given in (("--class-weight", settings.class_weight), ("--select", settings.select != Settings().select)):
+    for flag, given in (("--class-weight", settings.class_weight), ("--select", settings.select != DEFAULT.select)):
         if given:
             raise UserError(f"{flag}: of classes, and --target {settings.target} is a number; leave it out")
 
@@ -108,7 +111,8 @@ def _measured(
     logits, y = Measure(fitted.model, validation, kind="table", labels=labels).logits()
     if labels is None:
         return 1.0, scores.of_numbers(candidate.mean + candidate.deviation * logits[:, 0].astype(np.float64), y)
-    scale = calibration.calibrate(logits, y)
+    # Where all answers are right, whatever scale is larger fits better, and says too much of a few rows.
+    scale = calibration.calibrate(logits, y) if (logits.argmax(axis=1) != y).any() else 1.0
     return scale, scores.measure(logits, y, scale).to_json()
 
 

@@ -142,6 +142,8 @@ def test_a_histogram_is_that_of_numpy(tmp_path: Path, large: Made) -> None:
     found = described(tmp_path / "t.csv")["x"]["histogram"]
     counts, edges = np.histogram(values, BINS)
     assert found == {"from": edges[0], "to": edges[-1], "counts": counts.tolist()}
+    (tmp_path / "t.csv").write_text("x\n-1.7e308\n0.0\n1.7e308\n")  # further apart than any double
+    assert described(tmp_path / "t.csv")["x"]["histogram"]["counts"] == [1] + [0] * 9 + [1] + [0] * 8 + [1]
 
 
 def test_runners_and_splits_give_the_same_bytes(large: Made, tmp_path: Path, run_job: Run) -> None:

@@ -12,13 +12,15 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mapreduce.errors import RecordError, UserError
 from mapreduce.output import manifest
-from mapreduce.tables import types
+from mapreduce.tables import plots, types
 from mapreduce.tables.columns import BINS, DISTINCT_ERROR, MOST, QUANTILE_ERROR, QUANTILES
 from mapreduce.tables.types import DATE, DOUBLE, NUMBERS, TEXT, TIMESTAMP
 from tests.conftest import Run
@@ -142,6 +144,8 @@ def test_a_histogram_is_that_of_numpy(tmp_path: Path, large: Made) -> None:
     found = described(tmp_path / "t.csv")["x"]["histogram"]
     counts, edges = np.histogram(values, BINS)
     assert found == {"from": edges[0], "to": edges[-1], "counts": counts.tolist()}
+    (tmp_path / "t.csv").write_text("x\n-1.7e308\n0.0\n1.7e308\n")  # further apart than any double
+    assert described(tmp_path / "t.csv")["x"]["histogram"]["counts"] == [1] + [0] * 9 + [1] + [0] * 8 + [1]
 
 
 def test_runners_and_splits_give_the_same_bytes(large: Made, tmp_path: Path, run_job: Run) -> None:
@@ -218,6 +222,45 @@ def test_every_format_gives_the_same_figures(tmp_path: Path, run_job: Run) -> No
     rows = described(tmp_path / "rows")
     assert rows.pop("count")["sum"] == 60
     assert [one["distinct"] for one in rows.values()] == [one["distinct"] for one in read(wanted).values()]
+
+
+def test_a_page_is_drawn_of_the_columns(tmp_path: Path, run_job: Run) -> None:
+    lines = [
+        "$price$ & <b>,\u732b,when,flag,one,none",
+        "1.5,<i>&,2020-01-01,true,5,",
+        "2.5,$x$,2020-02-01,false,5,",
+        "3,\0,,,5,",
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    flags = ("schema", "-q", tmp_path / "t.csv", "--plot")
+    printed = run_job(*flags, tmp_path / "one.svg").stdout
+    assert printed.splitlines() == run("schema", tmp_path / "t.csv")[0]
+    done = run_job(*flags, tmp_path / "two.svg", "--output-dir", tmp_path / "out", env={"PYTHONHASHSEED": "7"})
+    assert done.stdout == b"" and (tmp_path / "out" / "part-00000").read_bytes() == printed
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    texts = [one.text for one in ElementTree.parse(tmp_path / "one.svg").iter("{http://www.w3.org/2000/svg}text")]
+    for wanted in ("$price$ & <b>", "\u732b", "<i>&", "$x$", "?", "true", "no value", "date, 2 values, 1 missing"):
+        assert wanted in texts
+    assert str(date.today().year) not in (tmp_path / "one.svg").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.svg", "out", "t.csv", "two.svg"]
+
+
+def test_a_page_of_large_columns_is_a_png(tmp_path: Path, large: Made) -> None:
+    plots.draw(str(tmp_path / "t.png"), list(described(large.path).items()))
+    with Image.open(tmp_path / "t.png") as image:
+        assert image.size[0] > 4 * 300 and image.info.keys() <= {"dpi"}
+        assert len(image.convert("L").getcolors() or []) > 10
+
+
+def test_no_page_is_begun_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    for name, said in (("t.pdf", "a page is SVG or PNG, by its name"), ("no/t.svg", f"no folder {tmp_path}/no")):
+        with pytest.raises(UserError, match=said):
+            run("schema", "--plot", tmp_path / name, tmp_path / "t.csv")
+    monkeypatch.setattr("mapreduce.command.installed", lambda _: False)
+    with pytest.raises(UserError, match="matplotlib is not installed; run: pip install 'featuremill\\[plots\\]'"):
+        run("schema", "--plot", tmp_path / "t.svg", tmp_path / "t.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
 @pytest.mark.parametrize(

@@ -87,17 +87,17 @@ def join_all(types: Any) -> str:
     return reduce(join, types, NULL)
 
 
-def _integer(value: bytes, most: int) -> int:
+def _integer(value: bytes, least: int, most: int) -> int:
     if not _INTEGER.fullmatch(value):
         raise Unfit
     number = int(value) if len(value) < 400 else most + 1
-    if not -most - 1 <= number <= most:
+    if not least <= number <= most:
         raise Unfit
     return number
 
 
 def _decimal(value: bytes) -> int:
-    return _integer(value, 10**MOST_DIGITS - 1)
+    return _integer(value, 1 - 10**MOST_DIGITS, 10**MOST_DIGITS - 1)
 
 
 def _double(value: bytes) -> float:
@@ -156,8 +156,8 @@ def _timestamp(value: bytes) -> datetime:
 
 _READ: dict[str, Callable[[bytes], Any]] = {
     BOOLEAN: _boolean,
-    INT: lambda value: _integer(value, 2**31 - 1),
-    LONG: lambda value: _integer(value, 2**63 - 1),
+    INT: lambda value: _integer(value, -(2**31), 2**31 - 1),
+    LONG: lambda value: _integer(value, -(2**63), 2**63 - 1),
     DECIMAL: _decimal,
     DOUBLE: _double,
     DATE: _date,

@@ -76,5 +76,5 @@ def test_what_cannot_be_converted_is_one_line(
     manifest.write(tmp_path / "out", manifest.build("encode"))
     refused("damaged", "--back", tmp_path / "out", tmp_path / "again")
     manifest.write(encoded, manifest.build("encode", dtype="uint8", shape=[28, 28, 1]))
-    refused("holds images (uint8)", encoded, tmp_path / "again")
+    refused("holds images or rows (uint8)", encoded, tmp_path / "again")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoded", "out"]

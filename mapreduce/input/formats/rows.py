@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mapreduce.input import rows
 from mapreduce.input.formats.csv import Table
-from mapreduce.input.formats.format import Layout
+from mapreduce.input.formats.format import ROWS, Layout
 
 
 class Rows(Table):
     """Rows that a job has written."""
 
     name = "rows"
+    holds = ROWS
     quoted = False
     usual = b"\t"
 

@@ -16,7 +16,7 @@ from models.training import build, candidates
 
 WORDS, LABELS, SHAPE = 10_000, 10, (28, 28, 1)
 HEADER = ["| `MODEL=` | after | reads | parameters |", "|---|---|---|---|"]
-READS = {"ids": "ids", "bag": "a bag of features", "pixels": "pixels"}
+READS = {"ids": "ids", "bag": "a bag of features", "pixels": "pixels", "table": "the numbers of a row"}
 LAYERS = {"linear": ["models.layers.weighted_bag"], "textcnn": ["models.layers.max_convolution"]}
 """The networks that are not of Keras's layers alone, and the modules of theirs."""
 FILES = sorted(module.name for module in pkgutil.iter_modules(architectures.__path__))
@@ -69,6 +69,7 @@ def test_every_network_can_be_trained() -> None:
     known = {
         *(one.model for model in candidates.TEXT_MODELS for one in candidates.candidates(model)),
         *(candidates.image_candidate(model).model for model in candidates.IMAGE_MODELS),
+        *(candidates.table_candidate(model).model for model in candidates.TABLE_MODELS),
     }
     assert known == set(FILES)
 

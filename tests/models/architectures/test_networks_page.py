@@ -61,7 +61,7 @@ def test_files_have_one_shape(name: str, root: Path) -> None:
     nodes = list(ast.walk(ast.parse(source)))
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    foreign = imported - {"__future__", "math", "numpy", "typing"}
+    foreign = imported - {"__future__", "collections.abc", "math", "numpy", "typing"}
     assert foreign == {"keras", *LAYERS.get(name, ())}
 
 

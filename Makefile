@@ -38,7 +38,7 @@ dev: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' 1>&2
 	touch $@
 
-## make data         DATA=20ng|r8|r52|mnist: fetches the data set, checked by sha256
+## make data         DATA=20ng|r8|r52|mnist, or the tables flights|penguins|birdstrikes: fetches them, checked by sha256
 data: .venv/installed
 	$(BIN)/python data/fetch.py $(DATA) 1>&2
 

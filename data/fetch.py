@@ -1,26 +1,26 @@
-"""Get a data set by name: canonical record files, `label TAB text`, in data/raw.
+"""Get a data set by name: canonical record files, `label TAB text`, or tables, as CSV with a header, in data/raw.
 
-Each record file has one sha256; a source counts only if it yields exactly that file. An archive is kept in
-data/raw/cache, so that the data sets inside it cost one download. Which data sets there are stands in sources.py.
-Nothing is tokenised here.
+Each file has one sha256; a source counts only if it yields exactly that file. An archive is kept in data/raw/cache, so
+that the data sets inside it cost one download. Which data sets there are stands in sources.py. Nothing is tokenised
+here, and tables are what their authors have written.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from data.convert import record, report
 from data.readers import Counts
-from data.sources import DATA_SETS, Archive, DataSet
+from data.sources import DATA_SETS, Archive, DataSet, Load, check_sum
 from mapreduce import command
 from mapreduce.command import Parser
-from mapreduce.errors import UserError
 from mapreduce.output import atomic
 from mapreduce.output.manifest import sha256_of
 from mapreduce.paths import written_here
@@ -42,19 +42,14 @@ def cached(archive: Archive, cache: Path) -> Path:
         print(f"fetch: downloading {archive.requirement}", file=sys.stderr)
         archive.get(archive, Path(folder))
         brought = Path(folder) / archive.file
-        _check(sha256_of(brought), archive.sha256, archive.file, "the source has changed, do not use it")
+        check_sum(sha256_of(brought), archive.sha256, archive.file)
         with open(brought, "rb") as source, atomic.whole_file(path) as target:
             shutil.copyfileobj(source, target)
     return path
 
 
-def _check(received: str, wanted: str, name: str, remedy: str) -> None:
-    if received != wanted:
-        raise UserError(f"{name}: sha256 is {received}, must be {wanted}; {remedy}")
-
-
 def fetch(data_set: DataSet, output: Path) -> list[Path]:
-    """The record files of a data set in the folder `output`; those already there are checked and left alone.
+    """The files of a data set in the folder `output`; those already there are checked and left alone.
 
     Raises:
         UserError: a file there, or one made now, has the wrong sha256, or the archive cannot be had.
@@ -62,31 +57,44 @@ def fetch(data_set: DataSet, output: Path) -> list[Path]:
     for file in data_set.files:  # all are looked at before anything is downloaded
         path = output / file.name
         if path.exists():
-            _check(sha256_of(path), file.sha256, str(path), "move it away and run this again")
+            check_sum(sha256_of(path), file.sha256, str(path), "move it away and run this again")
     for file in data_set.files:
         path = output / file.name
         if path.exists():
             print(f"{path}: there already", file=sys.stderr)
             continue
+        member = partial(data_set.archive.member, cached(data_set.archive, output / "cache"))
         labels: Counter[str] = Counter()
         counts = Counts()
-        member = partial(data_set.archive.member, cached(data_set.archive, output / "cache"))
         digest = hashlib.sha256()
         output.mkdir(parents=True, exist_ok=True)
         with atomic.whole_file(path) as stream:
-            for label, document in data_set.read(member, file.member, counts):
-                line = record(label, document, counts)
-                digest.update(line)
-                stream.write(line)
-                labels[label] += 1
-            _check(digest.hexdigest(), file.sha256, str(path), "nothing was written")
-        report(str(path), labels, counts)
+            for block in _blocks(data_set, member, file.member, labels, counts):
+                digest.update(block)
+                stream.write(block)
+            check_sum(digest.hexdigest(), file.sha256, str(path), "nothing was written")
+        if data_set.read is None:
+            with open(path, encoding="utf-8", newline="") as table:
+                columns, *rows = map(len, csv.reader(table))
+            print(f"{path}: {len(rows)} rows, {columns} columns", file=sys.stderr)
+        else:
+            report(str(path), labels, counts)
     return [output / file.name for file in data_set.files]
+
+
+def _blocks(data_set: DataSet, member: Load, name: str, labels: Counter[str], counts: Counts) -> Iterator[bytes]:
+    """The bytes that are made of a member: of a table its own, else a record line at a time, with its label counted."""
+    if data_set.read is None:
+        yield member(name)
+        return
+    for label, document in data_set.read(member, name, counts):
+        yield record(label, document, counts)
+        labels[label] += 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = Parser("python data/fetch.py", "Get a data set as record files, checked by sha256.", "20ng")
+    parser = Parser("python data/fetch.py", "Get a data set as record files or tables, checked by sha256.", "20ng")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(DATA_SETS)}")
     parser.add_argument("--output", type=written_here, default=Path("data/raw"), help="a folder (default: data/raw)")
     parser.add_argument("--list", action="store_true", help="print name, file, sha256 and title of each, get nothing")

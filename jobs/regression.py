@@ -30,7 +30,7 @@ from mapreduce.methods.least_squares import ILL, Dependent, Fit
 from mapreduce.methods.moments import Moments, sum_up
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
-from mapreduce.tables.expressions import Expression, mentioned
+from mapreduce.tables.expressions import Expression, mentioned, split
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, TEXT, write
 
@@ -53,13 +53,13 @@ class Regression(TableJob):
         add("--ridge", type=number(0, math.inf), help="add this to the diagonal of X'X, but for the constant")
 
     def needs_types(self, schema: Schema) -> set[str]:
-        return (mentioned(self.options.on) | mentioned(self.options.target)) & set(schema.names)
+        return mentioned(f"{self.options.on} {self.options.target}", schema)
 
     @cached_property
     def terms(self) -> list[Expression]:
         """The terms, and last of all the target."""
         options = self.options
-        named = terms.expanded(terms.split(options.on), options.degree, options.interactions)
+        named = terms.expanded(list(filter(None, split(options.on))), options.degree, options.interactions)
         if not named or not options.target:
             raise UserError("name what is to be explained with --target price, and by what with --on area,rooms")
         found = terms.parsed(named, self.schema, "--on")

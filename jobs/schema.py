@@ -15,17 +15,18 @@ Output:  city	{"type": "text", "count": 2, "missing": 0, "distinct": 2, ...}
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Any
 
 from mapreduce.flag_values import whole
-from mapreduce.input.rows import escape
+from mapreduce.input.rows import escape, unescape
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
+from mapreduce.tables import plots, shown, types
 from mapreduce.tables import schema as schemas
-from mapreduce.tables import shown, types
 from mapreduce.tables.columns import TOP, Column
 from mapreduce.tables.counting import count_columns
 from mapreduce.tables.schema import Schema
@@ -45,6 +46,16 @@ class DescribeTable(TableJob):
         super().configure_args()
         most = whole(0, 16_384)
         self.add_passthru_arg("--top", type=most, default=TOP, help="how many values are named (default: 10)")
+        self.arg_parser.add_argument("--plot", metavar="FILE", help="draw the columns on a page, FILE.svg or FILE.png")
+
+    def load_args(self, args: list[str]) -> None:
+        """The output is read here, where a page is drawn of it; it is printed where it would be without."""
+        super().load_args(args)
+        self._prints = self._should_cat_output()
+        if self.options.plot:
+            self.options.plot = os.path.abspath(self.options.plot)
+            plots.check(self.options.plot)
+            self.options.cat_output = True
 
     def needs_types(self, schema: Schema) -> set[str]:
         return set()
@@ -86,10 +97,15 @@ class DescribeTable(TableJob):
         return {**described, schemas.FIELD: schema.to_json()}
 
     def printed(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
-        if not self.options.show:
+        if not self.options.show and not self.options.plot:
             return blocks
+        blocks = list(blocks)
         lines = (line.partition(b"\t") for line in b"".join(blocks).split(b"\n")[:-1])
-        found = [(name.decode("utf-8", "replace"), json.loads(figures)) for name, _, figures in lines]
+        found = [(unescape(name).decode("utf-8", "replace"), json.loads(figures)) for name, _, figures in lines]
+        if self.options.plot:
+            plots.draw(self.options.plot, found)
+        if not self.options.show:
+            return blocks if self._prints else []
         table = [[name, *(_cell(figures, what) for what in _SHOWN)] for name, figures in found]
         return shown.table(["column", *_SHOWN], table, [False, False, *[True] * (len(_SHOWN) - 2), False])
 

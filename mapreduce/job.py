@@ -7,9 +7,11 @@ many lines at once defines `map_blocks` instead of a mapper. Input formats and t
 from __future__ import annotations
 
 import codecs
+import copy
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -33,7 +35,7 @@ from mapreduce.output.manifest import Counters
 from mapreduce.paths import absolute, is_remote, plain
 from mapreduce.runners import RUNNERS
 
-__all__ = ["Job", "MRStep", "in_blocks", "reduced_in_blocks"]
+__all__ = ["Job", "MRStep", "in_blocks", "reduced_in_blocks", "whole_lines"]
 
 _HELP = {
     "output_dir": "where the output goes, a folder that is not there yet; default: stdout",
@@ -222,6 +224,33 @@ class Job(MRJob):
                 kwargs["extra_args"] += [flag, task_file(value) if file else str(value)]
         return kwargs
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The options that a `round` takes over as the driver has settled them."""
+        return ("args",)
+
+    def round(self, *flags: str) -> Iterator[bytes]:
+        """The output lines, without their ends, of a run of this job over the same input with further flags, on the
+        same runner: for what the job has to know of all its input before it begins. The driver calls it in `settle`."""
+        job = type(self)(args=[*self._cl_args, *flags])
+        given = {flag[2:].replace("-", "_") for flag in flags if flag.startswith("--")}
+        for name in set(self.carried) - given:
+            setattr(job.options, name, copy.copy(getattr(self.options, name)))
+        job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
+        job.options.resume, job.options.quiet = False, True
+        job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
+        with job.make_runner() as runner:
+            runner.run()
+            yield from whole_lines(runner.cat_output())
+
+    def kept(self, lines: Iterable[bytes]) -> str:
+        """The path of a file of lines, for an option that sends it to the tasks; it is there as long as the program
+        runs."""
+        handle, path = tempfile.mkstemp(dir=atomic.scratch())
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+        return path
+
     def keep_input(self) -> None:
         """Puts a copy in the place of input that can be read once only, so that whoever needs it reads it."""
         named = self.options.args or ["-"]
@@ -361,6 +390,14 @@ class Job(MRJob):
         if self.EXAMPLE:
             program = " ".join(self.EXAMPLE.split()[:2])
             print(f"\nExample:\n  {self.EXAMPLE.replace(program, command.called(program), 1)}")
+
+
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of blocks that end anywhere, without their ends."""
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
 
 
 class StepFailed(TaskError, StepFailedException):

@@ -71,6 +71,11 @@ class RecordJob(Job):
         raise NotImplementedError
 
     @property
+    def carried(self) -> tuple[str, ...]:
+        """What was found out of the input."""
+        return (*super().carried, "format", *self.SETTLED)
+
+    @property
     def rule(self) -> records.SplitRule:
         """Which records the job takes, by the flags."""
         options = self.options

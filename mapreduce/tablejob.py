@@ -7,20 +7,21 @@ knows.
 
 from __future__ import annotations
 
-import copy
 import json
+import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from mapreduce.errors import RecordError, UserError
 from mapreduce.input import rows
 from mapreduce.input.files import Source
-from mapreduce.input.formats import FORMATS, Format, Layout, detect
+from mapreduce.input.formats import FORMATS, Format, Layout, csv, detect
 from mapreduce.input.formats.dialect import named
 from mapreduce.input.formats.format import laid_out
 from mapreduce.input.records import RecordReader
-from mapreduce.job import MRStep, in_blocks
+from mapreduce.job import MRStep, in_blocks, whole_lines
 from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
 from mapreduce.tables import schema as schemas
@@ -45,12 +46,24 @@ class TableJob(RecordJob):
         driver("--types", help="types of some columns in place of what they look like, as age:int,code:text")
         driver("--nulls", help="what is a missing value beside an empty field, as NA,null")
         self.add_passthru_arg("--find-types", action="store_true", help="only find out and print the types of columns")
-        self.arg_parser.add_argument("--show", action="store_true", help="print a table for people in place of lines")
+        printed = self.arg_parser.add_mutually_exclusive_group()
+        printed.add_argument("--show", action="store_true", help="print a table for people in place of lines")
+        if type(self).output_schema is not TableJob.output_schema:
+            printed.add_argument("--csv", action="store_true", help="print CSV with a header line in place of lines")
 
     def load_args(self, args: list[str]) -> None:
         """To show what there is, it is printed also where it goes to a folder."""
         super().load_args(args)
-        self.options.cat_output = self.options.cat_output or self.options.show or None
+        options = self.options
+        options.cat_output = options.cat_output or options.show or getattr(options, "csv", None) or None
+
+    def keep_input(self) -> None:
+        """As others do; a file that stands where a flag may have a value is noticed."""
+        for name in ("dropna", "trim"):
+            value = getattr(self.options, name, None)
+            if value and not self.options.args and os.path.exists(value):
+                raise UserError(f"{value} stands behind --{name} and is taken for columns; name files before it")
+        super().keep_input()
 
     @property
     def layout(self) -> Layout:
@@ -128,19 +141,6 @@ class TableJob(RecordJob):
             kind = line.partition(b"\t")[2].decode()
             yield Column(name, types.TEXT if kind == types.NULL else kind)
 
-    def round(self, *flags: str) -> Iterator[bytes]:
-        """The output lines of a run of this job over the same input with further flags, on the same runner; for what
-        the job has to know of all rows before it begins."""
-        job = type(self)(args=[*self._cl_args, *flags])
-        for name in ("format", "names", "delimiter", "header", "quotes", "encoding", "args"):
-            setattr(job.options, name, copy.copy(getattr(self.options, name)))
-        job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
-        job.options.resume, job.options.quiet, job.options.show = False, True, False
-        job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
-        with job.make_runner() as runner:
-            runner.run()
-            yield from _lines(runner.cat_output())
-
     def steps(self) -> list[MRStep]:
         """The step that finds types, where that is asked for; else `table_steps`."""
         if self.options.find_types:
@@ -187,12 +187,16 @@ class TableJob(RecordJob):
         return {**super().manifest_fields(parts), **({schemas.FIELD: found.to_json()} if found else {})}
 
     def printed(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
-        """The lines, or with --show a table for people."""
+        """The lines, or with --show a table for people, or with --csv one for programs."""
         found = self.output_schema
-        if not self.options.show or found is None:
+        if found is None or not (self.options.show or self.options.csv):
             return blocks
-        lines = (list(map(_plain, rows.split(line))) for line in _lines(blocks))
-        return shown.table([column.name for column in found.columns], lines, [c.type in NUMBERS for c in found.columns])
+        fields = (rows.split(line)[: len(found.columns)] for line in whole_lines(blocks))  # behind a lone one is a tab
+        if self.options.csv:
+            header = [name.encode("utf-8", "surrogateescape") for name in found.names]
+            return map(csv.written, chain([header], fields))
+        right = [column.type in NUMBERS for column in found.columns]
+        return shown.table(found.names, (list(map(_plain, row)) for row in fields), right)
 
     @property
     def output_schema(self) -> Schema | None:
@@ -207,10 +211,3 @@ def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes
 
 def _plain(field: bytes) -> str:
     return field.decode("utf-8", "replace")
-
-
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole

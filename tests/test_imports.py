@@ -30,7 +30,7 @@ ROOMS = [
     ["mapreduce.runners"],
     ["mapreduce.job"],
     ["mapreduce.recordjob"],
-    ["mapreduce.tablejob", "mapreduce.textjob"],
+    ["mapreduce.basketjob", "mapreduce.tablejob", "mapreduce.textjob"],
     ["mapreduce.doctor", "mapreduce.featuremill"],
     ["data", "jobs"],
     # Models.

@@ -31,6 +31,7 @@ _KINDS = (
     (rb"\x04\x22\x4d\x18", "LZ4"),
     (rb"\x89LZO\0\r\n\x1a\n", "lzop"),
     (rb"\xff\x06\0\0sNaPpY", "Snappy"),
+    (rb"\x1f\x9d", "compress"),
     (rb"7z\xbc\xaf\x27\x1c", "7-Zip"),
     (rb"Rar!\x1a\x07", "RAR"),
     (rb"%PDF-", "PDF"),

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from mapreduce.input import rows
 from mapreduce.native import library as native
 from mapreduce.native import rows as native_rows
 from mapreduce.tables import counting
 from mapreduce.tables.counting import Blocks, Table, Taking
 from mapreduce.tables.expressions import Expression, Node
 from mapreduce.tables.figures import ExactSum
-from mapreduce.tables.groups import Grouping, Misfit, Rows
+from mapreduce.tables.groups import Grouping, Rows
 from mapreduce.tables.schema import Schema
 from mapreduce.tables.types import DOUBLE, INT, LONG
 
@@ -96,16 +95,10 @@ def sum_up(blocks: Blocks, terms: Sequence[Expression], schema: Schema) -> Itera
     """The lines of the sums of blocks of rows, each with its reader; a row with a value that is none of its column's
     type is rejected there."""
     moments = Moments(terms, schema)
-    taking: Taking | None = None
-    for reader, block in blocks:
-        taking = taking or Taking(reader, schema, partial(_native, moments))
-        for number, _, record in taking.entries(reader, block, []):
-            if isinstance(record, tuple):
-                try:
-                    moments.add(rows.split(record[1]))
-                except Misfit as cause:
-                    reader.reject(number, str(cause))
-    if taking is not None and taking.engine is not None:
+    taking = Taking(schema, partial(_native, moments))
+    for _ in taking.feed(blocks, moments.add):
+        pass  # its sums are never full
+    if taking.engine is not None:
         (count, missing), sums = taking.engine.sums()
         moments.count += count
         moments.missing += missing

@@ -15,28 +15,6 @@ from mapreduce.tables.schema import Schema
 from mapreduce.tables.types import BOOLEAN, NUMBERS
 
 
-def split(text: str) -> list[str]:
-    """The parts of a list of expressions: between commas that stand in no brackets and no quotes.
-
-    Example:
-        >>> split("a, if(b > 1, 2, 3), 'x,y'")
-        ['a', 'if(b > 1, 2, 3)', "'x,y'"]
-    """
-    parts, depth, quote = [""], 0, ""
-    for mark in text:
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark in "\"'`":
-            quote = mark
-        else:
-            depth += (mark == "(") - (mark == ")")
-        if mark == "," and not quote and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += mark
-    return [part.strip() for part in parts if part.strip()]
-
-
 def expanded(terms: Sequence[str], degree: int = 1, interactions: bool = False) -> list[str]:
     """Terms, their powers up to a degree, and the product of each two of them.
 

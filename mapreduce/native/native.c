@@ -8,6 +8,7 @@
 
 #include "bytes.h" /* first: it says which functions of the system are wanted */
 
+#include "clusters.h"
 #include "columns.h"
 #include "count.h"
 #include "csv.h"

@@ -200,6 +200,46 @@ class Moments(Rows):
         return (counts[0], counts[1]), ctypes.string_at(place, size).split(b"\n")[:-1]
 
 
+class Clusters(Rows):
+    """Sums of rows by the nearest of some centres in the library.
+
+    Args:
+        table: delimiter, quotes, escapes and number of columns.
+        longest: bytes of the longest row that is taken.
+        used: column and kind of each dimension.
+        scales: what the values of each dimension are multiplied with.
+        centres: the points.
+        nulls, header: as `Groups` has them.
+    """
+
+    _kind = "clusters"
+
+    def __init__(
+        self,
+        library: Any,
+        table: tuple[int, bool, bool, int],
+        longest: int,
+        used: Sequence[tuple[int, int]],
+        scales: Sequence[float],
+        centres: Sequence[Sequence[float]],
+        nulls: bytes,
+        header: bytes,
+    ) -> None:
+        shape = array("i", [*map(int, table), len(used), len(centres)])
+        flat = array("i", [number for pair in used for number in pair])
+        numbers = array("d", [*scales, *(value for centre in centres for value in centre)])
+        self._centres = len(centres)
+        places = [one.buffer_info()[0] for one in (shape, flat, numbers)]
+        super().__init__(library, places[0], longest, *places[1:], nulls, len(nulls), header, len(header))
+
+    def sums(self) -> tuple[list[int], list[bytes]]:
+        """The rows of each centre, and at last those left out; of each centre the sums of the dimensions and of the
+        squared distances, as `ExactSum.merge` takes them."""
+        counts, place = array("q", bytes(8 * (self._centres + 1))), ctypes.c_void_p()
+        size = checked(self._library.fm_clusters_sums(self.handle, counts.buffer_info()[0], ctypes.byref(place)))
+        return counts.tolist(), ctypes.string_at(place, size).split(b"\n")[:-1]
+
+
 def _values(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     at = 0
     while at < len(data):

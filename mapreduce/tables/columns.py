@@ -331,10 +331,11 @@ class _Sketch:
         if not ordered:
             return None
         (low, _), (high, _), bins = ordered[0], ordered[-1], [0] * BINS
-        first, width = types.number(low), types.number(high) - types.number(low)
+        first = Fraction(types.number(low))
+        width = Fraction(types.number(high)) - first  # which may be larger than any double
         for value, n in ordered:
-            share = Fraction(types.number(value)) - Fraction(first)
-            bins[min(BINS - 1, int(share * BINS / Fraction(width))) if width else 0] += n
+            share = Fraction(types.number(value)) - first
+            bins[min(BINS - 1, int(share * BINS / width)) if width else 0] += n
         return {"from": _shown(low, kind), "to": _shown(high, kind), "counts": bins}
 
     def _within(self, value: float) -> Any:

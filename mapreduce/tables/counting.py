@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -50,21 +50,12 @@ def count_groups(blocks: Blocks, grouping: Grouping) -> Iterator[bytes]:
     """Lines `key TAB state` of blocks of rows, each with its reader; a row with a value that is none of its column's
     type is rejected there."""
     counter, most = Counter(grouping), max(1, task_memory() // ENTRY)
-    full: list[bytes] = []
-    taking: Taking | None = None
-    for reader, block in blocks:
-        taking = taking or Taking(reader, grouping.schema, partial(_native_groups, grouping))
-        for number, _, record in taking.entries(reader, block, full):
-            if isinstance(record, tuple):
-                try:
-                    counter.add(rows.split(record[1]))
-                except Misfit as cause:
-                    reader.reject(number, str(cause))
-        if len(counter) > most:
-            full.append(counter.drain())
+    taking = Taking(grouping.schema, partial(_native_groups, grouping))
+    for full in taking.feed(blocks, counter.add):
         yield from full
-        full.clear()
-    if taking is not None and taking.engine is not None:
+        if len(counter) > most:
+            yield counter.drain()
+    if taking.engine is not None:
         yield from taking.engine.drain()
     yield counter.drain()
 
@@ -73,14 +64,15 @@ def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
     """Lines `place TAB state` of blocks of rows, one for each column of the schema; `null` is a type to be found."""
     missing = [null.encode() for null in schema.nulls]
     columns = [Column(None if column.type == types.NULL else column.type, missing) for column in schema.columns]
-    taking: Taking | None = None
-    for reader, block in blocks:
-        taking = taking or Taking(reader, schema, partial(_native_columns, schema))
-        for _, _, record in taking.entries(reader, block, []):
-            if isinstance(record, tuple):
-                for column, value in zip(columns, rows.split(record[1])):
-                    column.add(value)
-    if taking is not None and taking.engine is not None:
+
+    def add(fields: Sequence[bytes]) -> None:
+        for column, value in zip(columns, fields):
+            column.add(value)
+
+    taking = Taking(schema, partial(_native_columns, schema))
+    for _ in taking.feed(blocks, add):
+        pass  # its tables are never full
+    if taking.engine is not None:
         for place, value, times in taking.engine.aside():
             columns[place].add(value, times)
         for place, column in enumerate(columns):
@@ -90,38 +82,54 @@ def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
 
 
 class Taking:
-    """Gives rows to the library, where it can take them.
+    """Gives rows to the library where it can take them, and those that it leaves over to its twin.
 
     Args:
-        reader: of the first block.
         schema: of the table.
-        make: makes what takes them there, by a reader and the shape of the table; it may give None.
+        make: makes what takes rows in the library, by a reader and the shape of the table; it may give None.
 
     Attributes:
-        engine: what takes them there, or None.
+        engine: what takes rows in the library, or None.
     """
 
-    def __init__(self, reader: RecordReader, schema: Schema, make: Callable[[RecordReader, Table], Any]) -> None:
+    def __init__(self, schema: Schema, make: Callable[[RecordReader, Table], Any]) -> None:
         self.engine: Any = None
+        self._schema, self._make = schema, make
         self._full: list[bytes] = []
-        is_known = native_rows.available(native.load()) and max(map(len, schema.nulls), default=0) < 256
+
+    def feed(self, blocks: Blocks, add: Callable[[Sequence[bytes]], object]) -> Iterator[list[bytes]]:
+        """Takes blocks of rows, each with its reader; gives after each block what was drained of a table that was full.
+
+        Args:
+            add: the twin: takes the fields of a row, and raises Misfit for one that is rejected.
+        """
+        is_first = True
+        for reader, block in blocks:
+            if is_first:
+                self._begin(reader)
+                is_first = False
+            entries = reader.entries(block) if self.engine is None else reader.offer(block, self._take)
+            for number, _, record in entries:
+                if isinstance(record, tuple):
+                    try:
+                        add(rows.split(record[1]))
+                    except Misfit as cause:
+                        reader.reject(number, str(cause))
+            yield self._full
+            self._full = []
+
+    def _begin(self, reader: RecordReader) -> None:
+        """All readers of a task are of one format."""
+        is_known = native_rows.available(native.load()) and max(map(len, self._schema.nulls), default=0) < 60
         if reader.delimited is not None and is_known:
             delimiter, quotes, escapes = reader.delimited
-            self.engine = make(reader, (delimiter[0], quotes, escapes, len(schema.columns)))
-
-    def entries(self, reader: RecordReader, block: bytes, full: list[bytes]) -> Iterator[Any]:
-        """The entries of a block that are left over; what is drained of a table that is full goes to a list."""
-        if self.engine is None:
-            return reader.entries(block)
-        self._full = full
-        return reader.offer(block, self._take)
+            self.engine = self._make(reader, (delimiter[0], quotes, escapes, len(self._schema.columns)))
 
     def _take(self, data: bytes, start: int, skip: bool) -> tuple[int, int, int, native_rows.Odd]:
-        *found, is_full = self.engine.take(data, start, skip)
+        taken, rows_taken, lines, odd, is_full = self.engine.take(data, start, skip)
         if is_full:
             self._full.extend(self.engine.drain())
-        taken, lines_taken, lines, odd = found
-        return taken, lines_taken, lines, odd
+        return taken, rows_taken, lines, odd
 
 
 def header(schema: Schema) -> bytes:

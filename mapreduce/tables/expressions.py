@@ -7,18 +7,21 @@
     value       12  1.5e3  "text"  'text'  true  false  null  name  `any name`  function(sum, ...)  (expression)
 
 A quote inside its own kind of quotes is written twice. Missing values behave as in SQL: what is computed from one is
-missing, `and` and `or` know three values, and a row is taken where a condition is true. NaN equals itself and is larger
-than any number. A text beside a date is read as one. The functions are `FUNCTIONS`.
+missing, `and` and `or` know three values, and a row is taken where a condition is true. Whole numbers are exact; what
+does not fit its type is missing, as is what is divided by 0. NaN equals itself and is larger than any number. A text
+beside a date is read as one. The functions are `FUNCTIONS`. docs/tables.md has all of it for users.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from functools import cached_property, partial
 from typing import Any
 
 from mapreduce.errors import UserError
@@ -34,7 +37,8 @@ _TOKEN = re.compile(
     r"|(?P<quoted>`(?:[^`]|``)*`)|(?P<word>[^\W\d]\w*)|(?P<sign><=|>=|<>|!=|==|[-+*/%=<>(),]))"
 )
 _WORDS = ("and", "or", "not", "is", "null", "in", "between", "true", "false")
-_MOST_DEPTH = 50
+_MOST_DEPTH, _MOST_PARTS = 50, 200
+"""Levels of parentheses, and parts one in the other, as those of a + b + c: both take room on Python's stack."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,16 @@ class Node:
     parts: tuple[Node, ...] = ()
     value: Value = None
     at: int = 0
+
+    @cached_property
+    def depth(self) -> int:
+        """How many parts are one in the other."""
+        return 1 + max((part.depth for part in self.parts), default=0)
+
+
+def a(kind: str) -> str:
+    """A type with its article."""
+    return f"{'an' if kind == INT else 'a'} {kind}"
 
 
 class Expression:
@@ -96,7 +110,7 @@ class Expression:
             UserError: it is something else.
         """
         if self.type not in (BOOLEAN, NULL):
-            raise UserError(f"{self._flag}: {self.text!r} is a {self.type}, and a condition is wanted, as in x > 3")
+            raise UserError(f"{self._flag}: {self.text!r} is {a(self.type)}, and a condition is wanted, as in x > 3")
         return self
 
     def function(self) -> Function:
@@ -110,7 +124,8 @@ class Expression:
             match = _TOKEN.match(self.text, at)
             if match is None:
                 rest = self.text[at:].lstrip()
-                what = "a quote that is not closed" if rest[0] in "\"'`" else f"{rest[0]!r} means nothing"
+                what = f"{rest[0]!r} means nothing; the name of a column that is no word stands in `backquotes`"
+                what = "a quote that is not closed" if rest[0] in "\"'`" else what
                 raise self._fail(what, len(self.text) - len(rest))
             kind = str(match.lastgroup)
             found.append((kind, match[kind], match.start(kind)))
@@ -141,13 +156,17 @@ class Expression:
         if not self._is(sign):
             raise self._error(f"{sign!r} is expected")
 
-    def _or(self) -> Node:
+    def _level(self, part: Callable[[], Node]) -> Node:
+        """A part that may hold parts of its own kind."""
         self._depth += 1
         if self._depth > _MOST_DEPTH:
             raise self._error(f"more than {_MOST_DEPTH} levels")
-        node = self._joined("or", partial(self._joined, "and", self._not))
+        node = part()
         self._depth -= 1
         return node
+
+    def _or(self) -> Node:
+        return self._level(partial(self._joined, "or", partial(self._joined, "and", self._not)))
 
     def _joined(self, word: str, part: Callable[[], Node]) -> Node:
         parts = [part()]
@@ -161,16 +180,12 @@ class Expression:
 
     def _want_boolean(self, node: Node) -> None:
         if node.type not in (BOOLEAN, NULL):
-            raise self._fail(f"a condition is wanted, and this is a {node.type}", node.at)
+            raise self._fail(f"a condition is wanted, and this is {a(node.type)}", node.at)
 
     def _not(self) -> Node:
         token = self._peek()
         if self._is("not"):
-            self._depth += 1
-            if self._depth > _MOST_DEPTH:
-                raise self._error(f"more than {_MOST_DEPTH} levels")
-            node = self._not()
-            self._depth -= 1
+            node = self._level(self._not)
             self._want_boolean(node)
             return Node("not", BOOLEAN, (node,), at=token[2] if token else 0)
         return self._comparison()
@@ -215,7 +230,7 @@ class Expression:
         alike = any(kinds <= set(group) for group in (NUMBERS, (DATE, TIMESTAMP), (TEXT,), (BOOLEAN,)))
         if not alike:
             hint = "; write a text in quotes" if right.type in NUMBERS else ""
-            raise self._fail(f"a {left.type} and a {right.type} cannot be compared{hint}", right.at)
+            raise self._fail(f"{a(left.type)} and {a(right.type)} cannot be compared{hint}", right.at)
         return Node(sign, BOOLEAN, (left, right), at=left.at)
 
     def _sum(self) -> Node:
@@ -236,19 +251,24 @@ class Expression:
 
     def _computed(self, sign: str, left: Node, right: Node) -> Node:
         if sign == "-" and left.type == right.type == DATE:
-            return Node("days", INT, (left, right), at=left.at)
+            return self._shallow(Node("days", INT, (left, right), at=left.at))
         for one in (left, right):
             if one.type not in (*NUMBERS, NULL):
-                raise self._fail(f"{sign} wants numbers, and this is a {one.type}", one.at)
+                raise self._fail(f"{sign} wants numbers, and this is {a(one.type)}", one.at)
         kinds = {left.type, right.type}
         kind = DOUBLE if sign == "/" or DOUBLE in kinds else DECIMAL if DECIMAL in kinds else LONG
-        return Node(sign, kind, (left, right), at=left.at)
+        return self._shallow(Node(sign, kind, (left, right), at=left.at))
+
+    def _shallow(self, node: Node) -> Node:
+        if node.depth > _MOST_PARTS:
+            raise self._fail(f"more than {_MOST_PARTS} operators one upon the other", node.parts[-1].at)
+        return node
 
     def _factor(self) -> Node:
         token = self._peek()
         if self._is("-"):
             at = token[2] if token else 0
-            node = self._factor()
+            node = self._level(self._factor)
             if node.kind == "literal" and node.type in NUMBERS:
                 return Node("literal", node.type, (), -node.value, at)
             return self._computed("-", Node("literal", INT, (), 0, at), node)
@@ -306,27 +326,37 @@ class Expression:
         self._need(")")
         wanted, result, _ = FUNCTIONS[name]
         if wanted is not None:
-            if not len(wanted) - wanted.count("whole?") <= len(parts) <= len(wanted):
-                raise self._fail(f"{name} takes {len(wanted)} values", at)
-            for part, what in zip(parts, wanted):
+            least = sum(not what.endswith("?") for what in wanted)
+            most = max(len(parts), least + 1) if wanted[-1].endswith("...") else len(wanted)
+            if not least <= len(parts) <= most:
+                amounts = f"{least}" if least == most else f"{least} or {'more' if most > len(wanted) else most}"
+                raise self._fail(f"{name} takes {amounts} {'value' if amounts == '1' else 'values'}", at)
+            for part, what in zip(parts, (*wanted, *wanted[-1:] * len(parts))):
+                what = what.rstrip("?.")
                 if part.type not in (*_GROUPS[what], NULL):
-                    raise self._fail(f"{name} wants a {what.rstrip('?')}, and this is a {part.type}", part.at)
+                    raise self._fail(f"{name} wants {a(what)}, and this is {a(part.type)}", part.at)
         elif name == "if":
             if len(parts) != 3:
                 raise self._fail("if takes a condition and two values", at)
             self._want_boolean(parts[0])
-        if result is None:  # of the type of its values
-            result = types.join_all(part.type for part in parts[name == "if" :])
-            if result == TEXT and any(part.type not in (TEXT, NULL) for part in parts[name == "if" :]):
-                raise self._fail(f"the values of {name} are of several types", at)
-        return Node(name, result, tuple(parts), at=at)
+        if wanted is None:
+            result = self._one_type(name, parts[name == "if" :], at)
+        elif result is None:
+            result = LONG if parts[0].type in (INT, NULL) else parts[0].type
+        return self._shallow(Node(name, result, tuple(parts), at=at))
+
+    def _one_type(self, name: str, parts: Sequence[Node], at: int) -> str:
+        found = types.join_all(part.type for part in parts)
+        if found == TEXT and any(part.type not in (TEXT, NULL) for part in parts):
+            raise self._fail(f"the values of {name} are of several types", at)
+        return found
 
 
 _GROUPS = {
     "text": (TEXT,),
     "number": NUMBERS,
     "date": (DATE, TIMESTAMP),
-    "whole?": (INT, LONG),
+    "whole number": (INT, LONG),
     "value": types.TYPES,
 }
 
@@ -336,30 +366,51 @@ def _lower(text: bytes) -> bytes:
 
 
 def _round(value: float, digits: int = 0) -> Value:
+    """Halves are rounded away from zero, as in SQL; a double is the decimal that it is written as: 2.675."""
     if isinstance(value, float) and value - value != 0:
         return value
-    return float(round(value, digits)) if isinstance(value, float) else round(value, min(0, digits))
+    with localcontext() as context:
+        context.prec = 800
+        unit = Decimal(1).scaleb(-max(-400, min(400 if isinstance(value, float) else 0, digits)))
+        found = (Decimal(repr(value)) / unit).to_integral_value(ROUND_HALF_UP) * unit
+    return float(found) if isinstance(value, float) else int(found)
 
 
 def _floor(value: float) -> Value:
-    return value if isinstance(value, float) and value - value != 0 else math.floor(value)
+    return None if value - value != 0 else math.floor(value)
 
 
 def _ceil(value: float) -> Value:
-    return value if isinstance(value, float) and value - value != 0 else math.ceil(value)
+    return None if value - value != 0 else math.ceil(value)
+
+
+def _read(kind: str) -> Callable[[bytes], Value]:
+    read = types.reader(kind)
+
+    def as_value(text: bytes) -> Value:
+        try:
+            return read(text) if text else None
+        except ValueError:
+            return None
+
+    return as_value
 
 
 FUNCTIONS: dict[str, tuple[tuple[str, ...] | None, str | None, Callable[..., Value] | None]] = {
     "lower": (("text",), TEXT, _lower),
     "upper": (("text",), TEXT, lambda text: text.upper()),
-    "trim": (("text",), TEXT, lambda text: text.strip(b" \t")),
+    "trim": (("text",), TEXT, lambda text: text.strip()),
     "length": (("text",), LONG, lambda text: len(text.decode("utf-8", "surrogateescape"))),
     "contains": (("text", "text"), BOOLEAN, lambda text, part: part in text),
     "starts_with": (("text", "text"), BOOLEAN, lambda text, part: text.startswith(part)),
-    "concat": (("text", "text"), TEXT, lambda one, other: one + other),
+    "ends_with": (("text", "text"), BOOLEAN, lambda text, part: text.endswith(part)),
+    "replace": (("text", "text", "text"), TEXT, lambda text, old, new: text.replace(old, new) if old else text),
+    "concat": (("text", "text..."), TEXT, lambda *texts: b"".join(texts)),
     "text": (("value",), TEXT, types.write),
+    "number": (("text",), DOUBLE, _read(DOUBLE)),
+    "date": (("text",), DATE, _read(DATE)),
     "abs": (("number",), None, abs),
-    "round": (("number", "whole?"), None, _round),
+    "round": (("number", "whole number?"), None, _round),
     "floor": (("number",), LONG, _floor),
     "ceil": (("number",), LONG, _ceil),
     "sqrt": (("number",), DOUBLE, lambda value: math.sqrt(value) if value >= 0 else float("nan")),
@@ -371,15 +422,39 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...] | None, str | None, Callable[..., Val
     "if": (None, None, None),
     "coalesce": (None, None, None),
 }
-"""By name: what it takes (None: any number), the type of its value (None: that of what it takes), and what it does. It
-is not asked for missing values. `lower` and `upper` know ASCII letters; `weekday` has 1 for Monday; `length` counts
-characters; `if(condition, a, b)` and `coalesce(a, b, ...)`, the first that is not missing, take values of one type."""
+"""By name: what it takes (None: any number of values of one type), the type of its value (None: that of the first, or
+of all), and what it does. It is not asked for missing values. `lower` and `upper` know ASCII letters, `trim` the white
+space of ASCII; `weekday` has 1 for Monday; `length` counts characters; `number` and `date` read a text, and are missing
+where it is none. `coalesce(a, b, ...)` is the first that is not missing."""
 
 
-def mentioned(text: str) -> set[str]:
-    """The names that a text may have for columns; it need not parse."""
-    found = (match for match in _TOKEN.finditer(text))
-    return {match["quoted"][1:-1].replace("``", "`") if match["quoted"] else match["word"] for match in found} - {None}
+def mentioned(text: str, schema: Schema) -> set[str]:
+    """The names of the columns that a text may mean, whatever their case; it need not parse."""
+    found = _TOKEN.finditer(text)
+    meant = {(match["word"] or (match["quoted"] or "")[1:-1].replace("``", "`")).casefold() for match in found}
+    return {name for name in schema.names if name.casefold() in meant}
+
+
+def split(text: str, separator: str = ",") -> list[str]:
+    """The pieces of a text between separators; what is in quotes or brackets is not cut.
+
+    Example:
+        >>> split("a, if(b > 1, 2, 3), 'x,y'")
+        ['a', 'if(b > 1, 2, 3)', "'x,y'"]
+    """
+    pieces, depth, at = [""], 0, 0
+    while at < len(text):
+        if depth <= 0 and text.startswith(separator, at):
+            pieces.append("")
+            at += len(separator)
+        elif piece := _PIECE.match(text, at):
+            depth += (piece[0] == "(") - (piece[0] == ")")
+            pieces[-1] += piece[0]
+            at = piece.end()
+    return list(map(str.strip, pieces))
+
+
+_PIECE = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|`(?:[^`]|``)*`|.", re.DOTALL)
 
 
 def _columns(node: Node) -> list[int]:
@@ -399,41 +474,38 @@ def order(value: Value) -> Value:
     return value
 
 
-def _compare(sign: str) -> Callable[[Value, Value], bool]:
-    return {
-        "=": lambda a, b: bool(order(a) == order(b)),
-        "!=": lambda a, b: bool(order(a) != order(b)),
-        "<": lambda a, b: bool(order(a) < order(b)),
-        "<=": lambda a, b: bool(order(a) <= order(b)),
-        ">": lambda a, b: bool(order(a) > order(b)),
-        ">=": lambda a, b: bool(order(a) >= order(b)),
-    }[sign]
+_COMPARE: dict[str, Callable[[Value, Value], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
-def _divide(a: float, b: float) -> float | None:
-    return None if b == 0 else _safe(lambda: a / b)
+def _compare(sign: str, kinds: set[str]) -> Callable[[Value, Value], bool]:
+    """What compares values of these types, by their `order` where their own is another."""
+    compare = _COMPARE[sign]
+    if DOUBLE not in kinds and kinds != {DATE, TIMESTAMP}:
+        return compare
+    return lambda a, b: compare(order(a), order(b))
 
 
 def _modulo(a: Value, b: Value) -> Value:
+    """What is left of a division towards zero: of the sign of `a`."""
     if b == 0:
         return None
     if isinstance(a, int) and isinstance(b, int):
-        return int(math.copysign(1, a)) * (abs(a) % abs(b))
-    return math.fmod(a, b)
-
-
-def _safe(compute: Callable[[], float]) -> float:
-    try:
-        return compute()
-    except OverflowError:
-        return float("inf")
+        return -(-a % abs(b)) if a < 0 else a % abs(b)
+    return math.nan if a - a != 0 else math.fmod(a, b)
 
 
 _ARITHMETIC: dict[str, Callable[[Value, Value], Value]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": _divide,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": lambda a, b: None if b == 0 else a / b,
     "%": _modulo,
     "days": lambda a, b: (a - b) // timedelta(days=1),
 }
@@ -453,13 +525,43 @@ def _compiled(node: Node) -> Function:
         return lambda row: None if (found := parts[0](row)) is None else not found
     if kind == "is null":
         return lambda row: parts[0](row) is None
-    if kind == "if":
-        return lambda row: parts[1](row) if parts[0](row) else parts[2](row)
-    if kind == "coalesce":
-        return lambda row: next((value for part in parts if (value := part(row)) is not None), None)
+    if kind in ("if", "coalesce"):
+        return _fitting(node.type, partial(_chosen if kind == "if" else _first, parts))
     if (known := FUNCTIONS.get(kind)) and (compute := known[2]):
-        return partial(_called, compute, parts)
-    return partial(_two, _ARITHMETIC.get(kind) or _compare(kind), parts[0], parts[1])
+        return _fitting(node.type, partial(_called, compute, parts))
+    if kind in _ARITHMETIC:
+        return _fitting(node.type, partial(_two, _ARITHMETIC[kind], parts[0], parts[1]))
+    return partial(_two, _compare(kind, {part.type for part in node.parts} - {NULL}), parts[0], parts[1])
+
+
+def _fitting(kind: str, function: Function) -> Function:
+    """What computes a value of a type: a whole number that does not fit it is missing, and others are brought to it."""
+
+    def whole(row: Sequence[Value]) -> Value:
+        value = function(row)
+        return value if value is None or -most - 1 <= value <= most else None
+
+    def double(row: Sequence[Value]) -> Value:
+        value = function(row)
+        return None if value is None else float(value)
+
+    def timestamp(row: Sequence[Value]) -> Value:
+        value = function(row)
+        return None if value is None else order(value)
+
+    most = _LARGEST.get(kind, 0)
+    return whole if most else {DOUBLE: double, TIMESTAMP: timestamp}.get(kind, function)
+
+
+_LARGEST = {INT: 2**31 - 1, LONG: 2**63 - 1, DECIMAL: 10**types.MOST_DIGITS - 1}
+
+
+def _chosen(parts: list[Function], row: Sequence[Value]) -> Value:
+    return parts[1](row) if parts[0](row) else parts[2](row)
+
+
+def _first(parts: list[Function], row: Sequence[Value]) -> Value:
+    return next((value for part in parts if (value := part(row)) is not None), None)
 
 
 def _all_of(parts: list[Function], row: Sequence[Value]) -> bool | None:

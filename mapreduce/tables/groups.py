@@ -7,6 +7,7 @@ can; this is the rule, and its twin. Nothing here knows a job.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -182,7 +183,11 @@ def key_part(value: bytes) -> bytes:
 def key_row(key: bytes) -> bytes:
     """The fields of a key as a row has them."""
     row = key.replace(SEPARATOR, b"\t")
-    return row.replace(b"\\1", SEPARATOR).replace(b"\\2", DISTINCT) if b"\\" in row else row
+    return _ESCAPED.sub(lambda found: _OF_KEYS.get(found[0], found[0]), row) if b"\\" in row else row
+
+
+_ESCAPED = re.compile(rb"\\.")
+_OF_KEYS = {b"\\1": SEPARATOR, b"\\2": DISTINCT}
 
 
 class State:

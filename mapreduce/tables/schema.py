@@ -57,6 +57,16 @@ class Schema:
         """The column of a name; raises as `place` does."""
         return self.columns[self.place(name, where)]
 
+    def places(self, names: str, where: str = "") -> tuple[int, ...]:
+        """The places of the columns that a list names, as a,b; one whose name holds a comma may stand alone.
+
+        Raises:
+            UserError: as `place` does.
+        """
+        if names in self.names:
+            return (self.place(names),)
+        return tuple(self.place(name.strip(), where) for name in names.split(",") if name.strip())
+
     def to_json(self) -> dict[str, Any]:
         """As a manifest has it."""
         columns = [{"name": column.name, "type": column.type} for column in self.columns]
@@ -86,8 +96,8 @@ class Schema:
         return Schema(tuple(columns), self.nulls)
 
 
-def parse_types(text: str) -> dict[str, str]:
-    """The types that --types names, by column.
+def parse_types(text: str, flag: str = "--types") -> dict[str, str]:
+    """The types that a flag names, by column.
 
     Example:
         >>> parse_types("age:int, height:double")
@@ -100,7 +110,7 @@ def parse_types(text: str) -> dict[str, str]:
     for part in filter(None, map(str.strip, text.split(","))):
         name, colon, kind = part.rpartition(":")
         if not colon or kind not in types.TYPES:
-            raise UserError(f"--types is name:type,name:type with types {', '.join(types.TYPES)}. Received: {part!r}")
+            raise UserError(f"{flag} is name:type,name:type with types {', '.join(types.TYPES)}. Received: {part!r}")
         found[name] = kind
     return found
 

@@ -19,7 +19,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[b
         right: for each column, whether it is set to the right.
     """
     rows = iter(rows)
-    cells = [[_cut(field) for field in row] for row in (names, *islice(rows, MOST))]
+    cells = [[cut(field) for field in row] for row in (names, *islice(rows, MOST))]
     widths = [max(map(_width, column)) for column in zip(*cells)]
     for number, row in enumerate(cells):
         parts = (_set(field, width, side) for field, width, side in zip(row, widths, right))
@@ -30,9 +30,10 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[b
         yield f"... and {more} more\n".encode()
 
 
-def _cut(field: str) -> str:
+def cut(field: str, widest: int = WIDEST) -> str:
+    """A field of at most so many characters, each of them printable."""
     plain = "".join(one if one.isprintable() else "?" for one in field)
-    return plain if len(plain) <= WIDEST else plain[: WIDEST - 1] + "\u2026"
+    return plain if len(plain) <= widest else plain[: widest - 1] + "\u2026"
 
 
 def _width(field: str) -> int:

@@ -1,6 +1,6 @@
 """Types of columns: which one a value shows, which one holds the values of several, and what a value then is.
 
-The rules are those of Spark's inferSchema, but for what data/README.md names. A type is found value by value, and types
+The rules are those of Spark's inferSchema, but for what docs/tables.md names. A type is found value by value, and types
 are joined, so neither the order of the rows nor their splits matter. Nothing here knows files or jobs.
 """
 
@@ -31,8 +31,9 @@ _NAMED = {
 _DATE = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIMESTAMP = re.compile(
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})[0-9]*)?)?"
-    rb"(Z|[+-][0-9]{2}:[0-9]{2})?"
+    rb"(?: ?(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
+_MOST_AHEAD = timedelta(hours=18)
 _BOOLEANS = {b"true": True, b"false": False}
 
 
@@ -86,17 +87,17 @@ def join_all(types: Any) -> str:
     return reduce(join, types, NULL)
 
 
-def _integer(value: bytes, most: int) -> int:
+def _integer(value: bytes, least: int, most: int) -> int:
     if not _INTEGER.fullmatch(value):
         raise Unfit
     number = int(value) if len(value) < 400 else most + 1
-    if not -most - 1 <= number <= most:
+    if not least <= number <= most:
         raise Unfit
     return number
 
 
 def _decimal(value: bytes) -> int:
-    return _integer(value, 10**MOST_DIGITS - 1)
+    return _integer(value, 1 - 10**MOST_DIGITS, 10**MOST_DIGITS - 1)
 
 
 def _double(value: bytes) -> float:
@@ -141,11 +142,11 @@ def _timestamp(value: bytes) -> datetime:
         int(second or 0),
         int((fraction or b"").ljust(6, b"0")),
     )
-    if zone and zone != b"Z":
-        hours, minutes = int(zone[1:3]), int(zone[4:])
-        if hours > 18 or minutes > 59:
+    if zone and zone not in (b"Z", b"UTC"):
+        minutes = int(zone[-2:]) if len(zone) > 3 else 0
+        ahead = timedelta(hours=int(zone[1:3]), minutes=minutes)
+        if ahead > _MOST_AHEAD or minutes > 59:
             raise Unfit
-        ahead = timedelta(hours=hours, minutes=minutes)
         try:
             when = when - ahead if zone[:1] == b"+" else when + ahead
         except OverflowError:
@@ -155,8 +156,8 @@ def _timestamp(value: bytes) -> datetime:
 
 _READ: dict[str, Callable[[bytes], Any]] = {
     BOOLEAN: _boolean,
-    INT: lambda value: _integer(value, 2**31 - 1),
-    LONG: lambda value: _integer(value, 2**63 - 1),
+    INT: lambda value: _integer(value, -(2**31), 2**31 - 1),
+    LONG: lambda value: _integer(value, -(2**63), 2**63 - 1),
     DECIMAL: _decimal,
     DOUBLE: _double,
     DATE: _date,

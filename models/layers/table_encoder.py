@@ -18,7 +18,7 @@ from mapreduce.tables.encoding import CATEGORY, HASHED, LIMIT, NUMBER, Input, Re
 from mapreduce.tokens.hashing import KEY
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_TIME = _DATE + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+_TIME = _DATE + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?"
 _FIRST, _LAST = (datetime(*day).toordinal() - datetime(1970, 1, 1).toordinal() for day in ((1, 1, 1), (9999, 12, 31)))
 
 
@@ -91,11 +91,12 @@ def _time_parts(column: Input, value: tf.Tensor) -> tuple[dict[str, tf.Tensor], 
     fit &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= length)
     hour, minute = digits(11, 2, has_time), digits(14, 2, has_time)
     second = digits(17, 2, has_time & tf.strings.regex_full_match(value, ".{16}:.*"))
-    has_zone = has_time & tf.strings.regex_full_match(value, ".*[+-][0-9]{2}:[0-9]{2}")
-    zoned = tf.where(has_zone, value, "+00:00")
-    sign = tf.where(tf.equal(tf.strings.substr(zoned, -6, 1), "-"), tf.constant(-1, tf.int64), tf.constant(1, tf.int64))
-    hours, minutes = (tf.strings.to_number(tf.strings.substr(zoned, at, 2), tf.int64) for at in (-5, -2))
-    fit &= (hour <= 23) & (minute <= 59) & (second <= 59) & (hours <= 18) & (minutes <= 59)
+    has_zone = has_time & tf.strings.regex_full_match(value, ".*[+-][0-9]{2}(?::?[0-9]{2})?")
+    zone = tf.strings.regex_replace(value, "^.*([+-])([0-9]{2}):?([0-9]{2})?$", r"\1\2\3")
+    zone = tf.where(has_zone, zone, "+") + "0000"  # minutes may be left out
+    sign = tf.where(tf.equal(tf.strings.substr(zone, 0, 1), "-"), tf.constant(-1, tf.int64), tf.constant(1, tf.int64))
+    hours, minutes = (tf.strings.to_number(tf.strings.substr(zone, at, 2), tf.int64) for at in (1, 3))
+    fit &= (hour <= 23) & (minute <= 59) & (second <= 59) & (hours * 60 + minutes <= 18 * 60) & (minutes <= 59)
     total = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - sign * (hours * 3600 + minutes * 60)
     days, seconds = total // 86400, total % 86400
     fit &= (days >= _FIRST) & (days <= _LAST)

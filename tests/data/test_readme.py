@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mapreduce.features.pixel_sums import add_pixels
-from mapreduce.input.files import Source
+from mapreduce.input import first_bytes
+from mapreduce.input.files import ON_CLUSTERS, OPENERS, Source
 from mapreduce.input.formats import FORMATS, Layout, images
 from mapreduce.input.records import RecordReader, record_hash
 from tests.conftest import ROOT
@@ -34,6 +35,22 @@ def test_every_input_format_is_read_as_the_same_record(name: str, label: bytes, 
     file.write_bytes(example(name))
     layout = FORMATS[name].settle(Layout(), [Source(str(file))])
     assert RecordReader(name, layout=layout).read(example(name)) == [(label, b"a good film")]
+
+
+def test_the_table_of_compressions_is_what_the_code_does() -> None:
+    rows = re.findall(r"^\| `(\.\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", README.read_text(), re.MULTILINE)
+    assert [suffix for suffix, *_ in rows] == list(OPENERS)
+    for suffix, _, *clusters in rows:
+        codec = "by Hadoop's codec" if suffix in ON_CLUSTERS else "fetched, and copied as lines"
+        assert clusters == [codec, codec]
+    others = {
+        "LZ4": b"\x04\x22\x4d\x18",
+        "lzop": b"\x89LZO\0\r\n\x1a\n",
+        "Snappy": b"\xff\6\0\0sNaPpY",
+        "compress": b"\x1f\x9d",
+    }
+    for name, first in others.items():
+        assert first_bytes.kind(first) == name and name not in first_bytes.SUFFIXES
 
 
 def test_the_shard_line_is_that_of_the_record() -> None:

@@ -19,6 +19,7 @@ from mapreduce.tokens.specification import preset
 from tests.conftest import Run
 from tests.hadoop.conftest import IN_CLIENT, Hadoop, parts
 
+TABLE = ("--names", "label,text", "--header", "no")
 JOBS = {
     "wordcount": ("text", ("--split", "train")),
     "featurecount": ("tsv", ("--ngrams", "2", "--min-df", "2")),
@@ -27,6 +28,8 @@ JOBS = {
     "encode": ("tsv", ()),
     "duplicates": ("tsv", ()),
     "imagestats": ("images", ("--shape", "5x4x1")),
+    "groupcount": ("tsv", (*TABLE, "--types", "label:text,text:text", "--by", "text", "--distinct", "label")),
+    "schema": ("tsv", TABLE),
 }
 """Job to kind of input and flags."""
 

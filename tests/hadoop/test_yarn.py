@@ -55,7 +55,7 @@ def test_hostile_input(job: str, runs: dict[str, tuple[Path, Future[object]]], h
     there = f"hdfs:///out/yarn-{job}"
     calls = (folder / "calls").read_text().splitlines()
     beside = [call for call in calls if not call.startswith("jar ")]
-    steps = {"vocabulary": 2, "duplicates": 3}.get(job, 1)
+    steps = {"vocabulary": 2, "duplicates": 3, "groupcount": 2}.get(job, 1)
     assert len(calls) - len(beside) == steps
     assert len(beside) <= (4 if JOBS[job][0] == "tsv" else 3), beside  # whether a TSV has a header takes a look
     hadoop("fs", "-get", there, tmp_path / "hadoop")

@@ -6,6 +6,7 @@ first bytes say of a table `mapreduce.input.formats.dialect`.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -241,3 +242,17 @@ class Csv(Table):
 
     name = "csv"
     suffixes = (".csv",)
+
+
+def written(fields: list[bytes]) -> bytes:
+    """A record with its line end; in quotes are fields that hold a comma, a quote or a line end.
+
+    Example:
+        >>> written([b"Oslo, Norway", b"3"]).decode().strip()
+        '"Oslo, Norway",3'
+    """
+    quoted = (b'"%s"' % one.replace(b'"', b'""') if _TO_QUOTE.search(one) else one for one in fields)
+    return (b",".join(quoted) or b'""') + b"\n"  # an empty line is no record
+
+
+_TO_QUOTE = re.compile(rb'[,"\r\n]')

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, ClassVar
 from mapreduce.errors import Rejected, UserError
 from mapreduce.input.files import Source, blocks, is_transcoded, is_whole, means_utf8, open_input
 
-TEXTS, IMAGES = "texts", "images"
+TEXTS, IMAGES, ROWS = "texts", "images", "rows"
 Record = tuple[bytes, bytes]
 DELIMITERS = {"comma": b",", "semicolon": b";", "tab": b"\t", "bar": b"|"}
 
@@ -147,7 +147,7 @@ class Format:
     Attributes:
         name: as --format has it.
         suffixes: of its files; none where it is only named.
-        holds: "texts" or "images".
+        holds: "texts", "images" or "rows", which jobs over tables alone read.
         labelled: whether its records have labels.
         whole: whether a line is a text just as it is.
         has_fields: whether a record may have further fields.

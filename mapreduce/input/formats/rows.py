@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mapreduce.input import rows
 from mapreduce.input.formats.csv import Table
-from mapreduce.input.formats.format import Layout
+from mapreduce.input.formats.format import ROWS, Layout
 
 
 class Rows(Table):
     """Rows that a job has written."""
 
     name = "rows"
+    holds = ROWS
     quoted = False
     usual = b"\t"
 
@@ -24,5 +25,9 @@ class Rows(Table):
         return b"\t", False, True
 
     def row(self, line: bytes) -> list[bytes]:
-        """The fields of a line."""
-        return rows.split(line)
+        """The fields of a line. Behind a lone one is a tab, as Hadoop writes one behind every key."""
+        return rows.split(line.removesuffix(b"\t") if self._count == 1 else line)
+
+    def is_header(self, line: bytes) -> bool:
+        """No line is one: a row may hold the names of the columns."""
+        return False

@@ -16,7 +16,7 @@ from models.training import build, candidates
 
 WORDS, LABELS, SHAPE = 10_000, 10, (28, 28, 1)
 HEADER = ["| `MODEL=` | after | reads | parameters |", "|---|---|---|---|"]
-READS = {"ids": "ids", "bag": "a bag of features", "pixels": "pixels", "table": "numbers of a row"}
+READS = {"ids": "ids", "bag": "a bag of features", "pixels": "pixels", "table": "the numbers of a row"}
 LAYERS = {"linear": ["models.layers.weighted_bag"], "textcnn": ["models.layers.max_convolution"]}
 """The networks that are not of Keras's layers alone, and the modules of theirs."""
 FILES = sorted(module.name for module in pkgutil.iter_modules(architectures.__path__))
@@ -61,7 +61,7 @@ def test_files_have_one_shape(name: str, root: Path) -> None:
     nodes = list(ast.walk(ast.parse(source)))
     imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-    foreign = imported - {"__future__", "math", "numpy", "typing"}
+    foreign = imported - {"__future__", "collections.abc", "math", "numpy", "typing"}
     assert foreign == {"keras", *LAYERS.get(name, ())}
 
 

@@ -29,7 +29,7 @@ from mapreduce.tables import shown, types
 from mapreduce.tables.columns import Column as ColumnState
 from mapreduce.tables.counting import count_columns
 from mapreduce.tables.schema import Column, Schema
-from mapreduce.tables.types import NUMBERS
+from mapreduce.tables.types import DOUBLE, NUMBERS
 
 
 class TableJob(RecordJob):
@@ -196,7 +196,8 @@ class TableJob(RecordJob):
             header = [name.encode("utf-8", "surrogateescape") for name in found.names]
             return map(csv.written, chain([header], fields))
         right = [column.type in NUMBERS for column in found.columns]
-        return shown.table(found.names, (list(map(_plain, row)) for row in fields), right)
+        cells = [_digits if column.type == DOUBLE else _plain for column in found.columns]
+        return shown.table(found.names, ([cell(field) for cell, field in zip(cells, row)] for row in fields), right)
 
     @property
     def output_schema(self) -> Schema | None:
@@ -211,3 +212,12 @@ def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes
 
 def _plain(field: bytes) -> str:
     return field.decode("utf-8", "replace")
+
+
+def _digits(field: bytes) -> str:
+    """A double for people, in six digits."""
+    try:
+        value = float(field)
+    except ValueError:  # there is none, or it stands as it was
+        return _plain(field)
+    return f"{value:.6g}" if value - value == 0 else _plain(field)

@@ -29,11 +29,8 @@ _LONGEST, _BARS = 18, 10  # characters of a value, and how many of them are show
 
 def check(path: str) -> None:
     """Raises UserError where no page can be drawn to a file."""
-    folder = os.path.dirname(os.path.abspath(path))
     if os.path.splitext(path)[1].lower() not in KINDS:
         raise UserError(f"--plot: a page is SVG or PNG, by its name. Received: {path}")
-    if not os.path.isdir(folder):
-        raise UserError(f"--plot: no folder {folder}")
     require("matplotlib")
 
 
@@ -60,6 +57,7 @@ def draw(path: str, columns: Sequence[tuple[str, dict[str, Any]]]) -> None:
             axes.remove()
         kind = os.path.splitext(path)[1].lower()[1:]
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with atomic.whole_file(path) as file:
             figure.savefig(file, format=kind, dpi=110, metadata=metadata)
 

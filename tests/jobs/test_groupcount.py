@@ -239,6 +239,18 @@ def test_values_of_any_bytes_come_out_as_they_were(tmp_path: Path, run_job: Run)
     assert {(k, v): int(n) for k, v, n in map(rows.split, both)} == Counter(table)
 
 
+def test_what_people_are_shown(tmp_path: Path, run_job: Run) -> None:
+    (tmp_path / "t.csv").write_text('city,price\nOslo,1\nOslo,2\nOslo,2\n"two\nlines",\n\u732b,NaN\n')
+    done = run_job("groupcount", "-q", "--by", "city", "--mean", "price", "--top", "9", "--show", tmp_path / "t.csv")
+    assert done.stdout.decode().splitlines() == [
+        "city       count  mean_price",
+        "---------  -----  ----------",
+        "Oslo           3     1.66667",
+        "two?lines      1",
+        "\u732b             1         NaN",
+    ]
+
+
 def test_a_misfit_is_counted_with_its_file_and_line(tmp_path: Path, run_job: Run) -> None:
     (tmp_path / "a.csv").write_text("k,n\na,1\nb,x\nc,3\n")
     (tmp_path / "b.csv").write_text('k,n\n"d\nd",4\na,2147483648\n,\n')

@@ -246,17 +246,16 @@ def test_a_page_is_drawn_of_the_columns(tmp_path: Path, run_job: Run) -> None:
 
 
 def test_a_page_of_large_columns_is_a_png(tmp_path: Path, large: Made) -> None:
-    plots.draw(str(tmp_path / "t.png"), list(described(large.path).items()))
-    with Image.open(tmp_path / "t.png") as image:
+    plots.draw(str(tmp_path / "new" / "t.png"), list(described(large.path).items()))
+    with Image.open(tmp_path / "new" / "t.png") as image:
         assert image.size[0] > 4 * 300 and image.info.keys() <= {"dpi"}
         assert len(image.convert("L").getcolors() or []) > 10
 
 
 def test_no_page_is_begun_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.csv").write_text("a\n1\n")
-    for name, said in (("t.pdf", "a page is SVG or PNG, by its name"), ("no/t.svg", f"no folder {tmp_path}/no")):
-        with pytest.raises(UserError, match=said):
-            run("schema", "--plot", tmp_path / name, tmp_path / "t.csv")
+    with pytest.raises(UserError, match="a page is SVG or PNG, by its name"):
+        run("schema", "--plot", tmp_path / "t.pdf", tmp_path / "t.csv")
     monkeypatch.setattr("mapreduce.command.installed", lambda _: False)
     with pytest.raises(UserError, match="matplotlib is not installed; run: pip install 'featuremill\\[plots\\]'"):
         run("schema", "--plot", tmp_path / "t.svg", tmp_path / "t.csv")

@@ -51,7 +51,7 @@ class EncodeTable(TableJob):
             "--buckets",
             type=whole(2, 1 << 20),
             default=buckets,
-            help=f"places of a column of more values, or of words ({buckets})",
+            help=f"places of one of more values, or of words ({buckets})",
         )
         add("--words", default="", metavar="A,B", help="columns of texts whose words are read, hashed to --buckets")
         recipe = "in place of figures and target: encode as this output was, or a JSON file of its recipe"

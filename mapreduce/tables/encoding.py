@@ -428,9 +428,7 @@ def described(recipe: Recipe) -> Iterator[str]:
     """What there is to say of a recipe, a line each."""
     target = recipe.target
     kinds = [one.kind for one in recipe.inputs]
-    several = ", ".join(
-        f"{kinds.count(kind)} {kind}" for kind in (NUMBER, CATEGORY, HASHED, TIME, WORDS) if kind in kinds
-    )
+    several = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     what = "a number" if target.task == NUMBER else "classes"
     yield f"{target.name}: {what}, from {several}: {len(recipe.places)} places"
     for name, why in recipe.left_out:

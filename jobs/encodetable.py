@@ -47,7 +47,13 @@ class EncodeTable(TableJob):
         add("--numbers", choices=encoding.NUMBERS_AS, default=encoding.STANDARD, help=how)
         most, buckets = encoding.CATEGORIES, encoding.BUCKETS
         add("--categories", type=whole(1, 1000), default=most, help=f"values with a place each, at most ({most})")
-        add("--buckets", type=whole(2, 1 << 20), default=buckets, help=f"places of a column of more values ({buckets})")
+        add(
+            "--buckets",
+            type=whole(2, 1 << 20),
+            default=buckets,
+            help=f"places of one of more values, or of words ({buckets})",
+        )
+        add("--words", default="", metavar="A,B", help="columns of texts whose words are read, hashed to --buckets")
         recipe = "in place of figures and target: encode as this output was, or a JSON file of its recipe"
         self.add_driver_arg("--recipe", file=True, help=recipe)
         add("--shards", type=whole(1, 10_000), default=1, help="number of parts (default: 1)")
@@ -101,6 +107,7 @@ class EncodeTable(TableJob):
             numbers=options.numbers,
             categories=options.categories,
             buckets=options.buckets,
+            words=[name.strip() for name in options.words.split(",") if name.strip()],
         )
         if not options.quiet:
             for line in encoding.described(made):

@@ -329,6 +329,7 @@ def parser() -> Parser:
     add("--task", choices=TASKS, help="what the target is (default: by its values)")
     add("--types", help="types of some columns of a table in place of what they look like, as age:int,code:text")
     add("--nulls", help="what is a missing value in a table beside an empty field, as NA,null")
+    add("--words", metavar="A,B", help="columns of a table that are texts, whose words are read")
     held = "of a table without --test: the share of rows to test on (default: 0.1)"
     add("--test-share", type=number(0.0, 0.9), metavar="SHARE", help=held)
     several = "with several models: stop trying after half of it, as 10m or 2h; fitting again takes the rest"

@@ -11,21 +11,24 @@ import json
 import math
 import struct
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from mapreduce.errors import UserError
 from mapreduce.input.records import record_hash
 from mapreduce.tables import types
 from mapreduce.tables.schema import Schema
-from mapreduce.tables.types import DATE, DOUBLE, INT, LONG, NUMBERS, TIMESTAMP
+from mapreduce.tables.types import DATE, DOUBLE, INT, LONG, NUMBERS, TEXT, TIMESTAMP
 from mapreduce.tokens.hashing import bucket
+from mapreduce.tokens.specification import preset
+from mapreduce.tokens.tokenizer import Tokenizer
 
 FIELD = "recipe"
 """Where a manifest has it."""
-NUMBER, CATEGORY, HASHED, TIME = "number", "category", "hashed", "time"
+NUMBER, CATEGORY, HASHED, TIME, WORDS = "number", "category", "hashed", "time", "words"
 CLASSES = "classes"
 TASKS = (CLASSES, NUMBER)
 STANDARD, RANGE = "standard", "range"
@@ -33,8 +36,10 @@ NUMBERS_AS = (STANDARD, RANGE)
 """What becomes of a number: so many deviations from the mean, or where it is between the least and the largest."""
 LIMIT = 10.0
 """Numbers are cut to so much, on both sides of 0: what is far outside of the training rows says no more than that."""
+WORD = preset("words")
+"""What a word of a text is."""
 CATEGORIES, BUCKETS = 100, 256
-"""Values of a category that have places of their own, at most; and places of one that has more values."""
+"""Values of a category that have places of their own, at most; and places of one that has more values, or of words."""
 LISTED = 1000
 """Values that the figures have to name, so that all are known of a category."""
 FEW, MOST_CLASSES = 20, 1000
@@ -72,7 +77,8 @@ class Input:
 
     Attributes:
         kind: NUMBER: (x - center) * factor, cut to LIMIT; a missing one is 0. CATEGORY: a place for each of `values`,
-            and one for any other. HASHED: a place for each of `buckets`. TIME: each of `parts`, (name, center,
+            and one for any other. HASHED: a place for each of `buckets`. WORDS: the
+            same, 1 for each word that there is. TIME: each of `parts`, (name, center,
             factor), as a number.
         missing: whether a further place, the last, is 1 where there is no value; else such a row has zeros.
     """
@@ -99,6 +105,7 @@ class Input:
             NUMBER: [self.name],
             CATEGORY: [*(f"{self.name} = {value}" for value in self.values), f"{self.name}: another"],
             HASHED: [f"{self.name}: bucket {number}" for number in range(self.buckets)],
+            WORDS: [f"{self.name}: words {number}" for number in range(self.buckets)],
             TIME: [f"{self.name}: {part}" for part, _, _ in self.parts],
         }[self.kind]
         return own + [f"{self.name}: missing"] * self.missing
@@ -156,7 +163,7 @@ _USUAL = Input("", "", "")
 def _input(data: Mapping[str, Any]) -> Input:
     parts = tuple((str(name), float(center), float(factor)) for name, center, factor in data.get("parts", ()))
     found = Input(**{**data, "values": tuple(data.get("values", ())), "parts": parts})
-    if found.kind not in (NUMBER, CATEGORY, HASHED, TIME) or found.type not in types.TYPES:
+    if found.kind not in (NUMBER, CATEGORY, HASHED, TIME, WORDS) or found.type not in types.TYPES:
         raise ValueError
     return found
 
@@ -170,6 +177,7 @@ def make(
     numbers: str = STANDARD,
     categories: int = CATEGORIES,
     buckets: int = BUCKETS,
+    words: Iterable[str] = (),
 ) -> Recipe:
     """The recipe for the columns of a table.
 
@@ -179,21 +187,26 @@ def make(
         task: one of `TASKS`; None is by the column: whole numbers of more than FEW values and all others are numbers.
         numbers: one of `NUMBERS_AS`.
         categories: values of a category that have a place, at most; a column of more is hashed to `buckets`.
+        words: columns of texts whose words are read, hashed to `buckets`.
 
     Raises:
         UserError: there is no such column, it cannot be learnt, or nothing is left to learn it from.
     """
     name = schema.of(target, "--target").name
     made = _target(name, figures[name], task)
+    texts = {schema.of(column, "--words").name for column in words}
     inputs: list[Input] = []
     left_out: list[tuple[str, str]] = []
     for column in schema.names:
-        if column != name:
-            found = _made(column, figures[column], numbers, categories, buckets)
-            if isinstance(found, Input):
-                inputs.append(found)
+        if column in texts and column != name:
+            found = figures[column]
+            inputs.append(Input(column, TEXT, WORDS, buckets=buckets, missing=found["missing"] > 0))
+        elif column != name:
+            made_of = _made(column, figures[column], numbers, categories, buckets)
+            if isinstance(made_of, Input):
+                inputs.append(made_of)
             else:
-                left_out.append((column, found))
+                left_out.append((column, made_of))
     if not inputs:
         why = "; ".join(f"{column}: {said}" for column, said in left_out) or "there is no other"
         raise UserError(f"--target {name}: no column to learn it from ({why})")
@@ -235,7 +248,7 @@ def _made(name: str, found: Mapping[str, Any], numbers: str, categories: int, bu
     if kind in (DATE, TIMESTAMP):
         return _time(name, found)
     if distinct > FEW and distinct > count / 2:
-        return f"an id or free text: {distinct} values in {count} rows"
+        return f"an id, or free text, which --words reads: {distinct} values in {count} rows"
     if distinct <= categories and found["top"] is not None and len(found["top"]) == distinct:
         values = tuple(value for value, times in found["top"] if times > 1 and "\ufffd" not in value)
         return Input(name, kind, CATEGORY, values=values, missing=missing)
@@ -322,7 +335,16 @@ def column_encoder(column: Input) -> Callable[[bytes | None], list[float]]:
             known[value] = [0.0] * place + [1.0] + [0.0] * (width - 1 - place) + there
         return known[value]
 
-    return {NUMBER: numbers, TIME: times, CATEGORY: categories, HASHED: categories}[column.kind]
+    tokenizer, bucket_of = Tokenizer(WORD), lru_cache(1 << 16)(lambda word: bucket(word, column.buckets))
+
+    def words(value: bytes | None) -> list[float]:
+        found = [0.0] * width
+        for word in tokenizer.features(value or b""):
+            found[bucket_of(word)] = 1.0
+        return nothing if value is None else found + there
+
+    made = {NUMBER: numbers, TIME: times, CATEGORY: categories, HASHED: categories, WORDS: words}
+    return made[column.kind]
 
 
 class TableEncoder:
@@ -406,7 +428,7 @@ def described(recipe: Recipe) -> Iterator[str]:
     """What there is to say of a recipe, a line each."""
     target = recipe.target
     kinds = [one.kind for one in recipe.inputs]
-    several = ", ".join(f"{kinds.count(kind)} {kind}" for kind in (NUMBER, CATEGORY, HASHED, TIME) if kind in kinds)
+    several = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     what = "a number" if target.task == NUMBER else "classes"
     yield f"{target.name}: {what}, from {several}: {len(recipe.places)} places"
     for name, why in recipe.left_out:

@@ -14,8 +14,9 @@ import keras
 import tensorflow as tf
 
 from mapreduce.tables import encoding, types
-from mapreduce.tables.encoding import CATEGORY, HASHED, LIMIT, NUMBER, Input, Recipe
+from mapreduce.tables.encoding import HASHED, LIMIT, NUMBER, TIME, WORDS, Input, Recipe
 from mapreduce.tokens.hashing import KEY
+from models.layers.tokenizer import feature_parts, joined
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = _DATE + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?"
@@ -33,19 +34,19 @@ def encode(recipe: Recipe, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
     for column in recipe.inputs:
         value = columns[column.name]
         if column.kind == NUMBER:
-            missing, numbers, fit = tf.math.is_nan(value), [_scaled(value, column.center, column.factor)], None
+            missing, numbers, fit = tf.math.is_nan(value), _scaled(value, column.center, column.factor)[:, None], None
         else:
             missing = tf.equal(value, "")
             for null in recipe.nulls:
                 missing |= tf.equal(value, null)
-            numbers, fit = _strings(column, value, missing)
-        found += [tf.where(missing, tf.zeros([], tf.float64), number) for number in numbers]
+            numbers, fit = _strings(column, value)
+        found.append(tf.where(missing[:, None], tf.zeros([], tf.float64), numbers))
         if column.missing:
-            found.append(tf.cast(missing, tf.float64))
+            found.append(tf.cast(missing, tf.float64)[:, None])
         if fit is not None:
             fits &= fit | missing
-    stacked = tf.cast(tf.stack(found, axis=1), tf.float32)
-    return tf.where(fits[:, None], stacked, tf.constant(float("nan"), tf.float32))
+    numbers = tf.cast(tf.concat(found, axis=1), tf.float32)
+    return tf.where(fits[:, None], numbers, tf.constant(float("nan"), tf.float32))
 
 
 def _scaled(value: tf.Tensor, center: float, factor: float) -> tf.Tensor:
@@ -54,21 +55,36 @@ def _scaled(value: tf.Tensor, center: float, factor: float) -> tf.Tensor:
     return tf.minimum(tf.maximum(moved, tf.constant(-LIMIT, double)), tf.constant(LIMIT, double))
 
 
-def _strings(column: Input, value: tf.Tensor, missing: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor | None]:
-    """The numbers of a column of strings, each [batch], and where its values are of its type; None: everywhere."""
-    if column.kind == encoding.TIME:
+def _strings(column: Input, value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """The numbers of a column of strings, float64 [batch, numbers], and where its values are of its type; None:
+    everywhere."""
+    if column.kind == TIME:
         parts, fit = _time_parts(column, value)
-        return [_scaled(parts[part], center, factor) for part, center, factor in column.parts], fit
+        scaled = [_scaled(parts[part], center, factor) for part, center, factor in column.parts]
+        return tf.stack(scaled, axis=1), fit
+    if column.kind == WORDS:
+        return _words(column, value), None
     fit = None
     if column.type == types.BOOLEAN:
         value = tf.strings.lower(value)
         fit = tf.equal(value, "true") | tf.equal(value, "false")
     if column.kind == HASHED:
-        place = tf.strings.to_hash_bucket_strong(value, column.buckets, KEY)
-        return [tf.cast(tf.equal(place, number), tf.float64) for number in range(column.buckets)], fit
-    assert column.kind == CATEGORY
-    known = [tf.cast(tf.equal(value, one.encode()), tf.float64) for one in column.values]
-    return [*known, 1 - tf.add_n([tf.zeros_like(missing, tf.float64), *known])], fit
+        return tf.one_hot(_buckets(column, value), column.buckets, dtype=tf.float64), fit
+    names = [name.encode() for name in column.values]
+    known = tf.cast(tf.equal(value[:, None], tf.constant(names, tf.string, [len(names)])), tf.float64)
+    return tf.concat([known, 1 - tf.reduce_sum(known, axis=1, keepdims=True)], axis=1), fit
+
+
+def _buckets(column: Input, value: tf.Tensor) -> tf.Tensor:
+    return tf.strings.to_hash_bucket_strong(value, column.buckets, KEY)
+
+
+def _words(column: Input, value: tf.Tensor) -> tf.Tensor:
+    """1 where a word is of the bucket, else 0: float64 [batch, buckets]."""
+    words = joined(feature_parts(encoding.WORD, value))
+    places = tf.stack([words.value_rowids(), _buckets(column, words.values)], axis=1)
+    shape = tf.stack([tf.shape(value, tf.int64)[0], column.buckets])
+    return tf.minimum(tf.scatter_nd(places, tf.ones_like(places[:, 0], tf.float64), shape), 1)
 
 
 def _time_parts(column: Input, value: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:

@@ -50,6 +50,7 @@ class Settings:
         target: the column of a table that is to be learnt from the others; None where records have a text or an image.
         task: "classes" or "number": what the target is; None is by its values.
         types, nulls: of columns of a table, as the job schema takes them.
+        words: columns of a table, split by commas, that are texts whose words are read.
         test_share: share of the rows of a table that nothing is learnt from, where there is no file of them.
         budget: seconds for several models; half of them for trying these out. None sets no bound.
     """
@@ -83,10 +84,11 @@ class Settings:
     task: str | None = None
     types: str | None = None
     nulls: str | None = None
+    words: str | None = None
     test_share: float | None = None
     budget: float | None = None
 
-    _TABLE: ClassVar = ("target", "task", "types", "nulls", "test_share")
+    _TABLE: ClassVar = ("target", "task", "types", "nulls", "words", "test_share")
 
     @property
     def columns(self) -> dict[str, str]:

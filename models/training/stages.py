@@ -155,14 +155,13 @@ class Stages:
         """The output of jobs/encode.py for images, which need no vocabulary."""
         return self._run("encode", f"{split}-images", split, None)
 
-    def encode_table(self, split: str, target: str, task: str | None, columns: dict[str, str]) -> Path:
-        """The output of jobs/encodetable.py, by the figures that jobs/schema.py has found in the same rows; `columns`
-        are further flags for that."""
-        flags: dict[str, Any] = {"--top": encoding.LISTED, **columns}
-        figures = self._run("schema", f"{split}-{_named(columns)}-figures", split, None, flags)
-        flags = {"--figures": figures, "--target": target, **({"--task": task} if task else {})}
-        parts = manifest.read(figures)["parts"]
-        return self._run("encodetable", f"{split}-{_named([parts, target, task])}-rows", split, None, flags)
+    def encode_table(self, split: str, flags: dict[str, str], columns: dict[str, str]) -> Path:
+        """The output of jobs/encodetable.py with these flags, by the figures that jobs/schema.py has found in the same
+        rows; `columns` are flags for that."""
+        described = {"--top": encoding.LISTED, **columns}
+        figures = self._run("schema", f"{split}-{_named(columns)}-figures", split, None, described)
+        name = _named([manifest.read(figures)["parts"], flags])
+        return self._run("encodetable", f"{split}-{name}-rows", split, None, {"--figures": figures, **flags})
 
     def encode_table_as(self, encoded: Path, split: str) -> Path:
         """The same of another split, by the recipe of one that is encoded."""

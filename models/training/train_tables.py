@@ -40,7 +40,8 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     assert settings.target is not None
     validates = _has_validation(stages, settings)
     split = "train" if validates or settings.test_share else "all"
-    train = stages.encode_table(split, settings.target, settings.task, settings.columns)
+    flags = {"--target": settings.target, "--task": settings.task, "--words": settings.words}
+    train = stages.encode_table(split, {flag: value for flag, value in flags.items() if value}, settings.columns)
     validation = stages.encode_table_as(train, "validation") if validates else None
     found = manifest.read(train, "encode")
     recipe = Recipe.from_json(found[FIELD], str(train))

@@ -24,9 +24,10 @@ from mapreduce.output import manifest
 from mapreduce.tables import encoding
 from mapreduce.tables.columns import Column
 from mapreduce.tables.counting import count_columns
-from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, Input, Misfit, Recipe, TableEncoder, Target
+from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Misfit, Recipe, TableEncoder, Target
 from mapreduce.tables.schema import Column as Named
 from mapreduce.tables.schema import Schema, of_names
+from mapreduce.tokens.hashing import bucket
 from tests.conftest import Run
 
 TARGET = Target("y", "double", NUMBER)
@@ -69,7 +70,7 @@ def test_a_column_becomes_what_its_figures_say() -> None:
     assert kinds == {"area": NUMBER, "city": CATEGORY, "code": HASHED, "on": TIME, "at": TIME, "sold": CATEGORY}
     assert dict(recipe.left_out) == {
         "user_id": "an id: 60 values in 60 rows",
-        "note": "an id or free text: 60 values in 60 rows",
+        "note": "an id, or free text, which --words reads: 60 values in 60 rows",
         "same": "one value only",
         "empty": "no value",
     }
@@ -87,8 +88,20 @@ def _mean_and_deviation(values: list[str]) -> tuple[float, float]:
     return series.mean(), series.std()
 
 
+def test_words_of_a_text_have_places_by_their_hash() -> None:
+    recipe = made(TABLE, "price", words=["note"], buckets=64)
+    (note,) = (one for one in recipe.inputs if one.name == "note")
+    assert (note.kind, note.buckets, note.missing) == (WORDS, 64, False)
+    encode = encoding.column_encoder(note)
+    found = encode(b"A good, good NOTE")
+    assert {place for place, one in enumerate(found) if one} == {bucket(word, 64) for word in (b"a", b"good", b"note")}
+    assert set(found) == {0.0, 1.0} and encode(b"...") == encode(None) == [0.0] * 64
+    with pytest.raises(UserError, match="--words: no column 'notes'; perhaps note"):
+        made(TABLE, "price", words=["notes"])
+
+
 def test_a_recipe_is_data() -> None:
-    recipe = made(TABLE, "price")
+    recipe = made(TABLE, "price", words=["note"])
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json())), "x") == recipe
     for damaged in (
         None,

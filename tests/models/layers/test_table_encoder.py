@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from mapreduce.tables import types
-from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, Input, Misfit, Recipe, TableEncoder, Target
+from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Misfit, Recipe, TableEncoder, Target
 from models.layers import table_encoder
 from models.layers.table_encoder import ColumnEncoder
 
@@ -26,6 +26,7 @@ RECIPE = Recipe(
         Input("city", "text", CATEGORY, values=("x", "é", "long value"), missing=True),
         Input("yes", "boolean", CATEGORY, values=("true", "false")),
         Input("code", "text", HASHED, buckets=7, missing=True),
+        Input("title", "text", WORDS, buckets=11),
         Input("on", "date", TIME, parts=PARTS),
         Input("at", "timestamp", TIME, parts=(*PARTS, SECONDS), missing=True),
     ),
@@ -70,6 +71,7 @@ def row(generator: random.Random) -> list[bytes]:
         pick(generator.choice(TEXTS), TEXTS),
         pick(generator.choice(["true", "FALSE", "True"]), ["yes", "1", "true "]),
         pick(generator.choice(TEXTS), TEXTS),
+        pick(" ".join(generator.choices([*TEXTS, "A,b", "Don't", "ÀB"], k=generator.randrange(1, 6))), TEXTS),
         pick(day, [*DATES, "20-01-01", "2020-01-01 10:00", "2020-01-01\n"]),
         pick(time, [*DATES, day, "now", time + "Z", time + "\n", "2020-01-01 1:00"]),
     ]

@@ -65,7 +65,7 @@ class GroupCount(TableJob):
     def needs_types(self, schema: Schema) -> set[str]:
         options = self.options
         lists = [options.by, *(getattr(options, name) for name in FIGURES)]
-        named = {schema.columns[place].name for text in lists for place in _places(schema, text, "--by")}
+        named = {schema.columns[place].name for text in lists for place in schema.places(text, "--by")}
         condition = {name for name in mentioned(options.where or "") if name in schema.names}
         return named | condition | set(self._required(schema))  # NaN is a missing double
 
@@ -75,7 +75,7 @@ class GroupCount(TableJob):
             return []
         if asked in ("any", "all"):
             return list(schema.names)
-        return [schema.columns[place].name for place in _places(schema, asked, "--dropna")]
+        return [schema.columns[place].name for place in schema.places(asked, "--dropna")]
 
     @cached_property
     def grouping(self) -> Grouping:
@@ -83,14 +83,14 @@ class GroupCount(TableJob):
         options, schema = self.options, self.schema
         figures = []
         for kind in FIGURES:
-            for place in _places(schema, getattr(options, kind), f"--{kind}"):
+            for place in schema.places(getattr(options, kind), f"--{kind}"):
                 column = schema.columns[place]
                 if kind in (groups.SUM, groups.MEAN) and column.type not in NUMBERS:
                     raise UserError(f"--{kind} {column.name}: it is a {column.type}, and numbers have a {kind}")
                 figures.append(Figure(kind, place, column))
         return Grouping(
             schema,
-            tuple(_places(schema, options.by, "--by")),
+            tuple(schema.places(options.by, "--by")),
             tuple(figures),
             Expression(options.where, schema).condition() if options.where else None,
             tuple(schema.place(name) for name in self._required(schema)),
@@ -181,13 +181,6 @@ class GroupCount(TableJob):
             return 0, tuple(-part for part in value) if kind in NUMBERS else value, key
 
         return ordered
-
-
-def _places(schema: Schema, names: str, flag: str) -> list[int]:
-    """The places of columns that a list names; one whose name holds a comma may stand alone."""
-    if names in schema.names:
-        return [schema.place(names)]
-    return [schema.place(name.strip(), flag) for name in names.split(",") if name.strip()]
 
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ class Job(MRJob):
         kwargs: dict[str, Any] = super()._non_option_kwargs()
         for name, (flag, file) in self._driver_args.items():
             if (value := getattr(self.options, name)) is not None:
-                kwargs["extra_args"] += [flag, task_file(value) if file else str(value)]
+                kwargs["extra_args"] += [flag, task_file(value)] if file else [f"{flag}={value}"]
         return kwargs
 
     def keep_input(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from mapreduce import command
 from mapreduce.errors import RecordError, UserError
 from mapreduce.input import rows
 from mapreduce.input.files import Source
@@ -144,7 +145,7 @@ class TableJob(RecordJob):
     def round(self, *flags: str) -> Iterator[bytes]:
         """The output lines of a run of this job over the same input with further flags, on the same runner; for what
         the job has to know of all rows before it begins."""
-        job = type(self)(args=[*self._cl_args, *flags])
+        job = type(self)(args=[*command.files_named(self._cl_args), *flags])
         for name in ("format", "names", "delimiter", "header", "quotes", "encoding", "args"):
             setattr(job.options, name, copy.copy(getattr(self.options, name)))
         job.options.output_dir = job.options.step_output_dir = job.options.manifest = None
@@ -152,7 +153,11 @@ class TableJob(RecordJob):
         job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
         with job.make_runner() as runner:
             runner.run()
+            self.counted = runner.counters()
             yield from _lines(runner.cat_output())
+
+    counted: list[Counters] = []
+    """What the tasks of the last `round` have counted, by step."""
 
     def steps(self) -> list[MRStep]:
         """The step that finds types, where that is asked for; else `table_steps`."""

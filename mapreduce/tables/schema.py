@@ -57,6 +57,12 @@ class Schema:
         """The column of a name; raises as `place` does."""
         return self.columns[self.place(name, where)]
 
+    def places(self, names: str, where: str = "") -> list[int]:
+        """The places of columns that a list names, as a,b; one whose name holds a comma may stand alone."""
+        if names in self.names:
+            return [self.place(names)]
+        return [self.place(name.strip(), where) for name in names.split(",") if name.strip()]
+
     def to_json(self) -> dict[str, Any]:
         """As a manifest has it."""
         columns = [{"name": column.name, "type": column.type} for column in self.columns]

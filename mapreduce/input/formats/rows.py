@@ -24,5 +24,5 @@ class Rows(Table):
         return b"\t", False, True
 
     def row(self, line: bytes) -> list[bytes]:
-        """The fields of a line."""
-        return rows.split(line)
+        """The fields of a line; that of a single field may have a tab behind it, which every runner gives it."""
+        return rows.split(line.removesuffix(b"\t") if self._count == 1 else line)

@@ -20,14 +20,14 @@ import sys
 from argparse import SUPPRESS
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from operator import add
 from typing import Any
 
 from mapreduce import command
 from mapreduce.errors import UserError
 from mapreduce.flag_values import whole
-from mapreduce.input.files import OPENERS, expand, note_copy, shown
+from mapreduce.input.files import BLOCK, expand, note_copy, shown
 from mapreduce.input.formats import FORMATS, Format
 from mapreduce.input.formats.format import READING_FLAGS
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
@@ -168,7 +168,7 @@ class Join(TableJob):
         side = LEFT if how == INNER and sizes[LEFT] < sizes[RIGHT] else RIGHT
         why = "rows of both tables that match nothing are found in the shuffle alone" if how == OUTER else ""
         if asked != SHUFFLE:
-            why = why or self._hold(side, sizes)
+            why = why or self._hold(side, files, sizes)
         if asked == MEMORY and why:
             raise UserError(f"--strategy {MEMORY}: {why}; leave it out")
         if asked == SHUFFLE or why:
@@ -186,7 +186,7 @@ class Join(TableJob):
             found += [(file.path, file.size) for file in listed]
         return found
 
-    def _hold(self, side: str, sizes: dict[str, int]) -> str:
+    def _hold(self, side: str, files: dict[str, list[tuple[str, int]]], sizes: dict[str, int]) -> str:
         """Settles that a table is held in memory; returns why that cannot be, or ""."""
         options, table, other = self.options, self._tables[side], LEFT if side == RIGHT else RIGHT
         room, read = task_memory(), self._tables[other]
@@ -208,19 +208,27 @@ class Join(TableJob):
                     if room < 0:
                         return too_large
         most = max(numbers.values(), default=0)
-        if most > 1 and options.how != ANTI and most * read.most_rows(sizes[other], len(on)) > options.max_matches:
+        fits = options.max_matches // most if most > 1 and options.how != ANTI else sys.maxsize
+        if sizes[other] // read.least_row(len(on)) > fits and read.most_rows(files[other]) > fits:
             return f"{most} rows of the {side} table have one key, and --max-matches is seen to in the shuffle"
         options.held, options.held_rows, options.args = side, path, read.options.args
-        self._held_counters = table.counted[0]
+        self._beside, self._held_counters = files[side], table.counted[0]
         self.one_task_a_file = read.one_task_a_file
         return ""
 
-    def most_rows(self, size: int, keys: int) -> int:
-        """The most rows with a value in so many columns that files of the table, of that size together, can have."""
-        format, files = super().input_format, self.files_behind(self.options.args)
-        if format.open is not None or any(os.path.splitext(path)[1] in OPENERS for path in files):
-            return sys.maxsize  # they are packed
-        return size // (len(self.schema.columns) + keys if format.delimited else len('{"":1}'))
+    def least_row(self, keys: int) -> int:
+        """The fewest bytes that a row of the table may take where so many columns have a value."""
+        return len(self.schema.columns) + keys if super().input_format.delimited else len('{"":1}')
+
+    def most_rows(self, files: list[tuple[str, int]]) -> int:
+        """The most rows that files of the table can have, by their line ends; it may be more than can be said."""
+        rows = len(files)
+        for path, _ in files:
+            if is_remote(path) or super().input_format.reads_whole(path):
+                return sys.maxsize
+            with open(absolute(path), "rb") as file:
+                rows += sum(block.count(b"\n") for block in iter(partial(file.read, BLOCK), b""))
+        return rows
 
     def _read_both(self, files: dict[str, list[tuple[str, int]]]) -> None:
         """Settles that tasks read both tables, and how they tell which one a file is of."""
@@ -248,6 +256,8 @@ class Join(TableJob):
         self.one_task_a_file = self.one_task_a_file or self.right.one_task_a_file
 
     _reduces = 0
+    _beside: list[tuple[str, int]] = []
+    """The files, and their sizes, of a table that is held in memory."""
     _held_counters: Counters = {}
 
     @cached_property
@@ -265,16 +275,12 @@ class Join(TableJob):
         both = {group: Counter(first.get(group, {})) + Counter(held.get(group, {})) for group in {*first, *held}}
         return [{group: dict(names) for group, names in both.items()}, *counters[1:]]
 
-    @property
-    def _beside(self) -> list[tuple[str, int]]:
-        """The files, and their sizes, of a table that is held in memory."""
-        return self._files(self._tables[self.options.held]) if self.options.held in (LEFT, RIGHT) else []
-
     def check_counters(self, counters: list[Counters]) -> None:
         if self.options.arrange:
             return  # who holds the table checks both
         read = self.input_files or expand([path for path in self.options.args if not is_remote(path)])
-        self.input_files = [*read, *(path for path, _ in self._beside)]
+        beside = [path for path, _ in self._beside]
+        self.input_files = [*beside, *read] if self.options.held == LEFT else [*read, *beside]
         super().check_counters(self._with_held(counters))
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:

@@ -394,7 +394,8 @@ def joined(joining: Joining, blocks: Iterable[bytes], most: int) -> Iterator[byt
             if len(found) >= _LINES:
                 yield b"".join(found)
                 found = []
-    yield b"".join(found)
+    if found:
+        yield b"".join(found)
 
 
 def _of_group(joining: Joining, first: bytes, lines: Iterable[bytes], most: int, room: int) -> Iterator[bytes]:
@@ -404,19 +405,20 @@ def _of_group(joining: Joining, first: bytes, lines: Iterable[bytes], most: int,
         lines = sorted_lines(lines)
     for others, same in groupby(lines, (lambda line: line.split(b"\t", more)[:more]) if more else lambda _: []):
         key = b"".join([other + b"\t" for other in others])
-        lefts, rights, at = Kept(room), Kept(room), len(key)
-        for line in same:
-            mark, rest = line[at : at + 1], line[at + 1 :]
-            if mark == _OF_LEFT:
-                lefts.add(rest)
-            elif mark == _OF_RIGHT:
-                rights.add(rest)
-            else:
-                yield _row(key, rest)
-        if min(len(lefts), len(rights)) > 1 and len(lefts) * len(rights) > most and joining.how != ANTI:
-            raise _too_many(joining, [first, *others], len(lefts), len(rights), most)
-        for row in _pairs(joining, lefts, rights):
-            yield _row(key, row)
+        at = len(key)
+        with Kept(room) as lefts, Kept(room) as rights:
+            for line in same:
+                mark, rest = line[at : at + 1], line[at + 1 :]
+                if mark == _OF_LEFT:
+                    lefts.add(rest)
+                elif mark == _OF_RIGHT:
+                    rights.add(rest)
+                else:
+                    yield _row(key, rest)
+            if min(len(lefts), len(rights)) > 1 and len(lefts) * len(rights) > most and joining.how != ANTI:
+                raise _too_many(joining, [first, *others], len(lefts), len(rights), most)
+            for row in _pairs(joining, lefts, rights):
+                yield _row(key, row)
 
 
 def _row(key: bytes, rest: bytes) -> bytes:
@@ -460,6 +462,13 @@ class Kept:
     def __init__(self, room: int) -> None:
         self._room, self._lines, self._count = room, list[bytes](), 0
         self._file: Any = None
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def add(self, line: bytes) -> None:
         """Adds a line."""

@@ -276,9 +276,9 @@ def _take(
 ) -> tuple[int, int, int, list[tuple[int, int, int, int]]]:
     """Takes the rows of the next bytes, or where one of them is odd none of these; a first line that may be a header
     is left over, too."""
-    end = data.rfind(b"\n", start, start + _AT_ONCE) + 1 or data.find(b"\n", start) + 1
-    if skip and b'"' not in data[start:end]:
-        end = data.find(b"\n", start) + 1
+    end = data.find(b"\n", start) + 1
+    if not skip:
+        end = max(end, data.rfind(b"\n", start, start + _AT_ONCE) + 1)
     some, plain = data[start:end], None
     if not skip and (plain := _plain(reader, some)) is not None:
         if (both := arrange.lines(plain)) is not None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ import pytest
 from jobs.join import Join
 from mapreduce.errors import UserError
 from mapreduce.input import rows
+from mapreduce.input.formats import Layout
+from mapreduce.input.records import RecordReader
 from mapreduce.output import manifest
 from mapreduce.shuffle import memory
 from mapreduce.tables import joining, types
-from mapreduce.tables.joining import HOW, Joining, Kept
+from mapreduce.tables.groups import Misfit
+from mapreduce.tables.joining import HOW, Arranged, Joining, Kept
 from mapreduce.tables.schema import Column, Schema
 from tests.conftest import ROOT, Run
 
@@ -162,6 +166,61 @@ def test_random_tables_are_joined_as_duckdb_joins_them(cases: int, tmp_path: Pat
     assert rows_found > 20 * cases
 
 
+@pytest.mark.parametrize("cases", [200, pytest.param(5000, marks=pytest.mark.slow)])
+def test_rows_are_read_alike_at_once_and_by_themselves(cases: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of CSV that end anywhere, plain in places, with keys of any form, values that are missing or none."""
+    draw, real, at_once = random.Random(cases), Arranged.lines, list[int]()
+
+    def lines_at_once(self: Arranged, data: bytes) -> Any:
+        found = real(self, data)
+        at_once.append(len(found[0]) if found else 0)
+        return found
+
+    monkeypatch.setattr(joining, "_AT_ONCE", 80)
+    monkeypatch.setattr(Arranged, "lines", lines_at_once)
+    for _ in range(cases):
+        kinds = draw.choices(["int", "double", "text", "date"], k=draw.choice([1, 2, 4]))
+        names = [*(f"c{i}" for i in range(1, len(kinds))), "c 0"]
+        schema = Schema(tuple(map(Column, names, kinds)), ("NULL", "-"))
+        on = draw.sample(range(len(kinds)), draw.randrange(1, len(kinds) + 1))
+        arrange, odd = Arranged(schema, on, [kinds[place] for place in on]), draw.choice([0.0, 0.01, 0.5])
+        table = [[form(draw, value_of(draw, kind), kind) for kind in kinds] for _ in range(draw.randrange(80))]
+        for row in table:
+            row[:] = [value if value.isalnum() or draw.random() < odd else "" for value in row]
+            if draw.random() < odd / 2:
+                row[draw.randrange(len(row))] = draw.choice(["-", "NULL", "bad", "c1", "99999999999", "  ", "a@b"])
+            if draw.random() < odd / 4:
+                row[:] = draw.choice([row[1:], [*row, ""], ["\t".join(row)]])
+        if len(table) > 1 and draw.random() < 0.2:  # one field less, and one more
+            table[-2].append(table[-1].pop() if table[-1] else "")
+        delimiter, header = draw.choice([*DELIMITERS]), [name.replace(" ", draw.choice(" \n")) for name in names]
+        text = written(table, header, delimiter).replace("\n", draw.choice(["\n", "\r\n"])).replace("@", "\r")
+        data, begins = text.encode(), draw.choice([True, None])
+        layout = Layout(names=tuple(names), delimiter=delimiter.encode(), labelled=False, keeps_all=True)
+        readers = [RecordReader("csv", layout=layout, begins=begins) for _ in range(2)]
+        cuts = sorted(draw.choices(range(len(data)), k=draw.randrange(4)))
+        blocks = [data[begin:stop] for begin, stop in zip([0, *cuts], [*cuts, len(data)]) if begin < stop]
+        found = list(joining.arranged(((readers[0], block) for block in blocks), repeat(arrange).__next__))
+        alone = []
+        for number, _, record in readers[1].entries(data):
+            if isinstance(record, tuple):
+                try:
+                    alone.append(arrange.row(rows.split(record[1])))
+                except Misfit as cause:
+                    readers[1].reject(number, str(cause))
+        for reader in readers:
+            reader.finish()
+        assert sorted(pair for keys, rests in found for pair in zip(keys, rests)) == sorted(alone)
+        counted = [[r.used, r.rejected, r.lines, r.headers, r.continued, sorted(r.samples)] for r in readers]
+        assert counted[0] == counted[1]
+    assert sum(at_once) > 5 * cases
+
+
+def test_a_key_is_missing_where_one_of_its_values_is() -> None:
+    found = [joining.is_missing(key) for key in (b"", b"\ta", b"a\t", b"a\t\tb", b"a\tb\tc", b" ")]
+    assert found == [True] * 4 + [False] * 2
+
+
 def joined(*arguments: object) -> bytes:
     """What the job prints, inline and in this process."""
     job = Join(args=["-r", "inline", "-q", *map(str, arguments)])
@@ -210,7 +269,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 LARGE = ["--on", "key", "--types", "n:int,key:text,text:text", "--right-types", "m:int,key:text"]
 
 
-@pytest.mark.parametrize("how", ["left", "outer"])
+@pytest.mark.parametrize("how", ["left", pytest.param("outer", marks=pytest.mark.slow)])
 def test_any_splits_runner_and_strategy_give_the_same_parts(
     how: str, large: tuple[Path, Path], tmp_path: Path, run_job: Run
 ) -> None:
@@ -422,11 +481,10 @@ def test_files_of_any_formats_and_what_jobs_have_written(people: Path, tmp_path:
 
 def test_standard_input_is_one_of_the_tables(people: Path, run_job: Run) -> None:
     wanted = b"1\t2\tb\t\ta\n1\t3\tc\t\ta\n2\t4\td\t1\tb\n"
-    for strategy in STRATEGIES:
-        for named in (["-", people], [people, "-"]):
-            flags = ["--types", "id:int,parent:int,name:text", "--right-types", "id:int,parent:int,name:text"]
-            flags += ["--left-on", "parent", "--right-on", "id", "--strategy", strategy]
-            assert run_job("join", *flags, *named, stdin=people.read_bytes()).stdout == wanted
+    for strategy, named in zip(STRATEGIES, ([people, "-"], ["-", people])):
+        flags = ["--types", "id:int,parent:int,name:text", "--right-types", "id:int,parent:int,name:text"]
+        flags += ["--left-on", "parent", "--right-on", "id", "--strategy", strategy]
+        assert run_job("join", *flags, *named, stdin=people.read_bytes()).stdout == wanted
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

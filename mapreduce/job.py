@@ -221,7 +221,7 @@ class Job(MRJob):
         kwargs: dict[str, Any] = super()._non_option_kwargs()
         for name, (flag, file) in self._driver_args.items():
             if (value := getattr(self.options, name)) is not None:
-                kwargs["extra_args"] += [flag, task_file(value) if file else str(value)]
+                kwargs["extra_args"] += [flag, task_file(value)] if file else [f"{flag}={value}"]
         return kwargs
 
     @property
@@ -232,7 +232,7 @@ class Job(MRJob):
     def round(self, *flags: str) -> Iterator[bytes]:
         """The output lines, without their ends, of a run of this job over the same input with further flags, on the
         same runner: for what the job has to know of all its input before it begins. The driver calls it in `settle`."""
-        job = type(self)(args=[*self._cl_args, *flags])
+        job = type(self)(args=[*command.files_named(self._cl_args), *flags])
         given = {flag[2:].replace("-", "_") for flag in flags if flag.startswith("--")}
         for name in set(self.carried) - given:
             setattr(job.options, name, copy.copy(getattr(self.options, name)))
@@ -241,7 +241,11 @@ class Job(MRJob):
         job.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)
         with job.make_runner() as runner:
             runner.run()
+            self.counted = runner.counters()
             yield from whole_lines(runner.cat_output())
+
+    counted: list[Counters] = []
+    """What the tasks of the last `round` have counted, by step."""
 
     def kept(self, lines: Iterable[bytes]) -> str:
         """The path of a file of lines, for an option that sends it to the tasks; it is there as long as the program

@@ -88,10 +88,10 @@ class RecordJob(Job):
 
     def reader(self, begins: bool | None = None) -> records.RecordReader:
         """The record reader, by the flags; `begins` as it has it."""
-        options = self.options
+        options, format = self.options, self.input_format.at(input_file())
         return records.RecordReader(
-            options.format or "text",
-            layout=self.layout,
+            format.name,
+            layout=format.layout,
             rule=self.rule,
             max_line=options.max_line,
             keep=options.keep_rejected,
@@ -106,7 +106,7 @@ class RecordJob(Job):
     @property
     def cuts_anywhere(self) -> bool:
         """Whether blocks may end anywhere, as the reader finds out where records end."""
-        return self.input_format.cuts is not None
+        return self.input_format.at(input_file()).cuts is not None
 
     def read(self, blocks: Iterable[bytes]) -> Iterator[tuple[records.RecordReader, bytes]]:
         """Blocks, each with the reader of its file: a task may read several, and a block is of one. Counts what the

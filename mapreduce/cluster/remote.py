@@ -153,15 +153,16 @@ class RemoteRunner(PrivateFolder):
             return paths
         found, folder = [], os.path.join(self._get_local_tmp_dir(), "lines")
         for number, path in enumerate(paths):
-            if format.is_lines(path) and os.path.splitext(path)[1] not in set(OPENERS).difference(ON_CLUSTERS):
+            one = format.at(path)
+            if one.is_lines(path) and os.path.splitext(path)[1] not in set(OPENERS).difference(ON_CLUSTERS):
                 found.append(path)
                 continue
             stem, suffix = os.path.splitext(os.path.basename(path))
             place = os.path.join(folder, str(number), stem if suffix in OPENERS else stem + suffix)
             os.makedirs(os.path.dirname(place))
             with open(place, "wb") as file:
-                file.writelines(format.lines(path))
-            note_copy(place, path)
+                file.writelines(one.lines(path))
+            note_copy(place, shown(path))
             found.append(place)
         return found
 

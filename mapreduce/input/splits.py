@@ -230,7 +230,7 @@ def plan(paths: list[str], maps: int, marked: bool = True, format: Format | None
 
     Args:
         marked: as a `Split` has it.
-        format: of the files, where it is known.
+        format: of the files, where it is known; `Format.at` says it for each.
     """
     sizes = [(path, os.path.getsize(path)) for path in map(absolute, paths)]
     total = sum(size for _, size in sizes)
@@ -239,17 +239,18 @@ def plan(paths: list[str], maps: int, marked: bool = True, format: Format | None
     room = 0
     for path, size in sizes:
         number = max(1, round(size / target))
-        if number > 1 and (format.reads_whole(path) if format else is_whole(path, "utf-8")):
+        one = format.at(path) if format else None
+        if number > 1 and (one.reads_whole(path) if one else is_whole(path, "utf-8")):
             number = 1
         inner = [size * i // number for i in range(1, number)]
-        edges = [0, *(format.edges(path, inner) if format and inner else inner), size]
+        edges = [0, *(one.edges(path, inner) if one and inner else inner), size]
         for begin, end in zip(edges, edges[1:]):
             if number > 1 and begin == end:
                 continue  # a record is longer than a piece
             if not tasks or room < end - begin:
                 tasks.append([])
                 room = target
-            tasks[-1].append(Split(path, begin, end - begin, marked, format=format))
+            tasks[-1].append(Split(path, begin, end - begin, marked, format=one))
             room -= end - begin
     return list(map(tuple, tasks))
 

@@ -44,6 +44,16 @@ def task_memory() -> int:
     return min(max(_LEAST, have // _SHARE), have // 4)
 
 
+def memory_of_each(together: int | None, cores: int) -> int:
+    """Bytes for each of the two things that a local task keeps in memory: what it counts, and what it sorts.
+
+    Args:
+        together: what tasks may take, where that is given.
+        cores: how many run at a time.
+    """
+    return max(1 << 20, int(together or task_memory()) // cores // 2)
+
+
 def _groups(controller: str) -> Iterator[str]:
     """The folders of this process's control groups that limit something, from its own up to the root."""
     try:

@@ -335,8 +335,7 @@ class InlineRunner(PrivateFolder, SimMRJobRunner):
     @cached_property
     def _sort_memory(self) -> int:
         """Bytes for each of the two things that a task keeps in memory: what it counts, and what it sorts."""
-        together = int(self.job.options.sort_memory or machine.task_memory())
-        return max(1 << 20, together // self._cores // 2)
+        return machine.memory_of_each(self.job.options.sort_memory, self._cores)
 
 
 def number_of_tasks(jobconf: dict[str, Any], name: str, default: int) -> int:

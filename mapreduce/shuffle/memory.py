@@ -36,7 +36,7 @@ def sorted_lines(
         >>> list(sorted_lines([b"b", b"a"]))
         [b'a', b'b']
     """
-    room, most, most_files = task_memory(), task_memory(), files_at_once()
+    room = most = task_memory()
     held: list[bytes] = []
     files: list[BinaryIO] = []
     for line in lines:
@@ -46,8 +46,8 @@ def sorted_lines(
             held.sort(key=key, reverse=reverse)
             files.append(_written(held))
             held, room = [], most
-        if len(files) >= most_files:
-            files = [_written(merge(*map(_read, files), key=key, reverse=reverse))]
+            if len(files) >= files_at_once():
+                files = [_written(merge(*map(_read, files), key=key, reverse=reverse))]
     held.sort(key=key, reverse=reverse)
     return merge(*map(_read, files), held, key=key, reverse=reverse) if files else iter(held)
 

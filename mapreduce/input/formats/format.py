@@ -203,6 +203,10 @@ class Format:
         """All fields of a line by name, for who keeps more than text and label."""
         raise UserError(f"{self.name} records have no columns; leave out --id-field and --keep-columns")
 
+    def at(self, path: str) -> Format:
+        """The format of one of the input's files, as the driver or a task names it; a job may read several."""
+        return self
+
     @property
     def cuts(self) -> bytes | None:
         """The delimiter, where records may hold line ends in quotes (`mapreduce.input.formats.cut`); else None."""

@@ -20,6 +20,7 @@ from mapreduce.output import manifest
 from models import dataset, evaluate, predict, train
 from models.serving.loaded_tables import LoadedTable
 from models.training import baselines
+from tests.conftest import Run
 
 HEADER = ["id", "size", "city", "built on", "heated", "price", "class"]
 
@@ -208,6 +209,22 @@ def test_evaluate_reads_tables(folder: Path, number: Path, classes: Path, capfd:
     labels = models.load(classes).predict(truth)
     assert lines[0] == f"accuracy {np.mean(truth['class'] == labels):.4f}"
     assert lines[1] == f"macro F1 {f1_score(truth['class'], labels, average='macro'):.4f}"
+
+
+def test_what_a_table_job_has_written_is_a_table(
+    folder: Path, number: Path, tmp_path: Path, run_job: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_job("clean", "--where", "size > 60", "--output-dir", tmp_path / "clean", folder / "test.csv")
+    rows = pandas.read_csv(folder / "test.csv")
+    rows[rows["size"] > 60].to_csv(tmp_path / "same.csv", index=False)
+    reports = []
+    for name in ("clean", "same.csv"):
+        assert evaluate.main([str(number), str(tmp_path / name)]) == 0
+        reports.append(capfd.readouterr().out)
+    assert reports[0] == reports[1] and f"rows {(rows['size'] > 60).sum()}" in reports[0]
+    assert predict.main([str(number), str(tmp_path / "clean"), "--keep-columns", "city,id"]) == 0
+    lines = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    assert {int(line[1]): line[0] for line in lines} == dict(rows[rows["size"] > 60].set_index("id")["city"])
 
 
 def test_a_model_takes_what_python_has(number: Path) -> None:

@@ -1,4 +1,5 @@
-"""Tables against duckdb and PySpark: counting by group, describing; whole processes, interleaved, the same answer.
+"""Tables against duckdb and PySpark: counting by group, describing, joining; whole processes, interleaved, the same
+answer.
 
 The table is made: ten columns, three of them text, some of these in quotes. Types are given on both sides but to
 `schema`, which finds them, as duckdb's SUMMARIZE and PySpark's inferSchema do. duckdb's queries:
@@ -6,6 +7,9 @@ The table is made: ten columns, three of them text, some of these in quotes. Typ
     SELECT category, count(*), sum(price), avg(quantity), min(day), max(day) FROM t
     WHERE quantity > 3 AND rating IS NOT NULL GROUP BY category
     SUMMARIZE t
+    SELECT * FROM l JOIN r USING ("user")
+
+For the join a left table of five million rows is made, and a right one of 100,000, four short columns each.
 
 Example:
   python tests/benchmarks/bench_tables.py --megabytes 500 --rounds 5 --peers duckdb
@@ -68,8 +72,33 @@ SPARK_DESCRIBE = (
 table.summary().write.csv(sys.argv[2], sep="\\t")
 """
 )
+LEFT = {
+    "id": ("int", "INTEGER"),
+    "user": ("int", "INTEGER"),
+    "price": ("double", "DOUBLE"),
+    "city": ("text", "VARCHAR"),
+}
+RIGHT = {"user": LEFT["user"], "name": LEFT["city"], "group": LEFT["city"], "score": LEFT["price"]}
+JOIN = """
+import sys, duckdb
+l, r = (f"read_csv('{path}', header=true, columns={columns})" for path, columns in zip(
+    (sys.argv[1], sys.argv[1].replace("left.csv", "right.csv")), COLUMNS))
+duckdb.sql(f'''copy (select "user", id, price, city, name, "group", score from {l} as l join {r} as r using ("user"))
+    to '{sys.argv[2]}' (delimiter '\t', header false)''')
+""".replace("COLUMNS", repr([{name: kind for name, (_, kind) in table.items()} for table in (LEFT, RIGHT)]))
+SPARK_JOIN = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+left, right = (spark.read.csv(path, header=True, schema=schema) for path, schema in zip(
+    (sys.argv[1], sys.argv[1].replace("left.csv", "right.csv")), SCHEMAS))
+left.join(right, "user").write.csv(sys.argv[2], sep="\\t")
+""".replace(
+    "SCHEMAS",
+    repr([", ".join(f"`{n}` {k.replace('VARCHAR', 'STRING')}" for n, (_, k) in t.items()) for t in (LEFT, RIGHT)]),
+)
 Contender = Callable[[Path, Path], None]
-LIMITS = {"duckdb": 1.5, "pyspark": 0.2}
+LIMITS = {"duckdb": {"groupcount": 1.5, "schema": 1.5, "join": 3.0}, "pyspark": {"groupcount": 0.2, "schema": 0.2}}
 
 
 def make_table(path: Path, size: int) -> None:
@@ -97,6 +126,23 @@ def make_table(path: Path, size: int) -> None:
             block = "".join(lines)
             written += len(block)
             file.write(block)
+
+
+def make_tables(left: Path, rows: int, keys: int = 100_000) -> None:
+    """Two tables to be joined, the same at every call: one of so many rows, and one with a row for each key."""
+    draw = random.Random(0)
+    with open(left, "w", encoding="utf-8") as file:
+        file.write(",".join(LEFT) + "\n")
+        for begin in range(0, rows, 50_000):
+            lines = (
+                f"{number},{draw.randrange(keys)},{draw.randrange(10**6) / 100},City{draw.randrange(1000)}\n"
+                for number in range(begin, min(begin + 50_000, rows))
+            )
+            file.write("".join(lines))
+    with open(left.with_name("right.csv"), "w", encoding="utf-8") as file:
+        file.write(",".join(RIGHT) + "\n")
+        for user in draw.sample(range(keys), keys):
+            file.write(f"{user},name{draw.randrange(10**6)},g{draw.randrange(20)},{draw.randrange(1000) / 10}\n")
 
 
 def contenders(folder: Path, peers: list[str]) -> dict[str, dict[str, Contender]]:
@@ -128,10 +174,21 @@ def contenders(folder: Path, peers: list[str]) -> dict[str, dict[str, Contender]
         script.write_text(text)
         return lambda source, target: command(script, source, target)
 
-    found = {"groupcount": {"ours": ours("groupcount", *flags, *where)}, "schema": {"ours": ours("schema")}}
+    sides = (("--types", LEFT), ("--right-types", RIGHT))
+    given = [f"{flag}={','.join(f'{name}:{kind}' for name, (kind, _) in table.items())}" for flag, table in sides]
+
+    def joined(source: Path, target: Path) -> None:
+        fixed = ("-r", "local", "-q", "--num-cores", "2", "--on", "user", *given, "--output-dir", target)
+        command(ROOT / "jobs" / "join.py", *fixed, source, source.with_name("right.csv"))
+
+    found = {
+        "groupcount": {"ours": ours("groupcount", *flags, *where)},
+        "schema": {"ours": ours("schema")},
+        "join": {"ours": joined},
+    }
     scripts = {
-        "duckdb": {"groupcount": COUNT, "schema": SUMMARIZE},
-        "pyspark": {"groupcount": SPARK_COUNT, "schema": SPARK_DESCRIBE},
+        "duckdb": {"groupcount": COUNT, "schema": SUMMARIZE, "join": JOIN},
+        "pyspark": {"groupcount": SPARK_COUNT, "schema": SPARK_DESCRIBE, "join": SPARK_JOIN},
     }
     for peer in peers:
         for task, text in scripts[peer].items():
@@ -147,7 +204,10 @@ def lines_of(target: Path) -> list[list[str]]:
 
 def check(task: str, ours: list[list[str]], theirs: list[list[str]]) -> None:
     """Exits where the answers differ: counts, least and largest exactly, sums but for rounding."""
-    if task == "groupcount":
+    if task == "join":
+        if ours != theirs:
+            sys.exit(f"bench_tables: different answers: {len(ours)} rows and {len(theirs)}")
+    elif task == "groupcount":
         for mine, other in zip(ours, theirs, strict=True):
             same = mine[:2] + mine[4:] == other[:2] + other[4:]
             if not same or any(abs(float(a) / float(b) - 1) > 1e-9 for a, b in zip(mine[2:4], other[2:4])):
@@ -165,17 +225,20 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=500, help="of the table (default: 500)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="+", default=["duckdb", "pyspark"], choices=("duckdb", "pyspark"))
-    parser.add_argument("--tasks", nargs="+", default=["groupcount", "schema"])
+    parser.add_argument("--tasks", nargs="+", default=["groupcount", "schema", "join"])
+    parser.add_argument("--rows", type=int, default=5_000_000, help="of the left table of the join (default: 5000000)")
     parser.add_argument("--input", type=Path, help="a table that was made before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = options.input or folder / "table.csv"
-        if not source.exists():
-            make_table(source, options.megabytes * 1_000_000)
         for task, runs in contenders(folder, options.peers).items():
             if task not in options.tasks:
                 continue
+            source = folder / "left.csv" if task == "join" else options.input or folder / "table.csv"
+            if task == "join":
+                make_tables(source, options.rows)
+            elif not source.exists():
+                make_table(source, options.megabytes * 1_000_000)
             answers = {}
             for contender, run in runs.items():
                 timed(run, source, folder / contender)
@@ -192,7 +255,7 @@ def main() -> None:
                 ours, theirs = (statistics.median(times) for times in zip(*pairs))
                 print(
                     f"{source.stat().st_size / 1e6:6.0f} MB  {task:10s} ours {ours:6.2f} s   {peer:8s} {theirs:6.2f} s"
-                    f"   ratio {ratio:.3f} (at most {LIMITS[peer]})   rounds {options.rounds}",
+                    f"   ratio {ratio:.3f} (at most {LIMITS[peer].get(task, 'any')})   rounds {options.rounds}",
                     flush=True,
                 )
 

@@ -168,6 +168,7 @@ def test_other_records_make_another_model(trained: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_candidate")
+@pytest.mark.slow
 def test_textcnn_trains_too(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(trained, "--model", "textcnn", output="cnn") == 0
     assert float(capfd.readouterr().out.split()[1]) > 0.5

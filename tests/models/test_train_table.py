@@ -80,6 +80,7 @@ def classes(folder: Path) -> Path:
     return folder / "class"
 
 
+@pytest.mark.slow
 def test_a_number_is_learnt_and_stands_beside_the_baselines(
     folder: Path, number: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

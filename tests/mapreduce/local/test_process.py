@@ -254,6 +254,7 @@ THREADED = """
 
 
 @pytest.mark.parametrize("way", ["inline", "forked"])
+@pytest.mark.slow
 def test_jobs_in_four_threads_leave_the_program_as_it_was(way: str, tmp_path: Path) -> None:
     done = run(way, THREADED, tmp_path)
     lines = done.stdout.decode().splitlines()
@@ -350,6 +351,7 @@ def test_rejected_lines_of_many_files_are_found_in_theirs(tmp_path: Path) -> Non
     assert ['03.tsv", "line": 4' in rejected[0], '07.tsv", "line": 8' in rejected[1], len(rejected)] == [True, True, 2]
 
 
+@pytest.mark.slow
 def test_two_thousand_small_files_cost_a_millisecond_each_at_most(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     for number in range(2000):

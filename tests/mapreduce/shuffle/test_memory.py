@@ -19,6 +19,7 @@ needs_library = pytest.mark.skipif(native.load() is None, reason="Python's own o
 
 @needs_proc
 @needs_library
+@pytest.mark.slow
 def test_many_equal_documents_take_no_more(tmp_path: Path) -> None:
     (tmp_path / "equal.tsv").write_bytes(b"pos\tthe cat\n" * 600_000)
     flags = ("--sort-memory", "16M", "--hash-buckets", "9", "--output-dir", tmp_path / "out")

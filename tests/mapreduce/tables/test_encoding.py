@@ -233,7 +233,7 @@ def test_the_job_writes_the_same_bytes_everywhere_and_the_right_ones(tmp_path: P
     for runner, seed, maps in (("inline", "1", "1"), ("local", "2", "3")):
         more = ["--jobconf", f"mapreduce.job.maps={maps}", "--output-dir", tmp_path / runner]
         done = run_job("encodetable", "-r", runner, *flags, *more, tmp_path / "a.csv", env={"PYTHONHASHSEED": seed})
-        assert b"price: a number, from 1 number, 1 category, 1 time: 10 places" in done.stderr
+        assert b"price: a number, from 1 category, 1 number, 1 time: 10 places" in done.stderr
         assert b"no target (1)" in done.stderr
     assert parts(tmp_path / "inline") == parts(tmp_path / "local")
     found = manifest.read(tmp_path / "local", "encode")

@@ -26,6 +26,7 @@ def test_json_round_trip(name: str) -> None:
     assert again.fingerprint == specification.fingerprint
 
 
+@pytest.mark.slow
 def test_fingerprints_tell_specifications_apart() -> None:
     features: list[dict[str, Any]] = [{}, {"ngrams": 2}, {"head": 1}, {"character_ngrams": (3,)}]
     features += [{"skips": True}, {"head_pairs": 1}, {"prefixes": 1}, {"characters_across": (3,)}]

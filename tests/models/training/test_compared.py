@@ -77,6 +77,7 @@ def test_what_does_not_go_together_is_one_line(
     assert code == 2 and said in words and words.count("\n") == 1 and not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_what_the_budget_leaves_out_is_said_and_repeated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "train.tsv", documents(150, 0))
     write(tmp_path / "test.tsv", documents(60, 1))

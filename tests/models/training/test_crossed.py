@@ -95,6 +95,7 @@ def test_more_answers_than_memory_are_refused(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("validation", ["share", "file"])
+@pytest.mark.slow
 def test_from_records_to_a_model_of_several_parts(
     tmp_path: Path, validation: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

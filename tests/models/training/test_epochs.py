@@ -15,6 +15,7 @@ from models.training.epochs import Report
 from tests.models.small_training import trained
 
 
+@pytest.mark.slow
 def test_progress_away_from_a_terminal_is_plain_lines(
     shards: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from tests.models.test_train import documents, run, write
 QUICK = ("--candidates", "tf-idf, words first", "--epochs", "2")
 
 
+@pytest.mark.slow
 def test_candidates_are_changed_and_nothing_else_is() -> None:
     settings = Settings(epochs=3, learning_rate=0.5, batch_size=7, features=99, tokenizer="cjk")
     before = candidates.candidates("linear")

@@ -45,6 +45,7 @@ def by_feature(counts: Any) -> dict[tuple[bytes, str], tuple[int, int]]:
     }
 
 
+@pytest.mark.slow
 def test_the_counts_are_those_of_the_jobs(tmp_path: Path) -> None:
     found = records(300)
     stages = Stages([write(tmp_path / "t.tsv", found)], tmp_path / "work", runner="inline", salt="3")

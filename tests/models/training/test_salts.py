@@ -66,6 +66,7 @@ def test_where_no_salt_has_all_it_is_said(tmp_path: Path, capsys: pytest.Capture
     )
 
 
+@pytest.mark.slow
 def test_groups_are_drawn_and_the_model_knows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [(f"{'ab'[n % 2]}", f"{'xy'[n % 2]} {n}", f"author {n % 30}") for n in range(300)]
     records += [("rare", f"z {n}", f"author {n % 2}") for n in range(6)]

@@ -22,6 +22,7 @@ from tests.models.test_train import write as write_texts
 from tests.models.test_train_images import pictures, write
 
 
+@pytest.mark.slow
 def test_mixed_precision_without_a_gpu_changes_nothing(
     shards: tuple[Path, Path], whole: Fitted, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ def test_training_is_a_function_of_the_seed(shards: tuple[Path, Path], whole: Fi
     assert same(again, whole) and again.history == whole.history and not same(other, whole)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_as_an_uninterrupted_one(
     shards: tuple[Path, Path],
     whole: Fitted,
@@ -298,6 +299,7 @@ def test_ctrl_c_exports_the_best_candidate_of_texts(
     np.testing.assert_array_equal(models.load(tmp_path / "model")(texts), models.load(tmp_path / "whole")(texts))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_fits_that_run_at_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,7 +145,10 @@ def test_runners_and_splits_give_the_same_bytes(flags: tuple[str, ...], tmp_path
     assert sum(len(part.splitlines()) for part in found[0].values()) > 6 and described["records"]["in"] == 3000
 
 
-@pytest.mark.parametrize("column", ["count", "t0 text", "mean_d4 double", "min_d6 date"])
+@pytest.mark.parametrize(
+    "column",
+    ["count", "mean_d4 double", *(pytest.param(one, marks=pytest.mark.slow) for one in ("t0 text", "min_d6 date"))],
+)
 def test_top_groups(column: str, tmp_path: Path) -> None:
     made = make(tmp_path, random.Random(4), 300)
     flags = ("--by", "t0 text,b5 boolean", "--mean", "d4 double", "--min", "d6 date", "--distinct", "i1 int")

@@ -30,6 +30,7 @@ from mapreduce.flag_values import whole
 from mapreduce.input.files import BLOCK, expand, note_copy, shown
 from mapreduce.input.formats import FORMATS, Format
 from mapreduce.input.formats.format import READING_FLAGS
+from mapreduce.input.records import SplitRule
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.local import machine
 from mapreduce.output import atomic, manifest
@@ -91,15 +92,18 @@ class Join(TableJob):
 
     @property
     def _reads_one(self) -> bool:
-        """Whether this is a round over one of the tables."""
-        return bool(self.options.find_types or self.options.arrange)
+        """Whether this is the right table alone, or a round over one of the tables."""
+        return bool(self._is_alone or self.options.find_types or self.options.arrange)
+
+    _is_alone = False
 
     @cached_property
     def right(self) -> Join:
-        """The right table: a job of its own, by whose flags it is read."""
-        flags = [f"--{name}={getattr(self.options, f'right_{name}') or ''}" for name in ("schema", "types", "nulls")]
-        table = type(self)(args=[*command.files_named(self._cl_args), *flags])
-        for name in SETTLED:
+        """The right table: a job of its own that is never run, by whose flags it is read. --split is the left one's."""
+        table = type(self)(args=[*command.files_named(self._cl_args), "--split=all"])
+        table._is_alone, table.options.held = True, None
+        for option in TABLE_FLAGS:
+            name = option[2:]
             setattr(table.options, name, getattr(self.options, f"right_{name}"))
         return table
 
@@ -135,7 +139,7 @@ class Join(TableJob):
                     f"input, for one of them. Received: {' '.join(named)[:200] or 'none'}"
                 )
             self.options.args, self.right.options.args = named[:1], named[1:]
-            super(Join, self.right).keep_input()
+            self.right.keep_input()
         super().keep_input()
 
     def settle(self) -> None:
@@ -144,7 +148,7 @@ class Join(TableJob):
         super().settle()
         if self._reads_one:
             return
-        super(Join, self.right).settle()
+        self.right.settle()
         for name in SETTLED:
             setattr(self.options, f"right_{name}", getattr(self.right.options, name))
         self.options.right_types = None
@@ -199,7 +203,7 @@ class Join(TableJob):
         arrange = json.dumps([on, self.joining.kinds, side == RIGHT and options.how == ANTI])
         path, numbers = os.path.join(atomic.scratch(), "held"), Counter[bytes]()
         with open(path, "wb") as file:
-            for line in table.round("--arrange", arrange, "--schema", table.options.schema):
+            for line in table.round("--arrange", arrange):
                 key = joining.key_in(line, len(on))
                 if not joining.is_missing(key):
                     file.write(line + b"\n")
@@ -249,8 +253,8 @@ class Join(TableJob):
             names.append(name)
             self._named[name] = shown(path)
         options.held, options.right_files = NEITHER, os.path.join(folder, "right-files")
-        with open(options.right_files, "wb") as file:
-            file.write("\n".join(names).encode("utf-8", "surrogateescape"))
+        with open(options.right_files, "w", encoding="ascii") as file:
+            json.dump(names, file)
         there = [path for path in self.right.options.args if is_remote(path)]
         options.args = [*options.args, *links, *there]
         self.one_task_a_file = self.one_task_a_file or self.right.one_task_a_file
@@ -296,8 +300,14 @@ class Join(TableJob):
         held, left = self.options.held, super().input_format
         if held in (None, RIGHT):
             return left
-        right = super(Join, self.right).input_format
+        right = self.right.input_format
         return right if held == LEFT else Sides(left, right, self._is_right)
+
+    @property
+    def rule(self) -> SplitRule:
+        held = self.options.held
+        reads_right = held == LEFT or (held == NEITHER and self._is_right(input_file()))
+        return self.right.rule if reads_right else super().rule
 
     def _is_right(self, file: str) -> bool:
         """Whether a file, as the driver or a task calls it, is of the right table."""
@@ -307,8 +317,8 @@ class Join(TableJob):
     @cached_property
     def _right_files(self) -> tuple[str, frozenset[str]]:
         """What stands before the names of links to files of the right table, and the names of files that are none."""
-        with open(self.options.right_files, encoding="utf-8", errors="surrogateescape") as file:
-            mark, *names = file.read().split("\n")
+        with open(self.options.right_files, encoding="ascii") as file:
+            mark, *names = json.load(file)
         return mark, frozenset(names)
 
     def table_steps(self) -> list[MRStep]:

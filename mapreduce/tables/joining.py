@@ -254,7 +254,8 @@ def arranged(
         found: list[tuple[Sequence[bytes], Sequence[bytes]]] = []
         take = partial(_take, reader, arrange, found)
         keys, rests = [], []
-        for number, _, record in reader.offer(block, take) if reader.delimited else reader.entries(block):
+        at_once = reader.delimited and reader.rule.split == "all"
+        for number, _, record in reader.offer(block, take) if at_once else reader.entries(block):
             if isinstance(record, tuple):
                 try:
                     key, rest = arrange.row(rows.split(record[1]))

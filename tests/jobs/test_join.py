@@ -25,7 +25,7 @@ from jobs.schema import DescribeTable
 from mapreduce.errors import UserError
 from mapreduce.input import rows
 from mapreduce.input.formats import Layout
-from mapreduce.input.records import RecordReader
+from mapreduce.input.records import SPLITS, RecordReader
 from mapreduce.output import manifest
 from mapreduce.shuffle import memory
 from mapreduce.tables import joining, types
@@ -503,6 +503,21 @@ def test_rows_of_both_tables_are_counted_and_rejected(strategy: str, tmp_path: P
     rejected = [json.loads(line) for line in (tmp_path / "out" / "_rejected").read_text().splitlines()]
     where = {(Path(one["file"]).name, one["line"]) for one in rejected}
     assert where == {("l.csv", 52), ("l.csv", 53), ("r.csv", 52), ("r.csv", 54)}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_split_is_one_of_the_left_table(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right table is whole; what is plain and what is not is split alike."""
+    monkeypatch.setattr(joining, "_AT_ONCE", 60)
+    draw = random.Random(1)
+    left = [[n, draw.choice(["plain", "plain", 'a "quote"', "a\\b"])] for n in range(3000)]
+    (tmp_path / "l.csv").write_text(written(left, ["k", "x"]))
+    right = table(tmp_path, "r.csv", "k,y\n" + "".join(f"{n},{n}\n" for n in range(3000)))
+    flags = ["--on", "k", "--types", "k:int,x:text", "--right-types", "k:int,y:int", "--strategy", strategy]
+    found = {split: joined(*flags, "--split", split, tmp_path / "l.csv", right) for split in SPLITS}
+    sizes = {split: data.count(b"\n") for split, data in found.items()}
+    assert sizes["all"] == 3000 == sizes["train"] + sizes["validation"] and 200 < sizes["validation"] < 400
+    assert sorted((found["train"] + found["validation"]).splitlines()) == sorted(found["all"].splitlines())
 
 
 def test_the_smaller_table_is_held_where_it_is_small_enough(tmp_path: Path, run_job: Run) -> None:

@@ -137,7 +137,6 @@ def test_images_of_another_shape_are_one_line(mlp: Path, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("name", ["autoencoder", pytest.param("convolutional_autoencoder", marks=pytest.mark.slow)])
-@pytest.mark.slow
 def test_an_autoencoder_reports_its_error_and_shows_it(
     folder: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

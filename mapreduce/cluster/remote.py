@@ -162,6 +162,8 @@ class RemoteRunner(PrivateFolder):
             os.makedirs(os.path.dirname(place))
             with open(place, "wb") as file:
                 file.writelines(one.lines(path))
+            if one.cuts is not None and one.layout.names is not None:  # rows keep their line ends
+                self.job.one_task_a_file = True
             note_copy(place, shown(path))
             found.append(place)
         return found

@@ -75,7 +75,7 @@ class Table(Format):
         return True
 
     def lines(self, path: str) -> Iterator[bytes]:
-        """A file's records, each on one line: a line end in quotes becomes a space.
+        """A file's records, each on one line: a line end in quotes becomes a space, but where rows are taken whole.
 
         Raises:
             RecordError: a quote is never closed.
@@ -88,7 +88,7 @@ class Table(Format):
             for block in pieces(file):
                 found = []
                 for record, lines in records.records(block):
-                    found.append(one_line(record.removesuffix(b"\r")) + b"\n")
+                    found.append((record if self._takes_rows else one_line(record.removesuffix(b"\r"))) + b"\n")
                     number += lines
                 yield b"".join(found)
         if swallowed := records.lines:

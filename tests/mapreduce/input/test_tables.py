@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -282,6 +283,8 @@ def test_a_cluster_gets_a_record_a_line(tmp_path: Path) -> None:
     path.write_bytes(b'label,text\r\na,"b\r\nc"\r\nd,e\r\n')
     table = Csv(settled(path))
     assert not table.is_lines(str(path)) and b"".join(table.lines(str(path))) == b'label,text\na,"b c"\nd,e\n'
+    whole = Csv(replace(table.layout, names=("label", "text")))
+    assert not whole.is_lines(str(path)) and b"".join(whole.lines(str(path))) == path.read_bytes()
     path.write_bytes(b'label,text\na,"b"\n')
     assert table.is_lines(str(path))
     path.write_bytes("label,text\na,b\n".encode("utf-16"))

@@ -538,15 +538,3 @@ def test_the_smaller_table_is_held_where_it_is_small_enough(tmp_path: Path, run_
     assert joined(*types, small, large) == joined(*types, "--strategy", "shuffle", small, large)
     said = run_job("join", *types, "--how", "anti", "--strategy", "memory", "--sort-memory", "1M", small, large, code=2)
     assert b"the right table takes more than the 1048576 bytes that a task may take" in said.stderr
-
-
-@pytest.mark.spark
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_spark_writes_the_same_parts(strategy: str, large: tuple[Path, Path], tmp_path: Path, run_job: Run) -> None:
-    pytest.importorskip("pyspark")
-    parts = []
-    for runner in (["local"], ["spark", "--spark-master", "local[2]"]):
-        out = tmp_path / runner[0]
-        run_job("join", "-r", *runner, *LARGE, "--strategy", strategy, "--output-dir", out, *large)
-        parts.append([(part["name"], part["sha256"]) for part in manifest.read(out)["parts"]])
-    assert parts[0] == parts[1]

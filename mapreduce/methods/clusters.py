@@ -13,14 +13,13 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from mapreduce.input.records import record_hash
 from mapreduce.input.rows import join
 from mapreduce.native import library as native
 from mapreduce.native import rows as native_rows
-from mapreduce.tables import counting
-from mapreduce.tables.counting import Blocks, Table, Taking
+from mapreduce.native.rows import Table
+from mapreduce.tables.counting import KINDS, Blocks, Taking
 from mapreduce.tables.figures import ExactSum
 from mapreduce.tables.groups import Grouping, Rows
 from mapreduce.tables.schema import Schema
@@ -153,20 +152,12 @@ def sum_up(blocks: Blocks, space: Space, centres: Sequence[Point]) -> Iterator[b
     yield from sums.lines()
 
 
-def _native(space: Space, centres: Sequence[Point], reader: Any, table: Table) -> native_rows.Clusters | None:
+def _native(space: Space, centres: Sequence[Point], table: Table) -> native_rows.Clusters | None:
     kinds = [space.schema.columns[place].type for place in space.places]
     if not set(kinds) <= {DOUBLE, INT, LONG}:
         return None
-    return native_rows.Clusters(
-        native.load(),
-        table,
-        reader.max_line,
-        [(place, counting.KINDS[kind]) for place, kind in zip(space.places, kinds)],
-        space.scales,
-        centres,
-        counting.nulls(space.schema),
-        counting.header(space.schema),
-    )
+    used = [(place, KINDS[kind]) for place, kind in zip(space.places, kinds)]
+    return native_rows.Clusters(native.load(), table, used, space.scales, centres)
 
 
 def drawn(

@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from mapreduce.native import library as native
 from mapreduce.native import rows as native_rows
-from mapreduce.tables import counting
-from mapreduce.tables.counting import Blocks, Table, Taking
+from mapreduce.native.rows import Table
+from mapreduce.tables.counting import KINDS, Blocks, Taking
 from mapreduce.tables.expressions import Expression, Node
 from mapreduce.tables.figures import ExactSum
 from mapreduce.tables.groups import Grouping, Rows
@@ -107,7 +106,7 @@ def sum_up(blocks: Blocks, terms: Sequence[Expression], schema: Schema) -> Itera
     yield from moments.lines()
 
 
-def _native(moments: Moments, reader: Any, table: Table) -> native_rows.Moments | None:
+def _native(moments: Moments, table: Table) -> native_rows.Moments | None:
     """The library's sums; None where a term is more than a product of columns, or of a type that it does not know."""
     used, schema = moments.used, moments.schema
     kinds = {place: schema.columns[place].type for place in used}
@@ -119,11 +118,8 @@ def _native(moments: Moments, reader: Any, table: Table) -> native_rows.Moments 
     return native_rows.Moments(
         native.load(),
         table,
-        reader.max_line,
-        [(place, counting.KINDS[kinds[place]]) for place in used],
+        [(place, KINDS[kinds[place]]) for place in used],
         [[number[place] for place in some if place is not None] for some in factors],
-        counting.nulls(schema),
-        counting.header(schema),
     )
 
 

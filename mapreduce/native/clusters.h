@@ -22,24 +22,11 @@ static int take_cluster(rows *r)
 {
     clusters *c = (clusters *)(void *)r;
     int missing = 0;
-    size_t row = 0;
-    for (uint32_t i = 0; i < r->columns; i++)
-        row += r->fields[i].size;
-    if (make_room(r, row, 64))
-        return NO_MEMORY;
     for (int32_t i = 0; i < c->dimensions; i++) {
-        field f = unquoted(r, &r->fields[c->used[2 * i]]);
-        int kind = c->used[2 * i + 1];
-        int64_t whole;
-        if (is_null(r, &f))
-            missing = 1;
-        else if (kind == OF_DOUBLE ? !read_double(&f, &c->values[i]) : !read_whole(&f, &whole))
+        int is_missing;
+        if (read_number(r, (uint32_t)c->used[2 * i], c->used[2 * i + 1], &c->values[i], &is_missing))
             return ODD;
-        else if (kind != OF_DOUBLE) {
-            if (kind == OF_INT && (whole > INT32_MAX || whole < INT32_MIN))
-                return ODD;
-            c->values[i] = (double)whole;
-        }
+        missing |= is_missing;
     }
     if (missing) {
         c->missing++;
@@ -116,19 +103,6 @@ API clusters *fm_clusters_new(const int32_t *shape, int64_t longest, const int32
     memcpy(c->centre, numbers + d, d * k * sizeof *numbers);
     c->rows.take = take_cluster;
     return c;
-}
-
-/* As fm_groups_take. */
-API int64_t fm_clusters_take(clusters *c, const uint8_t *data, uint64_t size, int skip, int64_t *counts,
-                             const odd_row **odd)
-{
-    int64_t taken = take_rows(&c->rows, data, (size_t)size, skip);
-    counts[0] = c->rows.used;
-    counts[1] = c->rows.lines;
-    counts[2] = c->rows.odds;
-    counts[3] = 0;
-    *odd = c->rows.odd;
-    return taken;
 }
 
 /* Of each centre, a line for the sum of each dimension and one for the distances; `counts`: the rows of each centre, and

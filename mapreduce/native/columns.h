@@ -143,7 +143,7 @@ static read_as forced_to(const field *f, int type)
         fits = read_boolean(f) >= 0;
         break;
     case IS_INT:
-        fits = read_whole(f, &found.whole) && found.whole <= INT32_MAX && found.whole >= INT32_MIN;
+        fits = read_int(f, OF_INT, &found.whole);
         break;
     case IS_LONG:
     case IS_DECIMAL:
@@ -339,11 +339,6 @@ static int take_column(columns *c, uint32_t place, const field *f)
 static int take_columns(rows *r)
 {
     columns *c = (columns *)(void *)r;
-    size_t row = 0;
-    for (uint32_t i = 0; i < r->columns; i++)
-        row += r->fields[i].size;
-    if (make_room(r, row, 64))
-        return NO_MEMORY;
     for (uint32_t i = 0; i < r->columns; i++) {
         field f = unquoted(r, &r->fields[i]);
         int done = take_column(c, i, &f);
@@ -394,19 +389,6 @@ API columns *fm_columns_new(const int32_t *shape, int64_t longest, const int32_t
     }
     c->rows.take = take_columns;
     return c;
-}
-
-/* As fm_groups_take. */
-API int64_t fm_columns_take(columns *c, const uint8_t *data, uint64_t size, int skip, int64_t *counts,
-                            const odd_row **odd)
-{
-    int64_t taken = take_rows(&c->rows, data, (size_t)size, skip);
-    counts[0] = c->rows.used;
-    counts[1] = c->rows.lines;
-    counts[2] = c->rows.odds;
-    counts[3] = 0;
-    *odd = c->rows.odd;
-    return taken;
 }
 
 /* The values that were put aside: of each its column and its size in 4 bytes, how often in 8, and its bytes. */

@@ -68,9 +68,7 @@ static int read_value(groups *g, used_value *u)
     switch (u->kind) {
     case OF_INT:
     case OF_LONG:
-        if (!read_whole(&f, &u->whole) || (u->kind == OF_INT && (u->whole > INT32_MAX || u->whole < INT32_MIN)))
-            return ODD;
-        return 0;
+        return read_int(&f, u->kind, &u->whole) ? 0 : ODD;
     case OF_DOUBLE:
         if (!read_double(&f, &u->real))
             return ODD;
@@ -261,12 +259,7 @@ static slot *slot_of(groups *g)
 static int take_group(rows *r)
 {
     groups *g = (groups *)(void *)r;
-    size_t row = 0;
     int done;
-    for (uint32_t i = 0; i < r->columns; i++)
-        row += r->fields[i].size;
-    if (make_room(r, row, 32 * (size_t)g->used_count))
-        return NO_MEMORY;
     for (int32_t i = 0; i < g->used_count; i++)
         if ((done = read_value(g, &g->used[i])))
             return done;
@@ -413,19 +406,6 @@ API groups *fm_groups_new(const int32_t *shape, int64_t longest, const int32_t *
     g->state_size = (g->state_size + 15) & ~(size_t)15;
     g->rows.take = take_group;
     return g;
-}
-
-/* Takes rows; returns the bytes taken. `counts`: rows and lines that were taken, and how many rows are odd, which stand
- * in `odd`; whether the table is full. */
-API int64_t fm_groups_take(groups *g, const uint8_t *data, uint64_t size, int skip, int64_t *counts, const odd_row **odd)
-{
-    int64_t taken = take_rows(&g->rows, data, (size_t)size, skip);
-    counts[0] = g->rows.used;
-    counts[1] = g->rows.lines;
-    counts[2] = g->rows.odds;
-    counts[3] = g->rows.is_full;
-    *odd = g->rows.odd;
-    return taken;
 }
 
 static int put_state(groups *g, int64_t state)

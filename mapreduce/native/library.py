@@ -127,23 +127,19 @@ def _declare(library: Any) -> None:
         "merge_free": (None, [pointer]),
         "merge_next": (signed, [pointer, place]),
     }
-    rows = [pointer, text, number, flag, pointer, place]
     of_rows: dict[str, tuple[Any, list[Any]]] = {
+        "rows_take": (signed, [pointer, text, number, flag, pointer, place]),
         "groups_new": (pointer, [pointer, signed, pointer, text, *(text, number) * 3, number]),
         "groups_free": (None, [pointer]),
-        "groups_take": (signed, rows),
         "groups_drain": (signed, [pointer, place]),
         "columns_new": (pointer, [pointer, signed, pointer, *(text, number) * 2]),
         "columns_free": (None, [pointer]),
-        "columns_take": (signed, rows),
         "columns_aside": (signed, [pointer, place]),
         "clusters_new": (pointer, [pointer, signed, pointer, pointer, *(text, number) * 2]),
         "clusters_free": (None, [pointer]),
-        "clusters_take": (signed, rows),
         "clusters_sums": (signed, [pointer, pointer, place]),
         "moments_new": (pointer, [pointer, signed, pointer, pointer, *(text, number) * 2]),
         "moments_free": (None, [pointer]),
-        "moments_take": (signed, rows),
         "moments_sums": (signed, [pointer, pointer, place]),
         "columns_state": (signed, [pointer, small, pointer, *[place] * 3, pointer]),
     }

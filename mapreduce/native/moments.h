@@ -28,24 +28,13 @@ static int take_moments(rows *r)
     moments *m = (moments *)(void *)r;
     const double largest = 9007199254740992.0, least = 1e-140, most = 1e140;
     int missing = 0;
-    size_t row = 0;
-    for (uint32_t i = 0; i < r->columns; i++)
-        row += r->fields[i].size;
-    if (make_room(r, row, 64))
-        return NO_MEMORY;
     for (int32_t i = 0; i < m->used_count; i++) {
-        field f = unquoted(r, &r->fields[m->used[2 * i]]);
-        int64_t whole;
-        if (is_null(r, &f))
-            missing = 1; /* and go on: a value that is none of its type makes the row odd all the same */
-        else if (m->used[2 * i + 1] == OF_DOUBLE ? !read_double(&f, &m->reals[i]) : !read_whole(&f, &whole))
+        int kind = m->used[2 * i + 1], is_missing;
+        if (read_number(r, (uint32_t)m->used[2 * i], kind, &m->reals[i], &is_missing))
             return ODD;
-        else if (m->used[2 * i + 1] != OF_DOUBLE) {
-            m->reals[i] = (double)whole;
-            if (m->reals[i] >= largest || m->reals[i] <= -largest ||
-                (m->used[2 * i + 1] == OF_INT && (whole > INT32_MAX || whole < INT32_MIN)))
-                return ODD;
-        }
+        if (!is_missing && kind != OF_DOUBLE && (m->reals[i] >= largest || m->reals[i] <= -largest))
+            return ODD;
+        missing |= is_missing; /* and go on: a value that is none of its type makes the row odd all the same */
     }
     if (missing) {
         m->missing++;
@@ -123,18 +112,6 @@ API moments *fm_moments_new(const int32_t *shape, int64_t longest, const int32_t
     memcpy(m->term, terms, (size_t)shape[5] * sizeof *m->term);
     m->rows.take = take_moments;
     return m;
-}
-
-/* As fm_groups_take. */
-API int64_t fm_moments_take(moments *m, const uint8_t *data, uint64_t size, int skip, int64_t *counts, const odd_row **odd)
-{
-    int64_t taken = take_rows(&m->rows, data, (size_t)size, skip);
-    counts[0] = m->rows.used;
-    counts[1] = m->rows.lines;
-    counts[2] = m->rows.odds;
-    counts[3] = 0;
-    *odd = m->rows.odd;
-    return taken;
 }
 
 /* The sums of the products of terms i and j, j from i on, a line each; `counts`: rows summed, and rows left out. */

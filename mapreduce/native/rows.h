@@ -213,6 +213,8 @@ static int64_t take_rows(rows *r, const uint8_t *data, size_t size, int skip)
                  !(r->columns == 1 && is_blank(r->fields)) && !(r->escapes && memchr(data + at, '\\', end - at));
         skip = skip && is_blank_row(data + at, end - at); /* what a header may stand behind */
         r->scratch.size = 0;
+        if (reserve(&r->scratch, 2 * (end - at))) /* each field, and a value of it that is written anew */
+            return NO_MEMORY;
         int done = ok ? r->take(r) : ODD;
         if (done < 0)
             return done;
@@ -227,20 +229,27 @@ static int64_t take_rows(rows *r, const uint8_t *data, size_t size, int skip)
     return (int64_t)at;
 }
 
+/* Takes rows into what is counted of them, of which `rows` is the first part; returns the bytes taken. `counts`: rows
+ * and lines that were taken, and how many rows are odd, which stand in `odd`; whether it is full. */
+API int64_t fm_rows_take(rows *r, const uint8_t *data, uint64_t size, int skip, int64_t *counts, const odd_row **odd)
+{
+    int64_t taken = take_rows(r, data, (size_t)size, skip);
+    counts[0] = r->used;
+    counts[1] = r->lines;
+    counts[2] = r->odds;
+    counts[3] = r->is_full;
+    *odd = r->odd;
+    return taken;
+}
+
 /* ---- values ---- */
 
-/* A copy in the scratch, which has room for it: bytes before stay where they are. */
+/* A copy in the scratch, which has room for it (`take_rows`): bytes before stay where they are. */
 static uint8_t *scratch(rows *r, size_t size)
 {
     uint8_t *to = r->scratch.data + r->scratch.size;
     r->scratch.size += size;
     return to;
-}
-
-/* Room for copies of all fields of a row, and of numbers written anew. */
-static int make_room(rows *r, size_t row, size_t more)
-{
-    return reserve(&r->scratch, row + more);
 }
 
 static field unquoted(rows *r, const field *f)
@@ -282,6 +291,12 @@ static int read_whole(const field *f, int64_t *value)
     }
     *value = f->at[0] == '-' ? -n : n;
     return 1;
+}
+
+/* The same of a type: OF_INT, of 32 bits, or OF_LONG. */
+static int read_int(const field *f, int kind, int64_t *value)
+{
+    return read_whole(f, value) && (kind != OF_INT || (*value <= INT32_MAX && *value >= INT32_MIN));
 }
 
 static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -347,6 +362,22 @@ static int read_double(const field *f, double *value)
         return 0;
     *value = negative ? -found : found;
     return 1;
+}
+
+/* A value that has to be a number, as a double: OF_INT, OF_LONG or OF_DOUBLE; 0, or ODD. */
+static int read_number(rows *r, uint32_t at, int kind, double *value, int *is_missing)
+{
+    field f = unquoted(r, &r->fields[at]);
+    int64_t whole;
+    *is_missing = is_null(r, &f);
+    if (*is_missing)
+        return 0;
+    if (kind == OF_DOUBLE)
+        return read_double(&f, value) ? 0 : ODD;
+    if (!read_int(&f, kind, &whole))
+        return ODD;
+    *value = (double)whole;
+    return 0;
 }
 
 static int two_digits(const uint8_t *p, int *value)

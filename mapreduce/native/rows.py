@@ -9,6 +9,8 @@ import ctypes
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mapreduce.native.library import Held, checked
@@ -28,15 +30,41 @@ def available(library: Any) -> bool:
     return library is not None and bool(library.fm_counts_rows())
 
 
+@dataclass(frozen=True)
+class Table:
+    """A delimited table, as the library takes it.
+
+    Attributes:
+        delimiter: between the fields, one byte.
+        quotes: whether fields may stand in quotes.
+        escapes: whether a backslash in a field is another character.
+        columns: how many there are.
+        header: the name of the first one: a row that begins with it is left over.
+        nulls: what is a missing value beside an empty field, each of at most 255 bytes.
+        longest: bytes of the longest row that is taken.
+    """
+
+    delimiter: bytes
+    quotes: bool
+    escapes: bool
+    columns: int
+    header: bytes
+    nulls: tuple[bytes, ...]
+    longest: int
+
+    def shape(self, *more: int) -> array[int]:
+        """The numbers of its layout, and further ones, that the library's objects are made of."""
+        return array("i", [self.delimiter[0], self.quotes, self.escapes, self.columns, *more])
+
+    @property
+    def texts(self) -> tuple[bytes, int, bytes, int]:
+        """The missing values and the header, each with its size."""
+        nulls = b"".join(bytes([len(one)]) + one for one in self.nulls)
+        return nulls, len(nulls), self.header, len(self.header)
+
+
 class Rows(Held):
     """What takes rows in the library."""
-
-    _kind = ""
-
-    def __init__(self, library: Any, *arguments: Any) -> None:
-        super().__init__(library, self._kind, *arguments)
-        self._counts = array("q", bytes(8 * _COUNTS))
-        self._take = getattr(library, f"fm_{self._kind}_take")
 
     def take(self, data: bytes, start: int, skip: bool) -> tuple[int, int, int, Odd, bool]:
         """Takes rows of data, from a place on; `skip` leaves the first one over.
@@ -45,68 +73,47 @@ class Rows(Held):
             The bytes, the rows and the lines taken; of each row left over its begin, its end, and the rows and lines
             taken before it; whether it is full.
         """
-        counts, place = self._counts, ctypes.c_void_p()
+        counts, place = array("q", bytes(8 * _COUNTS)), ctypes.c_void_p()
         view = data if not start else data[start:]
-        taken = checked(self._take(self.handle, view, len(view), skip, counts.buffer_info()[0], ctypes.byref(place)))
+        given = self.handle, view, len(view), skip, counts.buffer_info()[0], ctypes.byref(place)
+        taken = checked(self._library.fm_rows_take(*given))
         rows, lines, number, full = counts
         odd = list(_ODD.iter_unpack(ctypes.string_at(place, number * _ODD.size))) if number else []
         return taken, rows, lines, odd, bool(full)
-
-
-def nulls_of(nulls: Sequence[bytes]) -> bytes:
-    """What is a missing value, as the library takes it."""
-    return b"".join(bytes([len(one)]) + one for one in nulls)
 
 
 class Groups(Rows):
     """Groups of rows and the states of their figures in the library.
 
     Args:
-        table: delimiter, quotes, escapes and number of columns.
-        longest: bytes of the longest row that is taken.
         used: column and kind of each value that is read.
         lists: numbers of the values that make the group, that are summed, that are extremes; for each of these 1 where
             it is a largest one; those that are counted once each; the columns that have to have a value.
         needs_all: whether a row is left out only where all of these are missing.
         conditions: op, value, sign, operands, whole, real and text of each, operands first.
-        nulls: as `nulls_of` gives them.
-        header: the name of the first column.
         memory: bytes it may take.
     """
-
-    _kind = "groups"
 
     def __init__(
         self,
         library: Any,
-        table: tuple[int, bool, bool, int],
-        longest: int,
+        table: Table,
         used: Sequence[tuple[int, int]],
         lists: Sequence[Sequence[int]],
         needs_all: bool,
         conditions: Sequence[tuple[int, int, int, int, int, float, bytes]],
-        nulls: bytes,
-        header: bytes,
         memory: int,
     ) -> None:
-        by, sums, extremes, largest, distinct, required = lists
+        by, sums, extremes, _, distinct, required = lists
         sizes = [len(used), len(by), len(sums), len(extremes), len(distinct), len(required), needs_all, len(conditions)]
-        shape = array("i", [*map(int, table), *map(int, sizes)])
-        flat = array("i", [number for pair in used for number in pair])
-        for some in (by, sums, extremes, largest, distinct, required):
-            flat.extend(some)
+        shape, flat = table.shape(*sizes), array("i", chain(*used, *lists))
         texts, packed = bytearray(), bytearray()
         for op, value, sign, operands, whole, real, text in conditions:
             packed += _CONDITION.pack(op, value, sign, operands, whole, real, len(texts), len(text))
             texts += text
-        super().__init__(
-            library,
-            shape.buffer_info()[0],
-            longest,
-            flat.buffer_info()[0],
-            bytes(packed),
-            *(bytes(texts), len(texts), nulls, len(nulls), header, len(header), memory),
-        )
+        places = [one.buffer_info()[0] for one in (shape, flat)]
+        more = bytes(packed), bytes(texts), len(texts), *table.texts, memory
+        super().__init__(library, "groups", places[0], table.longest, places[1], *more)
 
     def drain(self) -> Iterator[bytes]:
         """The states as lines, in pieces; there are no groups then."""
@@ -119,26 +126,13 @@ class Columns(Rows):
     """What is known of the columns of a table in the library.
 
     Args:
-        table: delimiter, quotes, escapes and number of columns.
-        longest: bytes of the longest row that is taken.
         types: of each column, 0 where it is to be found.
-        nulls, header: as `Groups` has them.
     """
 
-    _kind = "columns"
-
-    def __init__(
-        self,
-        library: Any,
-        table: tuple[int, bool, bool, int],
-        longest: int,
-        types: Sequence[int],
-        nulls: bytes,
-        header: bytes,
-    ) -> None:
-        shape, kinds = array("i", map(int, table)), array("i", types)
+    def __init__(self, library: Any, table: Table, types: Sequence[int]) -> None:
+        shape, kinds = table.shape(), array("i", types)
         places = [one.buffer_info()[0] for one in (shape, kinds)]
-        super().__init__(library, places[0], longest, places[1], nulls, len(nulls), header, len(header))
+        super().__init__(library, "columns", places[0], table.longest, places[1], *table.texts)
 
     def aside(self) -> Iterator[tuple[int, bytes, int]]:
         """Values that it leaves over: column, value, and how often."""
@@ -167,30 +161,17 @@ class Moments(Rows):
     """Sums of products of terms in the library.
 
     Args:
-        table: delimiter, quotes, escapes and number of columns.
-        longest: bytes of the longest row that is taken.
         used: column and kind of each value that is read.
         terms: of each the numbers of the values whose product it is, at most 8.
-        nulls, header: as `Groups` has them.
     """
 
-    _kind = "moments"
-
     def __init__(
-        self,
-        library: Any,
-        table: tuple[int, bool, bool, int],
-        longest: int,
-        used: Sequence[tuple[int, int]],
-        terms: Sequence[Sequence[int]],
-        nulls: bytes,
-        header: bytes,
+        self, library: Any, table: Table, used: Sequence[tuple[int, int]], terms: Sequence[Sequence[int]]
     ) -> None:
-        shape = array("i", [*map(int, table), len(used), len(terms)])
-        flat = array("i", [number for pair in used for number in pair])
+        shape, flat = table.shape(len(used), len(terms)), array("i", chain(*used))
         factors = array("i", [n for some in terms for n in (len(some), *some, *[0] * (_FACTORS - len(some)))])
         places = [one.buffer_info()[0] for one in (shape, flat, factors)]
-        super().__init__(library, places[0], longest, *places[1:], nulls, len(nulls), header, len(header))
+        super().__init__(library, "moments", places[0], table.longest, *places[1:], *table.texts)
 
     def sums(self) -> tuple[tuple[int, int], list[bytes]]:
         """How many rows were summed up and left out; the sum of the products of terms i and j, for each i those of j
@@ -204,33 +185,23 @@ class Clusters(Rows):
     """Sums of rows by the nearest of some centres in the library.
 
     Args:
-        table: delimiter, quotes, escapes and number of columns.
-        longest: bytes of the longest row that is taken.
         used: column and kind of each dimension.
         scales: what the values of each dimension are multiplied with.
         centres: the points.
-        nulls, header: as `Groups` has them.
     """
-
-    _kind = "clusters"
 
     def __init__(
         self,
         library: Any,
-        table: tuple[int, bool, bool, int],
-        longest: int,
+        table: Table,
         used: Sequence[tuple[int, int]],
         scales: Sequence[float],
         centres: Sequence[Sequence[float]],
-        nulls: bytes,
-        header: bytes,
     ) -> None:
-        shape = array("i", [*map(int, table), len(used), len(centres)])
-        flat = array("i", [number for pair in used for number in pair])
-        numbers = array("d", [*scales, *(value for centre in centres for value in centre)])
-        self._centres = len(centres)
+        shape, flat = table.shape(len(used), len(centres)), array("i", chain(*used))
+        numbers, self._centres = array("d", chain(scales, *centres)), len(centres)
         places = [one.buffer_info()[0] for one in (shape, flat, numbers)]
-        super().__init__(library, places[0], longest, *places[1:], nulls, len(nulls), header, len(header))
+        super().__init__(library, "clusters", places[0], table.longest, *places[1:], *table.texts)
 
     def sums(self) -> tuple[list[int], list[bytes]]:
         """The rows of each centre, and at last those left out; of each centre the sums of the dimensions and of the

@@ -18,7 +18,7 @@ from mapreduce.input import rows
 from mapreduce.input.records import RecordReader
 from mapreduce.native import library as native
 from mapreduce.native import rows as native_rows
-from mapreduce.native.rows import AND, IS_CONDITION, IS_NULL, NOT, OR, SIGNS
+from mapreduce.native.rows import AND, IS_CONDITION, IS_NULL, NOT, OR, SIGNS, Table
 from mapreduce.shuffle.memory import task_memory
 from mapreduce.tables import types
 from mapreduce.tables.columns import Column
@@ -29,8 +29,6 @@ from mapreduce.tables.schema import Schema
 
 ENTRY = 600  # bytes that a group takes in Python, about
 Blocks = Iterable[tuple[RecordReader, bytes]]
-Table = tuple[int, bool, bool, int]
-"""Delimiter, quotes, escapes and the number of columns."""
 KINDS = {
     types.TEXT: native_rows.OF_TEXT,
     types.NULL: native_rows.OF_TEXT,
@@ -86,13 +84,13 @@ class Taking:
 
     Args:
         schema: of the table.
-        make: makes what takes rows in the library, by a reader and the shape of the table; it may give None.
+        make: makes what takes rows of a table in the library; it may give None.
 
     Attributes:
         engine: what takes rows in the library, or None.
     """
 
-    def __init__(self, schema: Schema, make: Callable[[RecordReader, Table], Any]) -> None:
+    def __init__(self, schema: Schema, make: Callable[[Table], Any]) -> None:
         self.engine: Any = None
         self._schema, self._make = schema, make
         self._full: list[bytes] = []
@@ -120,10 +118,16 @@ class Taking:
 
     def _begin(self, reader: RecordReader) -> None:
         """All readers of a task are of one format."""
-        is_known = native_rows.available(native.load()) and max(map(len, self._schema.nulls), default=0) < 60
-        if reader.delimited is not None and is_known:
-            delimiter, quotes, escapes = reader.delimited
-            self.engine = self._make(reader, (delimiter[0], quotes, escapes, len(self._schema.columns)))
+        schema = self._schema
+        nulls = tuple(null.encode() for null in schema.nulls)
+        if (
+            reader.delimited is None
+            or not native_rows.available(native.load())
+            or max(map(len, nulls), default=0) > 255
+        ):
+            return
+        header = schema.names[0].encode("utf-8", "surrogateescape")
+        self.engine = self._make(Table(*reader.delimited, len(schema.columns), header, nulls, reader.max_line))
 
     def _take(self, data: bytes, start: int, skip: bool) -> tuple[int, int, int, native_rows.Odd]:
         taken, rows_taken, lines, odd, is_full = self.engine.take(data, start, skip)
@@ -132,17 +136,7 @@ class Taking:
         return taken, rows_taken, lines, odd
 
 
-def header(schema: Schema) -> bytes:
-    """The name of the first column, as the library takes it."""
-    return schema.names[0].encode("utf-8", "surrogateescape")
-
-
-def nulls(schema: Schema) -> bytes:
-    """What is a missing value, as the library takes it."""
-    return native_rows.nulls_of([null.encode() for null in schema.nulls])
-
-
-def _native_groups(grouping: Grouping, reader: RecordReader, table: Table) -> Any:
+def _native_groups(grouping: Grouping, table: Table) -> Any:
     """The library's counter of groups; None where it does not know a type, or the condition."""
     schema, used = grouping.schema, grouping.used
     kinds = {place: schema.columns[place].type for place in used}
@@ -162,18 +156,8 @@ def _native_groups(grouping: Grouping, reader: RecordReader, table: Table) -> An
         [number[place] for place in grouping.distinct],
         list(grouping.required),
     ]
-    return native_rows.Groups(
-        native.load(),
-        table,
-        reader.max_line,
-        [(place, KINDS[kinds[place]]) for place in used],
-        lists,
-        grouping.needs_all,
-        conditions,
-        nulls(schema),
-        header(schema),
-        task_memory(),
-    )
+    values = [(place, KINDS[kinds[place]]) for place in used]
+    return native_rows.Groups(native.load(), table, values, lists, grouping.needs_all, conditions, task_memory())
 
 
 class _Unknown(Exception):
@@ -228,9 +212,8 @@ def _comparison(node: Node, number: dict[int, int]) -> tuple[int, int, int, int,
     return IS_CONDITION, number[column.value], SIGNS.index(sign), 0, whole, real, text
 
 
-def _native_columns(schema: Schema, reader: RecordReader, table: Table) -> Any:
-    kinds = [_JOINED.index(column.type) for column in schema.columns]
-    return native_rows.Columns(native.load(), table, reader.max_line, kinds, nulls(schema), header(schema))
+def _native_columns(schema: Schema, table: Table) -> Any:
+    return native_rows.Columns(native.load(), table, [_JOINED.index(column.type) for column in schema.columns])
 
 
 def _written(engine: native_rows.Columns, place: int) -> bytes:

@@ -328,12 +328,12 @@ static void fuzz_rows(source *s)
         int64_t counts[4], also[4];
         const odd_row *odd;
         memcpy(copy, s->data + done, piece);
-        int64_t taken = fm_columns_take(c, copy, piece, done == 0, also, &odd);
+        int64_t taken = fm_rows_take(&c->rows, copy, piece, done == 0, also, &odd);
         int64_t end = 0;
         for (int64_t i = 0; i < also[2]; end = odd[i].end, i++)
             check(odd[i].begin >= end && odd[i].end > odd[i].begin && odd[i].end <= taken, "odd rows out of order");
         check(taken >= 0 && (size_t)taken <= piece && (!taken || copy[taken - 1] == '\n'), "rows end elsewhere");
-        int64_t first = fm_groups_take(g, copy, piece, done == 0, counts, &odd);
+        int64_t first = fm_rows_take(&g->rows, copy, piece, done == 0, counts, &odd);
         check(first >= 0 && first <= taken && (first == taken || counts[3]), "groups take other rows");
         free(copy);
         done += taken ? (size_t)taken : piece;

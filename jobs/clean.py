@@ -35,7 +35,7 @@ from mapreduce.tablejob import TableJob
 from mapreduce.tables import cleaner, spreads
 from mapreduce.tables.cleaner import Cleaner
 from mapreduce.tables.cleaning import Cleaning, planned
-from mapreduce.tables.groups import Misfit
+from mapreduce.tables.misfits import used
 from mapreduce.tables.schema import Schema, parse_types
 from mapreduce.tables.spreads import Figures, Spreads
 
@@ -146,15 +146,7 @@ class Clean(TableJob):
     def _cleaned(self, blocks: Iterable[bytes], clean: Callable[[bytes], Row | None]) -> Iterator[list[Row]]:
         """The rows of each block, but for those that are left out or rejected."""
         for reader, block in self.read(blocks):
-            found = []
-            for number, _, record in reader.entries(block):
-                if isinstance(record, tuple):
-                    try:
-                        if (row := clean(record[1])) is not None:
-                            found.append(row)
-                    except Misfit as cause:
-                        reader.reject(number, str(cause))
-            yield found
+            yield [row for row in used(reader, reader.entries(block), clean) if row is not None]
 
     def write_rows(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """The reducer: lines `hash TAB row` to rows; those of one hash in their order, where they are not equal."""

@@ -27,7 +27,8 @@ from mapreduce.output import manifest as manifests
 from mapreduce.shuffle.sums import in_order
 from mapreduce.tablejob import TableJob
 from mapreduce.tables import encoding
-from mapreduce.tables.encoding import Misfit, Recipe, TableEncoder
+from mapreduce.tables.encoding import Recipe, TableEncoder
+from mapreduce.tables.misfits import used
 from mapreduce.tables.schema import FIELD, Schema
 
 
@@ -131,14 +132,8 @@ class EncodeTable(TableJob):
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         encoder, salt = self.encoder, self.options.salt.encode()
         for reader, block in self.read(blocks):
-            lines = []
-            for number, _, record in reader.entries(block):
-                if isinstance(record, tuple):
-                    try:
-                        lines.append(encoder.line(record[1], rows.split(record[1]), salt))
-                    except Misfit as cause:
-                        reader.reject(number, str(cause))
-            yield b"".join(lines)
+            entries = reader.entries(block)
+            yield b"".join(used(reader, entries, lambda row: encoder.line(row, rows.split(row), salt)))
 
     reducer = in_order
 

@@ -35,7 +35,7 @@ from mapreduce.shuffle.memory import sorted_lines
 from mapreduce.shuffle.sums import in_order
 from mapreduce.tablejob import TableJob
 from mapreduce.tables.expressions import Expression
-from mapreduce.tables.groups import Misfit
+from mapreduce.tables.misfits import used
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, INT, LONG, NUMBERS, write
 
@@ -243,16 +243,14 @@ class KMeans(TableJob):
             values = [write(value / scale) for value, scale in zip(centre, self.space.scales)]
             yield rows.join([b"%d" % place, b"%d" % count, write(float(totals[-1].value())), *values]) + b"\n"
 
-    def _points(self, blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], Point]]:
+    def _points(self, blocks: Iterable[bytes]) -> Iterator[tuple[bytes, Point]]:
+        """The rows that have a point, as lines, and their points."""
         points = Points(self.space)
-        for reader, place, fields in self.rows(blocks):
-            try:
-                point = points.of(fields)
-            except Misfit as cause:
-                reader.reject(place, str(cause))
-                continue
-            if point is not None:
-                yield fields, point
+        for reader, block in self.read(blocks):
+            entries = reader.entries(block)
+            for row, point in used(reader, entries, lambda row: (row, points.of(rows.split(row)))):
+                if point is not None:
+                    yield row, point
 
     def map_draw(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         options = self.options
@@ -275,8 +273,7 @@ class KMeans(TableJob):
     def map_rows(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Of every row its hash, itself and its cluster."""
         nearest = partial(clusters.nearest, centres=self.centres)
-        for fields, point in self._points(blocks):
-            line = rows.join(fields)
+        for line, point in self._points(blocks):
             yield b"%s\t%s\t%d\n" % (record_hash(line).encode(), line, nearest(point)[0])
 
     def reveal(self, _: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

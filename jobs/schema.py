@@ -70,7 +70,8 @@ class DescribeTable(TableJob):
         ]
 
     def map_blocks(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return count_columns(self.read(blocks), self.schema)
+        for place, column in enumerate(count_columns(self.read(blocks), self.schema)):
+            yield b"%06d\t%s\n" % (place, column.written())
 
     def describe_columns(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """The reducer: of lines `place TAB state` makes lines `name TAB figures`; sends the types as counters."""

@@ -20,13 +20,11 @@ from mapreduce.input.files import Source
 from mapreduce.input.formats import FORMATS, Format, Layout, csv, detect
 from mapreduce.input.formats.dialect import named
 from mapreduce.input.formats.format import laid_out
-from mapreduce.input.records import RecordReader
 from mapreduce.job import MRStep, in_blocks, whole_lines
 from mapreduce.output.manifest import RECORDS, Counters
 from mapreduce.recordjob import RecordJob
 from mapreduce.tables import schema as schemas
 from mapreduce.tables import shown, types
-from mapreduce.tables.columns import Column as ColumnState
 from mapreduce.tables.counting import count_columns
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, NUMBERS
@@ -158,22 +156,9 @@ class TableJob(RecordJob):
         """The steps of the job."""
         return super().steps()
 
-    def rows(self, blocks: Iterable[bytes]) -> Iterator[tuple[RecordReader, int, list[bytes]]]:
-        """The rows of blocks: their reader, the number of the line, and the fields; a missing one is empty.
-
-        A job that cannot use a row says `reader.reject(number, cause)` before it takes the next one.
-        """
-        for reader, block in self.read(blocks):
-            for number, _, record in reader.entries(block):
-                if isinstance(record, tuple):
-                    yield reader, number, rows.split(record[1])
-
     def _map_types(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        for line in count_columns(self.read(blocks), schemas.of_names(self._names, self.nulls)):
-            place, _, state = line.partition(b"\t")
-            column = ColumnState()
-            column.merge(state)
-            yield b"%s\t%s\n" % (place, column.type.encode())
+        for place, column in enumerate(count_columns(self.read(blocks), schemas.of_names(self._names, self.nulls))):
+            yield b"%06d\t%s\n" % (place, column.type.encode())
 
     def check_counters(self, counters: list[Counters]) -> None:
         """As others do; a table without a row has no answer."""

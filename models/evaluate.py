@@ -18,7 +18,8 @@ from mapreduce.command import Parser
 from mapreduce.errors import UserError
 from mapreduce.input.records import EVERY, SplitRule
 from mapreduce.input.rows import split
-from mapreduce.tables.encoding import Misfit, TableEncoder
+from mapreduce.tables.encoding import TableEncoder
+from mapreduce.tables.misfits import Misfit
 from models import inputs
 
 if TYPE_CHECKING:

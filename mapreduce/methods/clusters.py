@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from mapreduce.input.records import record_hash
-from mapreduce.input.rows import join
 from mapreduce.native import library as native
 from mapreduce.native import rows as native_rows
 from mapreduce.native.rows import Table
@@ -160,14 +159,12 @@ def _native(space: Space, centres: Sequence[Point], table: Table) -> native_rows
     return native_rows.Clusters(native.load(), table, used, space.scales, centres)
 
 
-def drawn(
-    rows: Iterable[tuple[Sequence[bytes], Point]], centres: Sequence[Point], share: float, salt: bytes
-) -> Iterator[Point]:
-    """The points that are drawn: each with a chance of `share` times the square of its distance to the centres, by the
-    hash of its row, so that the same rows are drawn however they are split."""
-    for fields, point in rows:
+def drawn(rows: Iterable[tuple[bytes, Point]], centres: Sequence[Point], share: float, salt: bytes) -> Iterator[Point]:
+    """The points of rows, each with its line, that are drawn: with a chance of `share` times the square of the distance
+    to the centres, by the hash of the line, so that the same rows are drawn however they are split."""
+    for line, point in rows:
         chance = share * nearest(point, centres)[1] if centres else share
-        if int(record_hash(join(fields), salt), 16) < chance * 2.0**64:
+        if int(record_hash(line, salt), 16) < chance * 2.0**64:
             yield point
 
 

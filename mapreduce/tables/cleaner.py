@@ -17,7 +17,7 @@ from mapreduce.input import rows
 from mapreduce.tables import types
 from mapreduce.tables.cleaning import Cleaning
 from mapreduce.tables.expressions import Expression, a
-from mapreduce.tables.groups import Misfit
+from mapreduce.tables.misfits import no_value
 from mapreduce.tables.schema import Schema
 from mapreduce.tables.spreads import MEAN, Figures, missing
 from mapreduce.tables.types import BOOLEAN, DATE, DECIMAL, DOUBLE, INT, LONG, NULL, TEXT, TIMESTAMP, WHOLE
@@ -95,7 +95,7 @@ class Cleaner:
                 try:
                     read(field)
                 except ValueError:
-                    raise Misfit(place, kind) from None
+                    raise no_value(kind, place) from None
 
     def _trim(self) -> Iterator[Step]:
         places, changes = self._cleaning.trimmed, self.changes

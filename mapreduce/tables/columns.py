@@ -126,7 +126,10 @@ class Column:
 
     def merge(self, written: bytes) -> None:
         """Adds what another one has `written`."""
-        state = json.loads(written)
+        self.add_state(json.loads(written))
+
+    def add_state(self, state: dict[str, Any]) -> None:
+        """The same before it is written."""
         self.missing += state["missing"]
         self.misfits += state["misfits"]
         for value, times in state.get("values", {}).items():

@@ -7,7 +7,6 @@ was yielded apart. The library takes plain rows alone; those that it leaves over
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +23,8 @@ from mapreduce.tables import types
 from mapreduce.tables.columns import Column
 from mapreduce.tables.expressions import Node, order
 from mapreduce.tables.figures import number_state
-from mapreduce.tables.groups import MAX, Counter, Grouping, Misfit
+from mapreduce.tables.groups import MAX, Counter, Grouping
+from mapreduce.tables.misfits import used
 from mapreduce.tables.schema import Schema
 
 ENTRY = 600  # bytes that a group takes in Python, about
@@ -58,8 +58,8 @@ def count_groups(blocks: Blocks, grouping: Grouping) -> Iterator[bytes]:
     yield counter.drain()
 
 
-def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
-    """Lines `place TAB state` of blocks of rows, one for each column of the schema; `null` is a type to be found."""
+def count_columns(blocks: Blocks, schema: Schema) -> list[Column]:
+    """What is known of each column of the schema, of blocks of rows; `null` is a type to be found."""
     missing = [null.encode() for null in schema.nulls]
     columns = [Column(None if column.type == types.NULL else column.type, missing) for column in schema.columns]
 
@@ -74,9 +74,8 @@ def count_columns(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
         for place, value, times in taking.engine.aside():
             columns[place].add(value, times)
         for place, column in enumerate(columns):
-            column.merge(_written(taking.engine, place))
-    for place, column in enumerate(columns):
-        yield b"%06d\t%s\n" % (place, column.written())
+            column.add_state(_state(taking.engine, place))
+    return columns
 
 
 class Taking:
@@ -107,12 +106,8 @@ class Taking:
                 self._begin(reader)
                 is_first = False
             entries = reader.entries(block) if self.engine is None else reader.offer(block, self._take)
-            for number, _, record in entries:
-                if isinstance(record, tuple):
-                    try:
-                        add(rows.split(record[1]))
-                    except Misfit as cause:
-                        reader.reject(number, str(cause))
+            for _ in used(reader, entries, lambda row: add(rows.split(row))):
+                pass
             yield self._full
             self._full = []
 
@@ -216,15 +211,15 @@ def _native_columns(schema: Schema, table: Table) -> Any:
     return native_rows.Columns(native.load(), table, [_JOINED.index(column.type) for column in schema.columns])
 
 
-def _written(engine: native_rows.Columns, place: int) -> bytes:
-    """The state of a column in the library, as `Column.written` has it."""
+def _state(engine: native_rows.Columns, place: int) -> dict[str, Any]:
+    """The state of a column in the library, as `Column.add_state` takes it."""
     numbers, data, registers, texts = engine.state(place)
     is_sketch, missing, kind, count, *lengths = numbers[:7]
     state: dict[str, Any] = {"missing": missing, "misfits": 0}
     if not is_sketch:
         found = native_rows.values(data)
         state["values"] = {value.decode("utf-8", "surrogateescape"): times for value, times in found.items()}
-        return json.dumps(state).encode("ascii")
+        return state
     has_wholes, least, largest, has_reals = numbers[7:11]
     reals = struct.unpack("=2d", struct.pack("=2q", *numbers[11:13]))
     half = len(registers) // 2
@@ -246,4 +241,4 @@ def _written(engine: native_rows.Columns, place: int) -> bytes:
         sketch["extremes"] = [write(min(ends, key=order)).decode(), write(max(ends, key=order)).decode()]
         sketch["sums"] = [total.decode(), squares.decode()]
         sketch["buckets"] = dict(entry.split(":") for entry in buckets.decode().split())
-    return json.dumps({**state, "sketch": sketch}).encode("ascii")
+    return {**state, "sketch": sketch}

@@ -20,6 +20,7 @@ from typing import Any
 from mapreduce.errors import UserError
 from mapreduce.input.records import record_hash
 from mapreduce.tables import types
+from mapreduce.tables.misfits import Misfit, no_value
 from mapreduce.tables.schema import Schema
 from mapreduce.tables.types import DATE, DOUBLE, INT, LONG, NUMBERS, TEXT, TIMESTAMP
 from mapreduce.tokens.hashing import bucket
@@ -281,10 +282,6 @@ def _time(name: str, found: Mapping[str, Any]) -> Input:
     return Input(name, found["type"], TIME, parts=tuple(parts), missing=found["missing"] > 0)
 
 
-class Misfit(ValueError):
-    """A value is none of its column's type; the argument says so in a few words."""
-
-
 def time_parts(value: datetime) -> dict[str, float]:
     """The parts of a time, whole numbers all of them."""
     return {
@@ -374,7 +371,7 @@ class TableEncoder:
             try:
                 found += encode(None if not value or value in self._nulls else value)
             except ValueError:
-                raise Misfit(f"no {column.type} in column {place + 1}") from None
+                raise no_value(column.type, place) from None
         return found
 
     def label(self, fields: Sequence[bytes]) -> bytes:

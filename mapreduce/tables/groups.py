@@ -16,6 +16,7 @@ from mapreduce.input.rows import escape, unescape
 from mapreduce.tables import types
 from mapreduce.tables.expressions import Expression, order
 from mapreduce.tables.figures import ExactSum, number_of, number_state
+from mapreduce.tables.misfits import no_value
 from mapreduce.tables.schema import Column, Schema
 
 SEPARATOR = b"\x01"
@@ -111,7 +112,7 @@ class Rows:
         """The values of a row by place, those that are needed; None where the row is left out.
 
         Raises:
-            types.Unfit: a value is none of its column's type; it has the `place`.
+            Misfit: a value is none of its column's type.
         """
         grouping, nulls = self._grouping, self._nulls
         values: list[Any] = [None if not one or one in nulls else one for one in fields]
@@ -120,7 +121,7 @@ class Rows:
                 try:
                     values[place] = read(value)
                 except ValueError:
-                    raise Misfit(place, grouping.schema.columns[place].type) from None
+                    raise no_value(grouping.schema.columns[place].type, place) from None
         if grouping.required:
             missing = [(value := values[place]) is None or value != value for place in grouping.required]
             if all(missing) if grouping.needs_all else any(missing):
@@ -128,13 +129,6 @@ class Rows:
         if self._holds is not None and self._holds(values) is not True:
             return None
         return values
-
-
-class Misfit(ValueError):
-    """A value is none of its column's type."""
-
-    def __init__(self, place: int, kind: str) -> None:
-        super().__init__(f"no {kind} in column {place + 1}")
 
 
 class Counter:

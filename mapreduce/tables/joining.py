@@ -22,7 +22,7 @@ from mapreduce.input.records import RecordReader
 from mapreduce.shuffle.lines import key_of
 from mapreduce.shuffle.memory import OVERHEAD, sorted_lines, task_memory
 from mapreduce.tables import types
-from mapreduce.tables.groups import Misfit
+from mapreduce.tables.misfits import Misfit, no_value, used
 from mapreduce.tables.schema import Column, Schema
 
 INNER, LEFT, OUTER, ANTI = "inner", "left", "outer", "anti"
@@ -148,6 +148,10 @@ class Arranged:
         key = b"\t".join([rows.escape(column.value(fields[column.place])) for column in self._keys])
         return key, b"".join([b"\t" + rows.escape(fields[place]) for place in self._others])
 
+    def line(self, row: bytes) -> tuple[bytes, bytes]:
+        """The same of a row's line."""
+        return self.row(rows.split(row))
+
     def lines(self, data: bytes) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
         """The keys and the rests of many rows at once.
 
@@ -199,7 +203,7 @@ class _KeyColumn:
         try:
             return self._canonical(value)
         except ValueError:
-            raise Misfit(self.place, self._kind) from None
+            raise no_value(self._kind, self.place) from None
 
     def values(self, values: list[bytes]) -> list[bytes] | None:
         """Many of them; None where one is none of the type."""
@@ -253,18 +257,10 @@ def arranged(
         arrange = table()
         found: list[tuple[Sequence[bytes], Sequence[bytes]]] = []
         take = partial(_take, reader, arrange, found)
-        keys, rests = [], []
         at_once = reader.delimited and reader.rule.split == "all"
-        for number, _, record in reader.offer(block, take) if at_once else reader.entries(block):
-            if isinstance(record, tuple):
-                try:
-                    key, rest = arrange.row(rows.split(record[1]))
-                except Misfit as cause:
-                    reader.reject(number, str(cause))
-                else:
-                    keys.append(key)
-                    rests.append(rest)
-        yield from (*found, (keys, rests))
+        entries = reader.offer(block, take) if at_once else reader.entries(block)
+        pairs = list(used(reader, entries, arrange.line))
+        yield from (*found, ([key for key, _ in pairs], [rest for _, rest in pairs]))
 
 
 def _take(

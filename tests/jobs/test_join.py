@@ -29,8 +29,8 @@ from mapreduce.input.records import SPLITS, RecordReader
 from mapreduce.output import manifest
 from mapreduce.shuffle import memory
 from mapreduce.tables import joining, types
-from mapreduce.tables.groups import Misfit
 from mapreduce.tables.joining import HOW, Arranged, Joining, Kept
+from mapreduce.tables.misfits import Misfit
 from mapreduce.tables.schema import Column, Schema
 from tests.conftest import ROOT, Run
 

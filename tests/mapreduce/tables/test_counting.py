@@ -137,10 +137,15 @@ def test_the_library_counts_what_its_twin_counts(seed: int, monkeypatch: pytest.
         monkeypatch.setenv(native.OFF, use)
         cuts = [draw.choice([7, 64, 100, 1000, 5000]) for _ in range(len(data))]
         lines, seen = counted(lambda blocks: count_groups(blocks, grouping), data, schema.names, cuts)
-        states, also_seen = counted(lambda blocks: count_columns(blocks, found), data, schema.names, cuts)
+        states, also_seen = counted(lambda blocks: states_of(blocks, found), data, schema.names, cuts)
         results.append((groups(grouping, lines), seen, figures_of(found, states), also_seen))
     for native_one, twin in zip(*results):
         assert native_one == twin
+
+
+def states_of(blocks: Blocks, schema: Schema) -> Iterator[bytes]:
+    for place, column in enumerate(count_columns(blocks, schema)):
+        yield b"%06d\t%s\n" % (place, column.written())
 
 
 def figures_of(schema: Schema, lines: Iterable[bytes]) -> list[object]:
@@ -174,7 +179,7 @@ def test_sketches_are_those_of_the_twin(kind: str, monkeypatch: pytest.MonkeyPat
     results, schema = [], Schema((Column("c0", types.NULL),))
     for use in "10":
         monkeypatch.setenv(native.OFF, use)
-        lines, seen = counted(lambda blocks: count_columns(blocks, schema), data, ("c0",), [100_000] * 20)
+        lines, seen = counted(lambda blocks: states_of(blocks, schema), data, ("c0",), [100_000] * 20)
         results.append((figures_of(schema, lines)[0], seen))
     assert results[0] == results[1]
     found, distinct = results[0][0], len(set(values))

@@ -24,7 +24,8 @@ from mapreduce.output import manifest
 from mapreduce.tables import encoding
 from mapreduce.tables.columns import Column
 from mapreduce.tables.counting import count_columns
-from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Misfit, Recipe, TableEncoder, Target
+from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Recipe, TableEncoder, Target
+from mapreduce.tables.misfits import Misfit
 from mapreduce.tables.schema import Column as Named
 from mapreduce.tables.schema import Schema, of_names
 from mapreduce.tokens.hashing import bucket
@@ -315,15 +316,10 @@ def test_what_is_known_of_a_split_is_that_of_its_rows_alone(
         reader = RecordReader("csv", layout=layout, rule=taken, begins=True)
         data = file.getvalue().encode()
         blocks = [(reader, data[at : at + 20_000]) for at in range(0, len(data), 20_000)]
-        states = list(count_columns(iter(blocks), of_names(("a", "b", "c"))))
+        columns = count_columns(iter(blocks), of_names(("a", "b", "c")))
         reader.finish()
         assert reader.used + reader.left_out == len(rows)
-        found = []
-        for state in states:
-            column = Column()
-            column.merge(state.partition(b"\t")[2])
-            found.append(json.dumps(column.figures()).encode())
-        return found
+        return [json.dumps(column.figures()).encode() for column in columns]
 
     kept = [row for row in table if row_lines.join(field.encode() for field in row) in rule]
     assert 1900 < len(kept) < 2300

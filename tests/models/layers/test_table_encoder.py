@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from mapreduce.tables import types
-from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Misfit, Recipe, TableEncoder, Target
+from mapreduce.tables.encoding import CATEGORY, HASHED, NUMBER, TIME, WORDS, Input, Recipe, TableEncoder, Target
+from mapreduce.tables.misfits import Misfit
 from models.layers import table_encoder
 from models.layers.table_encoder import ColumnEncoder
 

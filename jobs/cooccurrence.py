@@ -19,14 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from heapq import nsmallest
-from typing import Any
 
 from mapreduce.basketjob import BasketJob
 from mapreduce.flag_values import whole
 from mapreduce.input.rows import join
 from mapreduce.job import MRStep
 from mapreduce.methods.likeness import COSINE, MEASURES
-from mapreduce.tables import schema as schemas
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, LONG, TEXT, write
 
@@ -81,10 +79,9 @@ class Cooccurrence(BasketJob):
         for score, other, both in nsmallest(self.options.top, scored):
             yield join([one]), join([other, b"%d" % both, write(-score)])
 
-    def manifest_fields(self, parts: str) -> dict[str, Any]:
-        """The schema of what is written."""
-        names = (Column("item", TEXT), Column("other", TEXT), Column("count", LONG), Column("score", DOUBLE))
-        return {**super().manifest_fields(parts), schemas.FIELD: Schema(names).to_json()}
+    @property
+    def output_schema(self) -> Schema:
+        return Schema((Column("item", TEXT), Column("other", TEXT), Column("count", LONG), Column("score", DOUBLE)))
 
 
 if __name__ == "__main__":

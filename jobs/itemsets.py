@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, groupby
-from typing import Any
 
 from mapreduce.basketjob import BasketJob
 from mapreduce.flag_values import number, whole
@@ -28,7 +27,6 @@ from mapreduce.input.rows import escape, join, unescape
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.methods import itemsets
 from mapreduce.methods.itemsets import ItemSet
-from mapreduce.tables import schema as schemas
 from mapreduce.tables.schema import Column, Schema
 from mapreduce.tables.types import DOUBLE, LONG, TEXT, write
 
@@ -98,14 +96,12 @@ class ItemSets(BasketJob):
             sets = (itemsets.key_of(rule.antecedent), itemsets.key_of(rule.consequent))
             yield join([*sets, *map(write, numbers)]) + b"\n"
 
-    def manifest_fields(self, parts: str) -> dict[str, Any]:
-        """The schema of the sets, or of the rules."""
+    @property
+    def output_schema(self) -> Schema:
         if self.options.confidence is None:
-            columns = [Column("items", TEXT), Column("count", LONG), Column("support", DOUBLE)]
-        else:
-            names = ("support", "confidence", "lift", "leverage", "conviction")
-            columns = [Column("antecedent"), Column("consequent"), *(Column(name, DOUBLE) for name in names)]
-        return {**super().manifest_fields(parts), schemas.FIELD: Schema(tuple(columns)).to_json()}
+            return Schema((Column("items", TEXT), Column("count", LONG), Column("support", DOUBLE)))
+        names = ("support", "confidence", "lift", "leverage", "conviction")
+        return Schema((Column("antecedent"), Column("consequent"), *(Column(name, DOUBLE) for name in names)))
 
 
 def _by_key(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, list[list[bytes]]]]:

@@ -28,7 +28,7 @@ from mapreduce.input import rows
 from mapreduce.input.records import record_hash
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.methods import clusters
-from mapreduce.methods.clusters import Point, Points, Space, Sums
+from mapreduce.methods.clusters import Point, Points, Space, Sums, read_point, written_point
 from mapreduce.methods.moments import Moments, sum_up
 from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.memory import sorted_lines
@@ -48,7 +48,7 @@ class KMeans(TableJob):
     KIND = "kmeans"
     EXAMPLE = "python jobs/kmeans.py -r local --on width,height --clusters 3 --standardise --show flowers.csv"
     SETTLED = (*TableJob.SETTLED, "centres", "scales")
-    UNUSUAL = (*TableJob.UNUSUAL, "centres", "scales", "pass", "share")
+    UNUSUAL = (*TableJob.UNUSUAL, "centres", "scales", "only", "share")
 
     def configure_args(self) -> None:
         super().configure_args()
@@ -62,7 +62,7 @@ class KMeans(TableJob):
         add("--seed", type=whole(0), default=0, help="of the draws of k-means|| (default: 0)")
         driver("--centres", file=True, help="begin with these, a JSON list of lists, and not by k-means||")
         driver("--scales", help="what columns are multiplied with, a JSON list (default: as --standardise says)")
-        add("--pass", choices=PASSES, help="only this part of a round")
+        add("--pass", dest="only", choices=PASSES, help="only this part of a round")
         add("--share", type=float, default=0.0, help="of a draw: the chance of a row by its squared distance")
 
     def needs_types(self, schema: Schema) -> set[str]:
@@ -78,7 +78,7 @@ class KMeans(TableJob):
             column = self.schema.columns[place]
             if column.type not in NUMBERS:
                 raise UserError(f"--on {column.name}: it is {column.type}, and a distance wants numbers")
-        scales = clusters.read(f"[{self.options.scales}]".encode())[0] if self.options.scales else (1.0,) * len(places)
+        scales = read_point(self.options.scales) if self.options.scales else (1.0,) * len(places)
         return Space(self.schema, places, scales)
 
     @cached_property
@@ -93,13 +93,13 @@ class KMeans(TableJob):
         super().settle()
         self.__dict__.pop("space", None)
         options = self.options
-        if options.find_types or getattr(options, "pass"):
+        if options.find_types or options.only:
             return
         if self._is_done:
             return
         self._is_done = True
         if options.standardise and not options.scales:
-            options.scales = _json(self._deviations())
+            options.scales = written_point(self._deviations()).decode()
             self.__dict__.pop("space", None)
         given = self.centres if options.centres else None
         if given is not None and any(len(point) != len(self.space.places) for point in given):
@@ -114,16 +114,20 @@ class KMeans(TableJob):
         return self.round("--pass", name, "--centres", self.kept([clusters.written(centres)]), *more)
 
     def _deviations(self) -> Point:
-        moments = Moments([Expression(f"`{name}`", self.schema) for name in self._names_of], self.schema)
+        moments = Moments(self._columns, self.schema)
         moments.merge(self.round("--pass", "moments"))
-        size, found = len(self.space.places) + 1, []
-        for i in range(1, size):
-            squares, total = (moments.sums[at].exact() for at in (i * size - i * (i - 1) // 2, i))
+        found = []
+        for i in range(1, len(self.space.places) + 1):
+            squares, total = (moments.sum_of(*at).exact() for at in ((i, i), (0, i)))
             if squares is None or total is None or moments.count < 2:
                 raise UserError(f"{moments.count} rows have a value in every column of --on; at least 2 are wanted")
             variance = float((squares - total * total / moments.count) / (moments.count - 1))
             found.append(1 / math.sqrt(variance) if variance > 0 else 1.0)
         return tuple(found)
+
+    @property
+    def _columns(self) -> list[Expression]:
+        return [Expression(f"`{name}`", self.schema) for name in self._names_of]
 
     @property
     def _names_of(self) -> list[str]:
@@ -151,9 +155,7 @@ class KMeans(TableJob):
                 if cost == 0:
                     break
                 share = _TIMES * k / cost
-            points = {
-                clusters.read(b"[" + line.partition(b"\t")[0] + b"]")[0] for line in self._draw(found, share, turn)
-            }
+            points = {read_point(line.partition(b"\t")[0]) for line in self._draw(found, share, turn)}
             found = sorted({*found, *points})
             if not found:  # of few rows none may be drawn
                 found = [self._sums(zero).centres(zero)[0]]
@@ -183,7 +185,7 @@ class KMeans(TableJob):
             if empty:  # it becomes the row that is farthest from its centre
                 far = self._pass("farthest", after, "--clusters", str(len(empty)))
                 for place, line in zip(empty, far):
-                    after[place] = clusters.read(b"[" + line.partition(b"\t")[2] + b"]")[0]
+                    after[place] = read_point(line.partition(b"\t")[2])
             if not self.options.quiet:
                 print(f"{self.KIND}: round {turn}, sum of squared distances {sums.inertia:.6g}", file=sys.stderr)
             gains = inertia - sums.inertia > self.options.tolerance * inertia if inertia < math.inf else True
@@ -201,7 +203,7 @@ class KMeans(TableJob):
 
     def table_steps(self) -> list[MRStep]:
         one = {"mapreduce.job.reduces": "1"}
-        kind = getattr(self.options, "pass")
+        kind = self.options.only
         if kind == "moments":
             return [
                 MRStep(mapper=in_blocks(self.map_moments), reducer=reduced_in_blocks(self.add_moments), jobconf=one)
@@ -216,10 +218,10 @@ class KMeans(TableJob):
         return [MRStep(mapper=in_blocks(self.map_sums), reducer=reduce, jobconf=one)]
 
     def map_moments(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        return sum_up(self.read(blocks), [Expression(f"`{name}`", self.schema) for name in self._names_of], self.schema)
+        return sum_up(self.read(blocks), self._columns, self.schema)
 
     def add_moments(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        moments = Moments([Expression(f"`{name}`", self.schema) for name in self._names_of], self.schema)
+        moments = Moments(self._columns, self.schema)
         for block in blocks:
             moments.merge(block.splitlines())
         yield from moments.lines()
@@ -256,7 +258,7 @@ class KMeans(TableJob):
         options = self.options
         salt = b"%d" % options.seed
         for point in clusters.drawn(self._points(blocks), self.centres, options.share, salt):
-            yield _json(point).encode() + b"\t\n"
+            yield written_point(point) + b"\t\n"
 
     def _far(self, found: Iterable[tuple[float, bytes]]) -> Iterator[bytes]:
         for distance, point in nlargest(self.options.clusters, found):
@@ -264,7 +266,7 @@ class KMeans(TableJob):
 
     def map_far(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         pairs = (point for _, point in self._points(blocks))
-        return self._far({(clusters.nearest(point, self.centres)[1], _json(point).encode()) for point in pairs})
+        return self._far({(clusters.nearest(point, self.centres)[1], written_point(point)) for point in pairs})
 
     def take_far(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         lines = (line.split(b"\t") for block in blocks for line in block.splitlines())
@@ -287,17 +289,13 @@ class KMeans(TableJob):
 
     @property
     def output_schema(self) -> Schema | None:
-        if self.options.find_types or getattr(self.options, "pass"):
+        if self.options.find_types or self.options.only:
             return None
         if self.options.assign:
             return Schema((*self.schema.columns, Column("cluster", INT)))
         centre = (Column(name, DOUBLE) for name in self._names_of)
         head = (Column("cluster", INT), Column("rows", LONG), Column("squared_distances", DOUBLE))
         return Schema((*head, *centre))
-
-
-def _json(point: Point) -> str:
-    return clusters.written([point])[1:-1].decode()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
 from mapreduce.methods import least_squares, terms
 from mapreduce.methods.least_squares import ILL, Dependent, Fit
 from mapreduce.methods.moments import Moments, sum_up
+from mapreduce.output import manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
 from mapreduce.tables.expressions import Expression, mentioned, split
@@ -103,11 +104,8 @@ class Regression(TableJob):
 
     def _fit(self, moments: Moments, first: int) -> Fit | None:
         """What least squares finds; None where there are fewer rows than coefficients."""
-        size, sums = len(self.terms) + 1, iter(moments.sums)
-        matrix = [[Fraction(0)] * size for _ in range(size)]
-        for i in range(size):
-            for j in range(i, size):
-                matrix[i][j] = matrix[j][i] = next(sums).exact() or Fraction(0)
+        size = len(self.terms) + 1
+        matrix = [[moments.sum_of(*sorted((i, j))).exact() or Fraction(0) for j in range(size)] for i in range(size)]
         last = size - 1
         if moments.count < last - first:
             return None
@@ -121,11 +119,11 @@ class Regression(TableJob):
         super().check_counters(counters)
         if self.options.find_types:
             return
-        sent = [name for step in counters for name in step.get(_GROUP, {})]
+        sent, _ = manifest.sent(counters, _GROUP)
         for name in sent:
             if name.startswith("! "):
                 raise UserError(f"a column of X is a sum of others: {name[2:]}; leave one of them out, or give --ridge")
-        found = _results(counters)
+        found = _results(sent)
         used, wanted = int(found["rows"]), len(self.terms) - self.options.no_constant
         if "r2" not in found:
             raise UserError(
@@ -148,11 +146,11 @@ class Regression(TableJob):
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
         """The manifest, with the results that the reducer has sent."""
-        others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
+        sent, others = manifest.sent(counters, _GROUP)
         described = super().describe(parts, inputs, others, seconds)
         if self.options.find_types:
             return described
-        results = {name.replace(" ", "_"): _plain(value) for name, value in _results(counters).items()}
+        results = {name.replace(" ", "_"): _plain(value) for name, value in _results(sent).items()}
         return {**described, "results": results}
 
     @property
@@ -161,9 +159,8 @@ class Regression(TableJob):
         return None if self.options.find_types else Schema((Column("term", TEXT), *(Column(n, DOUBLE) for n in names)))
 
 
-def _results(counters: list[Counters]) -> dict[str, float]:
-    sent = (name.partition(": ") for step in counters for name in step.get(_GROUP, {}))
-    return {name: float(value) for name, _, value in sent}
+def _results(sent: list[str]) -> dict[str, float]:
+    return {name: float(value) for name, _, value in (one.partition(": ") for one in sent)}
 
 
 def _plain(value: float) -> Any:

@@ -23,6 +23,7 @@ from typing import Any
 from mapreduce.flag_values import whole
 from mapreduce.input.rows import escape, unescape
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
+from mapreduce.output import manifest
 from mapreduce.output.manifest import Counters
 from mapreduce.tablejob import TableJob
 from mapreduce.tables import plots, shown, types
@@ -90,10 +91,9 @@ class DescribeTable(TableJob):
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
         """The manifest, with the schema that was found."""
-        sent = sorted(name for step in counters for name in step.get(_GROUP, {}))
-        others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
+        sent, others = manifest.sent(counters, _GROUP)
         described = super().describe(parts, inputs, others, seconds)
-        kinds = [_LETTERS[letter] for name in sent for letter in name.partition(" ")[2]]
+        kinds = [_LETTERS[letter] for name in sorted(sent) for letter in name.partition(" ")[2]]
         schema = self.schema.with_types(dict(zip(self.schema.names, kinds)))
         return {**described, schemas.FIELD: schema.to_json()}
 

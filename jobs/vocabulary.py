@@ -20,6 +20,7 @@ from mapreduce.features import ranking
 from mapreduce.features.counting import count_documents
 from mapreduce.flag_values import LARGEST, count_or_share, whole
 from mapreduce.job import MRStep, in_blocks, reduced_in_blocks
+from mapreduce.output import manifest
 from mapreduce.output import vocabulary as vocabularies
 from mapreduce.output.manifest import Counters
 from mapreduce.shuffle.memory import sorted_lines
@@ -137,8 +138,7 @@ class BuildVocabulary(TextJob):
 
     def describe(self, parts: str, inputs: Any, counters: list[Counters], seconds: float) -> Any:
         """The manifest, with the fingerprint that the reducer has sent: the part may be on a cluster."""
-        sent = [name for step in counters for name in step.get(_GROUP, {})]
-        others = [{group: names for group, names in step.items() if group != _GROUP} for step in counters]
+        sent, others = manifest.sent(counters, _GROUP)
         described = super().describe(parts, inputs, others, seconds)
         return {**described, "vocabulary_fingerprint": sent[0] if sent else vocabularies.fingerprint([])}
 

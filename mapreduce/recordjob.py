@@ -10,7 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce import mrjob_compat
 from mapreduce.errors import UserError
@@ -22,8 +22,11 @@ from mapreduce.input.formats.csv import UNCLOSED
 from mapreduce.input.formats.dialect import found_out
 from mapreduce.input.formats.format import READING_FLAGS, settled
 from mapreduce.job import Job
-from mapreduce.output.manifest import RECORDS, REJECTED, Counters
+from mapreduce.output.manifest import RECORDS, REJECTED, SCHEMA, Counters
 from mapreduce.paths import is_remote
+
+if TYPE_CHECKING:
+    from mapreduce.tables.schema import Schema
 
 with mrjob_compat.stand_ins():
     from mrjob.compat import jobconf_from_env
@@ -167,6 +170,16 @@ class RecordJob(Job):
         """`_rejected`, where lines were rejected and are to be kept."""
         keep = self._located[: self.options.keep_rejected]
         return {**super().side_files(), **({rejections.NAME: rejections.encode(keep)} if keep else {})}
+
+    @property
+    def output_schema(self) -> Schema | None:
+        """The names and types of the columns that the job writes; None where it writes no rows."""
+        return None
+
+    def manifest_fields(self, parts: str) -> dict[str, Any]:
+        """The schema of what the job writes, where that has rows."""
+        found = self.output_schema
+        return {**super().manifest_fields(parts), **({SCHEMA: found.to_json()} if found else {})}
 
     def check_format(self, format: type[Format]) -> None:
         """Raises UserError where the job cannot use records of a format."""

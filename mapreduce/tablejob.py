@@ -166,11 +166,6 @@ class TableJob(RecordJob):
         if not counters[0].get(RECORDS, {}).get("used"):
             raise RecordError(f"no row in the input ({counters[0].get(RECORDS, {}).get('in', 0)} read)")
 
-    def manifest_fields(self, parts: str) -> dict[str, Any]:
-        """The schema of what the job writes, where that has rows."""
-        found = self.output_schema
-        return {**super().manifest_fields(parts), **({schemas.FIELD: found.to_json()} if found else {})}
-
     def printed(self, blocks: Iterable[bytes]) -> Iterable[bytes]:
         """The lines, or with --show a table for people, or with --csv one for programs."""
         found = self.output_schema
@@ -183,11 +178,6 @@ class TableJob(RecordJob):
         right = [column.type in NUMBERS for column in found.columns]
         cells = [_digits if column.type == DOUBLE else _plain for column in found.columns]
         return shown.table(found.names, ([cell(field) for cell, field in zip(cells, row)] for row in fields), right)
-
-    @property
-    def output_schema(self) -> Schema | None:
-        """The names and types of the columns that the job writes; None where it writes no rows."""
-        return None
 
 
 def _join(job: Any, key: bytes, values: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -195,3 +195,13 @@ def written(points: Sequence[Point]) -> bytes:
 def read(data: bytes) -> list[Point]:
     """What `written` has written."""
     return [tuple(map(float, point)) for point in json.loads(data)]
+
+
+def written_point(point: Point) -> bytes:
+    """A point as JSON, a list."""
+    return json.dumps(list(point)).encode()
+
+
+def read_point(data: str | bytes) -> Point:
+    """What `written_point` has written."""
+    return tuple(map(float, json.loads(data)))

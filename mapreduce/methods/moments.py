@@ -47,6 +47,10 @@ class Moments:
         """The places of the columns that the terms need."""
         return tuple(sorted({place for term in self.terms for place in term.columns}))
 
+    def sum_of(self, i: int, j: int) -> ExactSum:
+        """The sum of the products of terms i and j, j not below i."""
+        return self.sums[i * (len(self.terms) + 1) - i * (i - 1) // 2 + j - i]
+
     def add(self, fields: Sequence[bytes]) -> None:
         """Adds a row.
 
@@ -78,7 +82,6 @@ class Moments:
 
     def merge(self, lines: Iterable[bytes]) -> None:
         """Adds what others have as lines."""
-        size = len(self.terms) + 1
         for line in lines:
             key, _, value = line.rstrip(b"\n").partition(b"\t")
             if key == COUNTS:
@@ -87,7 +90,7 @@ class Moments:
                 self.missing += int(missing)
             else:
                 i, j = map(int, key.split())
-                self.sums[i * size - i * (i - 1) // 2 + j - i].merge(value)
+                self.sum_of(i, j).merge(value)
 
 
 def sum_up(blocks: Blocks, terms: Sequence[Expression], schema: Schema) -> Iterator[bytes]:

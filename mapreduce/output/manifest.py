@@ -32,6 +32,8 @@ Counters = dict[str, dict[str, int]]
 RECORDS = "records"
 """The counter group of the records: `in`, `used`, `other split`, `headers` and `rejected: CAUSE`."""
 REJECTED = "rejected: "
+SCHEMA = "schema"
+"""Where the manifest of an output of rows has the names and types of its columns."""
 _BLOCK = 1 << 20
 
 
@@ -65,6 +67,12 @@ def build(
         "seconds": round(seconds, 3),
         **more,
     }
+
+
+def sent(counters: list[Counters], group: str) -> tuple[list[str], list[Counters]]:
+    """What tasks have sent to the driver as the names of a group of counters, and the counters without it, by step."""
+    others = [{name: found for name, found in step.items() if name != group} for step in counters]
+    return [name for step in counters for name in step.get(group, {})], others
 
 
 def records(counters: Counters) -> dict[str, Any]:

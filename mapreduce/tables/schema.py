@@ -13,7 +13,7 @@ from mapreduce.errors import UserError
 from mapreduce.output import manifest as manifests
 from mapreduce.tables import types
 
-FIELD = "schema"
+FIELD = manifests.SCHEMA
 """Where a manifest has it."""
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
 
 from mapreduce.input.records import SplitRule
 from mapreduce.paths import is_remote
 from models import dataset, inputs
 from models.quiet import import_tensorflow
-from models.training import calibration, plots, scores
+from models.training import calibration, one_candidate, plots, scores
 from models.training.candidates import image_candidate
 from models.training.checks import one_label
-from models.training.runs import Fitted, Interrupted, Made, Run
+from models.training.runs import Fitted, Made
 from models.training.settings import Settings
 from models.training.stages import Stages
 
@@ -42,29 +41,10 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     import_tensorflow()
     from models.serving.export import export
     from models.serving.pixel_model import PixelModel
-    from models.training import build, fit
+    from models.training import build
     from models.training.validation import Measure
 
-    key = stages.key(candidate, settings, [path for path in (train, validation) if path])
-    run = Run(
-        candidate=candidate,
-        records=train,
-        labels=labels,
-        size=shape,
-        settings=settings,
-        validation=validation,
-        best=validation is not None,
-        checkpoint=stages.checkpoint("train", key),
-        key=key,
-    )
-    interrupted = ""
-    try:
-        fitted = fit.fit(run)
-    except Interrupted as stop:
-        fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
-    results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
-    results["parameters"] = fitted.model.count_params()
-    results["splits"] = {"train": dataset.count(train), "validation": dataset.count(validation) if validation else 0}
+    fitted, interrupted, results = one_candidate.fitted(stages, candidate, settings, labels, shape, train, validation)
     files: dict[str, bytes] = {}
     said = _score(fitted)
     if said is not None:

@@ -23,10 +23,10 @@ from mapreduce.paths import is_remote
 from mapreduce.tables.encoding import FIELD, NUMBER, Recipe
 from models import dataset, inputs
 from models.quiet import import_tensorflow
-from models.training import calibration, scores
+from models.training import calibration, one_candidate, scores
 from models.training.candidates import TableCandidate, table_candidate
 from models.training.checks import one_label
-from models.training.runs import Fitted, Interrupted, Made, Run
+from models.training.runs import Fitted, Made
 from models.training.settings import DEFAULT, Settings
 from models.training.stages import Stages
 
@@ -63,29 +63,10 @@ def make(stages: Stages, model: str, settings: Settings) -> Made:
     import_tensorflow()
     from models.serving.export import export
     from models.serving.table_model import TableModel
-    from models.training import fit
 
-    key = stages.key(candidate, settings, [path for path in (train, validation) if path])
-    run = Run(
-        candidate=candidate,
-        records=train,
-        labels=labels,
-        size=tuple(found["shape"]),
-        settings=settings,
-        validation=validation,
-        best=validation is not None,
-        checkpoint=stages.checkpoint("train", key),
-        key=key,
-    )
-    interrupted = ""
-    try:
-        fitted = fit.fit(run)
-    except Interrupted as stop:
-        fitted, interrupted = stop.fitted, f"after epoch {len(stop.fitted.history)} of {candidate.epochs}"
+    shape = tuple(found["shape"])
+    fitted, interrupted, results = one_candidate.fitted(stages, candidate, settings, labels, shape, train, validation)
     _silence(fitted, train)
-    results: dict[str, Any] = {"candidate": candidate.to_json(), "epoch": fitted.epoch}
-    results["parameters"] = fitted.model.count_params()
-    results["splits"] = {"train": dataset.count(train), "validation": dataset.count(validation) if validation else 0}
     results["shards"] = [path.name for path in (train, validation) if path]
     scale = 1.0
     if validation is not None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.bench_wordcount import ROOT, command, timed
+from tests.benchmarks.bench_wordcount import ROOT, command, compare, timed
 
 PEER = """
 import json, sys
@@ -69,16 +68,8 @@ def main() -> None:
             answers.append({tuple(json.loads(items)): int(count) for items, count, _ in rows})
         if answers[0] != answers[1]:
             sys.exit(f"bench_itemsets: {len(answers[0])} sets and {len(answers[1])}, or other counts")
-        pairs = []
-        for number in range(options.rounds):
-            order = list(runs) if number % 2 else list(runs)[::-1]
-            found = {one: timed(runs[one], source, folder / "target") for one in order}
-            pairs.append((found["ours"], found["mlxtend"]))
-        ours, theirs = (statistics.median(times) for times in zip(*pairs))
-        print(
-            f"{options.baskets} baskets, {len(answers[0])} sets: ours {ours:.2f} s, mlxtend {theirs:.2f} s, ratio "
-            f"{statistics.median(a / b for a, b in pairs):.3f} (at most 0.2), rounds {options.rounds}"
-        )
+        said = compare(runs, "ours", "mlxtend", source, folder, options.rounds)
+        print(f"{options.baskets} baskets, {len(answers[0])} sets: {said} (at most 0.2)")
 
 
 if __name__ == "__main__":

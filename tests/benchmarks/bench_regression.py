@@ -7,13 +7,12 @@ A table is made by bench_tables; five terms, one of them a product. Example:
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.benchmarks.bench_tables import TYPES, make_table
-from tests.benchmarks.bench_wordcount import ROOT, command, timed
+from tests.benchmarks.bench_wordcount import ROOT, command, compare, timed
 
 PEER = """
 import sys
@@ -54,14 +53,7 @@ def main() -> None:
         theirs = [float(line) for line in (folder / "numpy").read_text().splitlines()]
         if len(ours) != len(theirs) or any(abs(a / b - 1) > 1e-5 for a, b in zip(ours, theirs)):
             sys.exit(f"bench_regression: {ours} and {theirs}")
-        pairs = []
-        for number in range(options.rounds):
-            order = list(runs) if number % 2 else list(runs)[::-1]
-            found = {one: timed(runs[one], source, folder / "target") for one in order}
-            pairs.append((found["ours"], found["numpy"]))
-        mine, other = (statistics.median(times) for times in zip(*pairs))
-        ratio = statistics.median(a / b for a, b in pairs)
-        print(f"{options.megabytes} MB: ours {mine:.2f} s, numpy {other:.2f} s, ratio {ratio:.3f}")
+        print(f"{options.megabytes} MB: {compare(runs, 'ours', 'numpy', source, folder, options.rounds)}")
 
 
 if __name__ == "__main__":
